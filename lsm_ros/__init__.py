@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Camera images in; metric poses, a dense semantic 3D map and its labels out."""
+from pkgutil import extend_path
+
+# The generated messages (lsm_ros.msg, lsm_ros.srv) are installed under this package's name.
+__path__ = extend_path(__path__, __name__)
+
+__version__ = "0.1.0"

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Every parameter of the system, once: YAML, ROS parameters and the parameter docs derive from these classes.
+
+A field made by `param` carries its description, unit, range and whether it may change while the node runs. Values are
+checked when a config is made; an unknown name or a value out of range is a ValueError that names it.
+"""
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+
+def param(default: Any, description: str, *, unit: str = "", low: float | None = None, high: float | None = None,
+          choices: tuple[str, ...] = (), runtime: bool = False) -> Any:
+    """A dataclass field with what people need to know about it. `runtime`: may change while the node runs."""
+    meta = {"description": description, "unit": unit, "low": low, "high": high, "choices": choices, "runtime": runtime}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=meta)
+    return field(default=default, metadata=meta)
+
+
+@dataclass(frozen=True)
+class PairConfig:
+    """What predicts the geometry of a pair of images."""
+
+    model: str = param("depth", "pair model, a name in lsm_ros.pairs.registry", choices=("depth",))
+    min_depth: float = param(0.2, "nearest depth that is used", unit="m", low=0.01, high=10.0)
+    max_depth: float = param(6.0, "farthest depth that is used", unit="m", low=0.1, high=200.0)
+    max_points: int = param(500, "corners tracked for each keyframe and camera", low=50, high=5000)
+    min_corner_distance: int = param(12, "smallest distance between two corners, for images 640 wide", unit="px",
+                                     low=3, high=100)
+
+
+@dataclass(frozen=True)
+class TrackingConfig:
+    """Pose of each frame against the keyframes."""
+
+    min_match_fraction: float = param(0.05, "below this share of matched points the frame is not used", low=0.0, high=1.0)
+    min_inliers: int = param(20, "fewest matched points behind a pose that is believed", low=6, high=1000)
+    relocalize_match_fraction: float = param(0.15, "share of matched points that regains a lost pose", low=0.0, high=1.0)
+    sigma_px: float = param(0.7, "standard deviation of a match", unit="px", low=0.05, high=10.0)
+    depth_sigma: float = param(0.003, "standard deviation of depth at 1 m; it grows with the square of depth", unit="m",
+                               low=0.0001, high=0.5)
+    huber: float = param(1.345, "Huber threshold in standard deviations", low=0.1, high=10.0)
+    max_speed: float = param(4.0, "a pose that needs a higher speed is not believed", unit="m/s", low=0.1, high=100.0)
+    max_rate: float = param(8.0, "a pose that needs a higher turning rate is not believed", unit="rad/s", low=0.1, high=100.0)
+    references: int = param(3, "keyframes that each frame is matched with", low=1, high=10)
+    lost_session_seconds: float = param(20.0, "a new session starts after being lost for this long", unit="s",
+                                        low=1.0, high=3600.0)
+
+
+@dataclass(frozen=True)
+class KeyframeConfig:
+    """When a frame becomes a keyframe, and the local optimisation over keyframes."""
+
+    overlap: float = param(0.6, "a new keyframe when fewer of the last one's points are found", low=0.05, high=0.95)
+    max_translation: float = param(0.2, "a new keyframe after this distance, relative to the median depth", low=0.01, high=2.0)
+    max_rotation: float = param(0.26, "a new keyframe after this rotation", unit="rad", low=0.02, high=3.0)
+    max_seconds: float = param(10.0, "a new keyframe after this time if the camera moved at all", unit="s", low=0.1, high=3600.0)
+    window: int = param(8, "newest keyframes moved by the local bundle adjustment", low=2, high=50)
+    neighbours: int = param(6, "keyframes that a new keyframe is matched with", low=1, high=50)
+    max_keyframes: int = param(2000, "keyframes kept in the graph", low=10, high=100000)
+
+
+@dataclass(frozen=True)
+class FusionConfig:
+    """The voxel map."""
+
+    voxel_size: float = param(0.05, "edge of a geometry voxel", unit="m", low=0.005, high=1.0)
+    truncation_voxels: float = param(3.0, "signed distance is kept up to this many voxels", low=1.0, high=10.0)
+    max_depth: float = param(5.0, "farthest depth that is fused", unit="m", low=0.1, high=200.0)
+    stride: int = param(1, "every n-th pixel in each direction is fused", unit="px", low=1, high=8)
+    max_blocks: int = param(60000, "most voxel blocks (8x8x8 voxels) kept in memory", low=100, high=10000000)
+    min_weight: float = param(2.0, "a surface voxel needs this weight to be published (a good pixel at 1 m gives about 1)",
+                              low=0.0, high=1000.0, runtime=True)
+    move_voxels: float = param(0.25, "an observation is fused anew when its keyframe moved it by this many voxels",
+                               low=0.0, high=100.0)
+    budget_ms: float = param(100.0, "time for moving observations after each frame", unit="ms", low=0.0, high=10000.0,
+                             runtime=True)
+    view_cell: float = param(0.5, "edge of the view cells in which only the newest keyframes stay fused", unit="m",
+                             low=0.05, high=10.0)
+    view_cell_keyframes: int = param(4, "newest keyframes of a view cell (and 30 degrees) that stay fused", low=1, high=100)
+
+
+@dataclass(frozen=True)
+class GridConfig:
+    """The 2D occupancy grid."""
+
+    min_height: float = param(0.1, "bottom of the obstacle band above the floor (z = 0 of the map)", unit="m", low=-10.0,
+                              high=10.0, runtime=True)
+    max_height: float = param(1.8, "top of the obstacle band", unit="m", low=-10.0, high=20.0, runtime=True)
+
+
+@dataclass(frozen=True)
+class ScaleConfig:
+    """Scale and gravity of the map."""
+
+    publish_nonmetric: bool = param(False, "publish navigation outputs although the scale is not metric")
+    gravity: str = param("auto", "what gives z of the map: auto (base_link if there is one, else the floor plane), "
+                         "base_link, floor, none", choices=("auto", "base_link", "floor", "none"))
+
+
+@dataclass(frozen=True)
+class LimitsConfig:
+    """Bounds. Nothing grows beyond them."""
+
+    queue_frames: int = param(4, "frame sets that wait for the worker", low=1, high=1000)
+    input_megabytes: float = param(256.0, "bytes of images that wait to be grouped", unit="MB", low=8.0, high=65536.0)
+    keyframe_megabytes: float = param(2000.0, "memory of all keyframes", unit="MB", low=16.0, high=1048576.0)
+
+
+@dataclass(frozen=True)
+class NodeConfig:
+    """What only the ROS node needs."""
+
+    autostart: bool = param(True, "configure and activate without being asked")
+    replay: bool = param(False, "input comes from a bag at its own pace: wait for the worker instead of dropping frames")
+    map_frame: str = param("map", "name of the map frame")
+    odom_frame: str = param("odom", "name of the odometry frame; empty: there is no odometry")
+    base_frame: str = param("", "name of the robot's base frame; empty: the body frame of the first camera")
+    image_transport: str = param("raw", "type of the image topics", choices=("raw", "compressed"))
+    image_reliability: str = param("best_effort", "QoS of the image subscriptions", choices=("best_effort", "reliable"))
+    queue_depth: int = param(5, "QoS depth of the image subscriptions", low=1, high=1000)
+    sync_slop_ms: float = param(10.0, "cameras, depth and labels belong together if their stamps differ by less", unit="ms",
+                                low=0.0, high=1000.0)
+    sync_wait_ms: float = param(150.0, "an image waits this long for its depth, labels, the other cameras and odometry",
+                                unit="ms", low=0.0, high=10000.0)
+    publish_map_to_odom_tf: bool = param(True, "with odometry: broadcast map_frame -> odom_frame")
+    publish_odom_to_base_tf: bool = param(False, "without odometry: broadcast map -> odom -> base (identity first part) "
+                                          "instead of map -> base")
+    tf_rate_hz: float = param(30.0, "rate of map -> odom", unit="Hz", low=1.0, high=200.0)
+    tf_tolerance: float = param(0.1, "map -> odom is stamped this far in the future", unit="s", low=0.0, high=5.0, runtime=True)
+    cloud_rate_hz: float = param(10.0, "highest rate of ~/cloud", unit="Hz", low=0.1, high=100.0, runtime=True)
+    cloud_stride: int = param(4, "every n-th pixel in each direction is in ~/cloud", unit="px", low=1, high=32, runtime=True)
+    cloud_min_confidence: float = param(0.1, "points below this confidence are not in the clouds", low=0.0, high=1.0,
+                                        runtime=True)
+    map_rate_hz: float = param(1.0, "highest rate of ~/map_cloud and ~/occupancy", unit="Hz", low=0.01, high=30.0, runtime=True)
+    missing_input_seconds: float = param(3.0, "a missing transform, camera_info or image is reported after this time", unit="s",
+                                         low=0.1, high=600.0)
+    map_directory: str = param("~/.ros/lsm_maps", "folder of saved maps; services read and write nowhere else")
+    load_map: str = param("", "name of a saved map that is loaded on configure")
+    localization_only: bool = param(False, "track in the loaded map without changing it")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All stages."""
+
+    pairs: PairConfig = field(default_factory=PairConfig)
+    tracking: TrackingConfig = field(default_factory=TrackingConfig)
+    keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
+    fusion: FusionConfig = field(default_factory=FusionConfig)
+    grid: GridConfig = field(default_factory=GridConfig)
+    scale: ScaleConfig = field(default_factory=ScaleConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    node: NodeConfig = field(default_factory=NodeConfig)
+    seed: int = param(0, "seed of all random numbers", low=0, high=2**31 - 1)
+
+    def __post_init__(self) -> None:
+        for name, f, value in walk(self):
+            check(name, f, value)
+        if self.pairs.min_depth >= self.pairs.max_depth:
+            raise ValueError(f"pairs.min_depth {self.pairs.min_depth} is not below pairs.max_depth {self.pairs.max_depth}")
+        if self.grid.min_height >= self.grid.max_height:
+            raise ValueError(f"grid.min_height {self.grid.min_height} is not below grid.max_height {self.grid.max_height}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Nested plain values, as in YAML."""
+        return dataclasses.asdict(self)
+
+    def digest(self) -> str:
+        """Short hash of all values; equal configs have equal digests."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field, Any]]:
+    """Yields (dotted name, field, value) of every parameter in `config`."""
+    for f in fields(config):
+        value = getattr(config, f.name)
+        if is_dataclass(value):
+            yield from walk(value, f"{prefix}{f.name}.")
+        else:
+            yield prefix + f.name, f, value
+
+
+def check(name: str, f: dataclasses.Field, value: Any) -> None:
+    """Raises ValueError if `value` has the wrong type or lies outside the range of the parameter `name`."""
+    default = f.default if f.default is not dataclasses.MISSING else f.default_factory()
+    kind = type(default)
+    good = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+    if kind is float:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not good:
+        raise ValueError(f"{name}: expected {kind.__name__}, got {value!r}")
+    low, high, choices = f.metadata["low"], f.metadata["high"], f.metadata["choices"]
+    if (low is not None and value < low) or (high is not None and value > high):
+        raise ValueError(f"{name}: {value!r} is outside {low} to {high}{' ' + f.metadata['unit'] if f.metadata['unit'] else ''}")
+    if choices and value not in choices:
+        raise ValueError(f"{name}: {value!r} is none of {', '.join(choices)}")
+
+
+def from_dict(values: Mapping[str, Any], base: Config | None = None) -> Config:
+    """`base` (the defaults) with nested or dotted `values` put over it. Unknown names and bad values: ValueError."""
+    flat: dict[str, Any] = {}
+
+    def flatten(part: Mapping[str, Any], prefix: str) -> None:
+        for key, value in part.items():
+            if isinstance(value, Mapping):
+                flatten(value, f"{prefix}{key}.")
+            else:
+                flat[f"{prefix}{key}"] = value
+
+    flatten(values, "")
+    base = base or Config()
+    known = {name: f for name, f, _ in walk(base)}
+    stages: dict[str, dict[str, Any]] = {}
+    top: dict[str, Any] = {}
+    for name, value in flat.items():
+        if name not in known:
+            import difflib
+
+            close = difflib.get_close_matches(name, known, 1)
+            raise ValueError(f"unknown parameter {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+        if isinstance(value, int) and not isinstance(value, bool) and isinstance(known[name].default, float):
+            value = float(value)
+        stage, _, leaf = name.rpartition(".")
+        (stages.setdefault(stage, {}) if stage else top)[leaf] = value
+    for stage, changes in stages.items():
+        for leaf, value in changes.items():
+            check(f"{stage}.{leaf}", known[f"{stage}.{leaf}"], value)
+        top[stage] = dataclasses.replace(getattr(base, stage), **changes)
+    return dataclasses.replace(base, **top)
+
+
+def load_config(path: str | Path | None, base: Config | None = None) -> Config:
+    """Reads a YAML file of nested or dotted names, or the `ros__parameters` of a ROS parameter file. None: the defaults.
+
+    Parameters that belong to the node's topics (`cameras` and `<camera>.*`) are skipped in a ROS parameter file.
+    """
+    if path is None:
+        return base or Config()
+    import yaml
+
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"config {path} does not exist")
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"config {path}: expected names and values, got {type(values).__name__}")
+    ros = [v["ros__parameters"] for v in values.values() if isinstance(v, dict) and "ros__parameters" in v]
+    if ros:
+        merged: dict[str, Any] = {}
+        for part in ros:
+            merged.update(part or {})
+        cameras = merged.pop("cameras", [])
+        values = {k: v for k, v in merged.items() if k not in (*cameras, "use_sim_time") and k.split(".")[0] not in cameras}
+    return from_dict(values, base)
+
+
+def parameter_table() -> str:
+    """All parameters as a Markdown table."""
+    rows = ["| parameter | default | range | unit | at run time | meaning |", "|---|---|---|---|---|---|"]
+    for name, f, value in walk(Config()):
+        m = f.metadata
+        span = ", ".join(m["choices"]) or (f"{m['low']:g} to {m['high']:g}" if m["low"] is not None else "")
+        shown = json.dumps(value)
+        rows.append(f"| `{name}` | `{shown}` | {span} | {m['unit']} | {'yes' if m['runtime'] else 'reset needed'} "
+                    f"| {m['description']} |")
+    return "\n".join(rows)

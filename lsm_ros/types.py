@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""The data that flows through the pipeline.
+
+Frames are OpenCV optical (x right, y down, z forward) inside; `T_a_b` maps points of b into a. Metres, seconds, radians;
+stamps in integer nanoseconds. Pixel centres are integers. What is frozen here may be shared between threads.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lsm_ros.geometry.camera import CameraIntrinsics
+
+if TYPE_CHECKING:
+    import torch
+
+UNLABELLED = 65535
+"""Label id of a pixel or voxel without a class (vision_msgs/LabelInfo)."""
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """Names of label ids.
+
+    `names` maps uint16 ids (0 to 65534) to names; `threshold` is the smallest probability at which a label is told.
+    """
+
+    names: dict[int, str]
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        for i in self.names:
+            if not 0 <= int(i) < UNLABELLED:
+                raise ValueError(f"label id {i} ({self.names[i]!r}) is outside 0..{UNLABELLED - 1}")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image of one camera.
+
+    stamp_ns: acquisition time. camera: name. image: (H, W, 3) uint8 RGB. intrinsics: None if the camera is uncalibrated.
+    depth: (H, W) float32, metres along z, 0 or NaN where unknown. labels: (H, W) uint16, `UNLABELLED` where unknown.
+    `depth` and `labels` are registered to the image. frame_id: optical frame, for messages.
+    """
+
+    stamp_ns: int
+    camera: str
+    image: np.ndarray
+    intrinsics: CameraIntrinsics | None = None
+    depth: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    label_space: LabelSpace | None = None
+    frame_id: str = ""
+
+    def __post_init__(self) -> None:
+        if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
+            raise ValueError(f"image of camera {self.camera!r}: expected (H, W, 3) uint8 RGB, "
+                             f"got {self.image.shape} {self.image.dtype}")
+        hw = self.image.shape[:2]
+        for name, kind in (("depth", np.float32), ("labels", np.uint16)):
+            a = getattr(self, name)
+            if a is not None and (a.shape != hw or a.dtype != kind):
+                raise ValueError(f"{name} of camera {self.camera!r}: expected {hw} {np.dtype(kind)}, got {a.shape} {a.dtype}")
+        if self.intrinsics is not None and (self.intrinsics.height, self.intrinsics.width) != hw:
+            raise ValueError(f"intrinsics of camera {self.camera!r} are for {self.intrinsics.width}x"
+                             f"{self.intrinsics.height}, the image is {hw[1]}x{hw[0]}")
+
+
+@dataclass(frozen=True)
+class FrameSet:
+    """Frames of one instant, at most one for each camera, and the robot's odometry at that instant if there is one.
+
+    T_rig_cam: fixed pose of each camera in the rig (base) frame, (4, 4); a camera that is not named is the rig itself.
+    T_odom_base: (4, 4), base frame in the odometry frame at `stamp_ns`.
+    """
+
+    stamp_ns: int
+    frames: tuple[Frame, ...]
+    T_rig_cam: dict[str, np.ndarray] = field(default_factory=dict)
+    T_odom_base: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        names = [f.camera for f in self.frames]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"a frame set needs one frame for each camera, got cameras {names}")
+
+
+@dataclass(frozen=True)
+class PairPrediction:
+    """Geometry of two images, both pointmaps in the frame of camera a. Torch tensors on the model's device.
+
+    points_a (Ha, Wa, 3), points_b (Hb, Wb, 3): NaN where unknown. conf_a (Ha, Wa), conf_b (Hb, Wb): 0 where unknown.
+    desc_a, desc_b: (H, W, D) fp16 of unit length, or None. desc_conf_a, desc_conf_b: (H, W) or None.
+    features_a, features_b: language features at a stride of 8 or more, or None. is_metric: lengths are metres.
+    matches_a, matches_b: (N, 2) float32 pixels (x, y) of image a and b that show the same point, where the model
+    finds sparse matches itself; else None. T_a_b: (4, 4) pose of camera b in a where the model solves it; else None.
+    """
+
+    points_a: torch.Tensor
+    points_b: torch.Tensor
+    conf_a: torch.Tensor
+    conf_b: torch.Tensor
+    is_metric: bool
+    desc_a: torch.Tensor | None = None
+    desc_b: torch.Tensor | None = None
+    desc_conf_a: torch.Tensor | None = None
+    desc_conf_b: torch.Tensor | None = None
+    features_a: torch.Tensor | None = None
+    features_b: torch.Tensor | None = None
+    matches_a: torch.Tensor | None = None
+    matches_b: torch.Tensor | None = None
+    T_a_b: np.ndarray | None = None
+
+
+class TrackingState(IntEnum):
+    """State of tracking; the values are those of lsm_ros/MappingStatus."""
+
+    INITIALIZING = 0
+    TRACKING = 1
+    LOST = 2
+    RELOCALIZED = 3
+
+
+@dataclass(frozen=True)
+class TrackingUpdate:
+    """What tracking found for one frame set.
+
+    T_map_rig: (4, 4) pose of the rig in the map, None unless it is believed. covariance: (6, 6) of the pose, for a
+    perturbation of T_map_rig in the map frame, ROS order (x, y, z, rotation about x, y, z), m^2 and rad^2.
+    match_fraction: share of the reference keyframe's points found again. new_keyframe: its id, or None.
+    closed_loops: ids of keyframes that this frame set was joined to again. reason: why the state is what it is.
+    """
+
+    state: TrackingState
+    T_map_rig: np.ndarray | None
+    covariance: np.ndarray | None
+    match_fraction: float
+    new_keyframe: int | None = None
+    closed_loops: tuple[int, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a keyframe's camera gives to the map. Immutable; kept until removed.
+
+    id: unique; keyframe: its id. T_rig_cam (4, 4). z: (H, W) uint16, depth along the optical axis in units of z_step
+    metres, 0 = none. confidence: (H, W) uint8, 0 = not used, 255 = best. rgb: (H, W, 3) uint8. intrinsics: pinhole
+    without distortion. labels: (H, W) uint16 or None. features: (H/16, W/16, D) int8 unit vectors times 127, or None.
+    """
+
+    id: int
+    keyframe: int
+    stamp_ns: int
+    camera: str
+    T_rig_cam: np.ndarray
+    z: np.ndarray
+    z_step: float
+    confidence: np.ndarray
+    rgb: np.ndarray
+    intrinsics: CameraIntrinsics
+    labels: np.ndarray | None = None
+    features: np.ndarray | None = None
+
+    @property
+    def depth(self) -> np.ndarray:
+        """(H, W) float32 metres, 0 = none."""
+        return self.z.astype(np.float32) * np.float32(self.z_step)
+
+    @property
+    def median_depth(self) -> float:
+        """Median of the known depths in metres; 0 if there is none."""
+        known = self.z[self.z > 0]
+        return float(np.median(known)) * self.z_step if known.size else 0.0
+
+
+@dataclass(frozen=True)
+class MappingUpdate:
+    """What one `MappingPipeline.process` did.
+
+    stamp_ns of the frame set. added, moved, removed: ids of observations. changed_blocks: number of voxel blocks whose
+    content changed. backlog: observations still fused with an older pose. graph_version: raised when any keyframe
+    moves. milliseconds: duration of each stage. clouds: by camera, what this frame shows (see `FrameCloud`).
+    """
+
+    stamp_ns: int
+    tracking: TrackingUpdate
+    added: tuple[int, ...] = ()
+    moved: tuple[int, ...] = ()
+    removed: tuple[int, ...] = ()
+    changed_blocks: int = 0
+    backlog: int = 0
+    graph_version: int = 0
+    map_epoch: int = 0
+    session: int = 0
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    clouds: dict[str, FrameCloud] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FrameCloud:
+    """The points that one frame shows, in its optical frame.
+
+    depth: (H, W) float32 metres, 0 = none; image: (H, W, 3) uint8 RGB; confidence: (H, W) float32 in [0, 1];
+    labels: (H, W) uint16 or None. `intrinsics` is the pinhole without distortion that the arrays belong to.
+    """
+
+    camera: str
+    frame_id: str
+    stamp_ns: int
+    depth: np.ndarray
+    image: np.ndarray
+    confidence: np.ndarray
+    intrinsics: CameraIntrinsics
+    labels: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class MapSnapshot:
+    """All surface voxels.
+
+    points_map: (N, 3) float32 metres, on the surface. colors: (N, 3) uint8 RGB. labels: (N,) uint16, `UNLABELLED` where
+    unknown. confidence: (N,) float32 in [0, 1]. weight: (N,) float32, summed weight of the observations.
+    normals: (N, 3) float32 unit vectors out of the surface. volume_m3: observed volume (free and occupied).
+    """
+
+    points_map: np.ndarray
+    colors: np.ndarray
+    labels: np.ndarray
+    confidence: np.ndarray
+    weight: np.ndarray
+    normals: np.ndarray
+    voxel_size: float
+    volume_m3: float
+    graph_version: int = 0
+    map_epoch: int = 0
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class OccupancyMap:
+    """2D occupancy of a height band. grid: (rows, columns) int8, -1 unknown, 0 free, 100 occupied; row 0 at origin_y.
+
+    origin_x, origin_y: position of the corner of cell (0, 0) in the map frame in metres. resolution: metres per cell.
+    """
+
+    grid: np.ndarray
+    origin_x: float
+    origin_y: float
+    resolution: float
+
+
+@dataclass(frozen=True)
+class TrajectoryPose:
+    """A pose of the rig in the map: T_map_rig (4, 4) at stamp_ns."""
+
+    stamp_ns: int
+    T_map_rig: np.ndarray
+
+
+def frozen_copy(array: Any) -> np.ndarray:
+    """A read-only copy of `array`, for what leaves the worker."""
+    out = np.array(array)
+    out.setflags(write=False)
+    return out
