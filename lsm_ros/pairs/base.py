@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""What every pair model offers."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from lsm_ros.types import Frame, PairPrediction
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Points of image b found again in image a.
+
+    index_b: (N,) int64, which landmarks of b. pixels_a: (N, 2) float64 where they are in image a. depth_a: (N,) float64
+    depth measured there in metres, NaN where there is none.
+    """
+
+    index_b: np.ndarray
+    pixels_a: np.ndarray
+    depth_a: np.ndarray
+
+    @staticmethod
+    def none() -> Matches:
+        return Matches(np.zeros(0, np.int64), np.zeros((0, 2)), np.zeros(0))
+
+    def __len__(self) -> int:
+        return len(self.index_b)
+
+    def where(self, keep: np.ndarray) -> Matches:
+        """The matches selected by a mask or by indices."""
+        return Matches(self.index_b[keep], self.pixels_a[keep], self.depth_a[keep])
+
+
+@runtime_checkable
+class PairModel(Protocol):
+    """Predicts the geometry of two images. `encode` runs once for each frame, `predict` once for each pair."""
+
+    name: str
+    is_metric: bool
+
+    def encode(self, frames: Sequence[Frame]) -> list[Any]:
+        """Tokens of each frame; they may be cached."""
+        ...
+
+    def predict(self, pairs: Sequence[tuple[Any, Any]], priors: Sequence[np.ndarray | None] | None = None
+                ) -> list[PairPrediction]:
+        """Predictions for pairs of tokens (a, b) as one batch. priors: guesses of T_a_b (4, 4), or None."""
+        ...
+
+
+@runtime_checkable
+class SparsePairModel(PairModel, Protocol):
+    """A pair model that finds single points again. Its tokens have landmarks: `corners` (N, 2) pixels and the
+    `inverse_depth` (N,) measured there, 1/m, NaN where there is none."""
+
+    def match(self, tokens_a: Any, tokens_b: Any, guess_a: np.ndarray) -> Matches:
+        """Finds the landmarks of b in a near `guess_a` (N, 2); a landmark whose guess is NaN is not looked for."""
+        ...
+
+    def match_anywhere(self, tokens_a: Any, tokens_b: Any) -> Matches:
+        """Finds landmarks of b in a without a guess."""
+        ...

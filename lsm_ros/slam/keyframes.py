@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Keyframes with their landmarks, the observations between them, and the local optimisation."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lsm_ros.config import KeyframeConfig, TrackingConfig
+from lsm_ros.geometry import CameraIntrinsics, se3_inverse, so3_log, transform_points
+from lsm_ros.pairs.base import Matches
+from lsm_ros.slam.bundle import BundleProblem, BundleResult, bundle_adjust
+
+
+@dataclass
+class KeyframeView:
+    """One camera of a keyframe: its tokens, and its landmarks as corners (N, 2) with an inverse depth (N,) each.
+
+    rays (N, 3) have z = 1. measured (N,) is what the depth camera said, inverse_depth what the optimisation made of it.
+    """
+
+    camera: str
+    tokens: Any
+    intrinsics: CameraIntrinsics
+    T_rig_cam: np.ndarray
+    corners: np.ndarray
+    rays: np.ndarray
+    measured: np.ndarray
+    inverse_depth: np.ndarray
+
+    def points_rig(self) -> np.ndarray:
+        """(N, 3) landmarks in the rig frame."""
+        return transform_points(self.T_rig_cam, self.rays / self.inverse_depth[:, None])
+
+
+@dataclass
+class Keyframe:
+    """Mutable; owned by the worker. T_map_rig (4, 4)."""
+
+    id: int
+    stamp_ns: int
+    T_map_rig: np.ndarray
+    views: dict[str, KeyframeView]
+    thumbnail: np.ndarray | None = None
+
+    @property
+    def landmark_count(self) -> int:
+        return sum(len(v.corners) for v in self.views.values())
+
+    @property
+    def median_depth(self) -> float:
+        """Median depth of the landmarks in metres; 1 if there is none."""
+        rho = np.concatenate([v.inverse_depth for v in self.views.values()]) if self.views else np.zeros(0)
+        return float(1.0 / np.median(rho)) if rho.size else 1.0
+
+    @property
+    def nbytes(self) -> int:
+        return sum(v.tokens.nbytes + v.corners.nbytes * 8 for v in self.views.values())
+
+
+@dataclass
+class Link:
+    """Landmarks of keyframe `anchor`, camera `anchor_camera`, found in keyframe `observer`, camera `observer_camera`."""
+
+    anchor: int
+    anchor_camera: str
+    observer: int
+    observer_camera: str
+    matches: Matches
+
+
+@dataclass
+class KeyframeGraph:
+    """All keyframes and links. `version` is raised whenever a pose changes."""
+
+    config: KeyframeConfig
+    tracking: TrackingConfig
+    keyframes: dict[int, Keyframe] = field(default_factory=dict)
+    links: dict[tuple[int, str, int, str], Link] = field(default_factory=dict)
+    version: int = 0
+    next_id: int = 0
+
+    def add(self, keyframe: Keyframe) -> None:
+        self.keyframes[keyframe.id] = keyframe
+        self.next_id = max(self.next_id, keyframe.id + 1)
+        self.version += 1
+
+    def remove(self, keyframe_id: int) -> None:
+        del self.keyframes[keyframe_id]
+        self.links = {k: v for k, v in self.links.items() if keyframe_id not in (v.anchor, v.observer)}
+
+    def connect(self, link: Link) -> None:
+        self.links[link.anchor, link.anchor_camera, link.observer, link.observer_camera] = link
+
+    @property
+    def newest(self) -> Keyframe | None:
+        return self.keyframes[max(self.keyframes)] if self.keyframes else None
+
+    @property
+    def nbytes(self) -> int:
+        return sum(k.nbytes for k in self.keyframes.values()) + sum(len(x.matches) * 32 for x in self.links.values())
+
+    def neighbours(self, keyframe_id: int) -> set[int]:
+        """Keyframes that share a link with this one."""
+        out: set[int] = set()
+        for x in self.links.values():
+            if keyframe_id in (x.anchor, x.observer):
+                out |= {x.anchor, x.observer}
+        return out - {keyframe_id}
+
+    def overlap(self, a: Keyframe, T_map_rig: np.ndarray, cameras: dict[str, tuple[CameraIntrinsics, np.ndarray]]) -> float:
+        """Share of a's landmarks that cameras {name: (intrinsics, T_rig_cam)} of a rig at T_map_rig would see from a
+        direction within 60 degrees of a's."""
+        seen = total = 0
+        for view in a.views.values():
+            if view.camera not in cameras or not len(view.corners):
+                continue
+            intrinsics, T_rig_cam = cameras[view.camera]
+            points_map = transform_points(a.T_map_rig, view.points_rig())
+            T_map_cam = T_map_rig @ T_rig_cam
+            pixels, ok = intrinsics.project(transform_points(se3_inverse(T_map_cam), points_map))
+            here = points_map - T_map_cam[:3, 3]
+            there = points_map - (a.T_map_rig @ view.T_rig_cam)[:3, 3]
+            cosine = np.sum(here * there, 1) / np.maximum(np.linalg.norm(here, axis=1) * np.linalg.norm(there, axis=1), 1e-9)
+            near = np.abs(np.log(np.linalg.norm(here, axis=1) / np.linalg.norm(there, axis=1) + 1e-9)) < 0.9
+            seen += np.count_nonzero(ok & (cosine > 0.5) & near & intrinsics.contains(pixels))
+            total += len(view.corners)
+        return seen / total if total else 0.0
+
+    def candidates(self, T_map_rig: np.ndarray, cameras: dict[str, tuple[CameraIntrinsics, np.ndarray]], count: int,
+                   min_overlap: float = 0.2, exclude: Iterable[int] = ()) -> list[int]:
+        """Ids of the keyframes that see most of the same, best first."""
+        skip = set(exclude)
+        scored = [(self.overlap(k, T_map_rig, cameras), i) for i, k in self.keyframes.items() if i not in skip]
+        return [i for s, i in sorted(scored, key=lambda x: (-x[0], -x[1])) if s >= min_overlap][:count]
+
+    def optimize(self, free: set[int], iterations: int = 6) -> BundleResult | None:
+        """Bundle adjustment of the keyframes `free`; those linked with them stay fixed, and so does the very first one.
+        None when there is nothing to move. Observations that disagree are dropped."""
+        first = min(self.keyframes)
+        free = {i for i in free if i in self.keyframes} - {first}
+        links = [x for x in self.links.values() if (x.anchor in free or x.observer in free) and len(x.matches)]
+        if not free or not links:
+            return None
+        ids = sorted({i for x in links for i in (x.anchor, x.observer)})
+        if not set(ids) - free:
+            free -= {ids[0]}
+            if not free:
+                return None
+        problem, owners = self._problem(ids, free, links)
+        sigma = self.tracking
+        result = bundle_adjust(problem, sigma.sigma_px, sigma.depth_sigma, sigma.huber, iterations)
+        for i, T in zip(ids, result.T_map_rig, strict=True):
+            self.keyframes[i].T_map_rig = T
+        for (i, camera), (begin, end, used) in owners.items():
+            self.keyframes[i].views[camera].inverse_depth[used] = result.inverse_depth[begin:end]
+        begin = 0
+        for x in links:
+            end = begin + len(x.matches)
+            x.matches = x.matches.where(result.inliers[begin:end])
+            begin = end
+        self.version += 1
+        return result
+
+    def _problem(self, ids: list[int], free: set[int], links: list[Link]
+                 ) -> tuple[BundleProblem, dict[tuple[int, str], tuple[int, int, np.ndarray]]]:
+        row = {i: n for n, i in enumerate(ids)}
+        used: dict[tuple[int, str], np.ndarray] = {}
+        for x in links:
+            mask = used.setdefault((x.anchor, x.anchor_camera),
+                                   np.zeros(len(self.keyframes[x.anchor].views[x.anchor_camera].corners), bool))
+            mask[x.matches.index_b] = True
+        owners, number, count = {}, {}, 0
+        for key, mask in used.items():
+            n = int(mask.sum())
+            owners[key] = (count, count + n, np.flatnonzero(mask))
+            number[key] = np.cumsum(mask) - 1 + count
+            count += n
+        views = {key: self.keyframes[key[0]].views[key[1]] for key in used}
+
+        def gather(get) -> np.ndarray:
+            return np.concatenate([get(key, views[key])[owners[key][2]] for key in used])
+
+        observers = [self.keyframes[x.observer].views[x.observer_camera] for x in links]
+        sizes = [len(x.matches) for x in links]
+        each = np.repeat(np.arange(len(links)), sizes)
+        focal = np.array([(v.intrinsics.fx, v.intrinsics.fy) for v in observers])[each]
+        centre = np.array([(v.intrinsics.cx, v.intrinsics.cy) for v in observers])[each]
+        return BundleProblem(
+            T_map_rig=np.stack([self.keyframes[i].T_map_rig for i in ids]),
+            fixed=np.array([i not in free for i in ids]),
+            anchor=gather(lambda key, v: np.full(len(v.corners), row[key[0]])),
+            rays=gather(lambda key, v: v.rays),
+            T_rig_cam_anchor=gather(lambda key, v: np.broadcast_to(v.T_rig_cam, (len(v.corners), 4, 4))),
+            inverse_depth=gather(lambda key, v: v.inverse_depth),
+            measured=gather(lambda key, v: v.measured),
+            landmark=np.concatenate([number[x.anchor, x.anchor_camera][x.matches.index_b] for x in links]),
+            keyframe=np.repeat([row[x.observer] for x in links], sizes),
+            T_cam_rig=np.stack([se3_inverse(v.T_rig_cam) for v in observers])[each],
+            normalized=(np.concatenate([x.matches.pixels_a for x in links]) - centre) / focal,
+            focal=focal,
+            depth=np.concatenate([x.matches.depth_a for x in links]),
+        ), owners
+
+
+def motion(T_a: np.ndarray, T_b: np.ndarray) -> tuple[float, float]:
+    """Distance in metres and angle in radians between two poses."""
+    relative = se3_inverse(T_a) @ T_b
+    return float(np.linalg.norm(relative[:3, 3])), float(np.linalg.norm(so3_log(relative[:3, :3])))

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Pose of each frame set against the keyframes, and the choice of new keyframes.
+
+For pair models that find single points again (`SparsePairModel`): the landmarks of a few keyframes are projected with the
+pose expected from odometry or constant velocity, searched for near there, and the pose solved from all of them.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+
+from lsm_ros.config import Config
+from lsm_ros.geometry import CameraIntrinsics, se3_exp, se3_inverse, se3_log, transform_points
+from lsm_ros.pairs.base import Matches, SparsePairModel
+from lsm_ros.slam.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link, motion
+from lsm_ros.slam.pose import RigPose, View, solve_rig_pose
+from lsm_ros.types import FrameSet, TrackingState, TrackingUpdate
+
+THUMBNAIL = (20, 15)
+RELOCALIZE_TRIES = 6
+
+
+@dataclass
+class Tracked:
+    """A frame set with its tokens, and what was found in it."""
+
+    stamp_ns: int
+    tokens: dict[str, Any]
+    intrinsics: dict[str, CameraIntrinsics]
+    T_rig_cam: dict[str, np.ndarray]
+    T_odom_base: np.ndarray | None
+    pose: RigPose | None = None
+    matches: dict[tuple[int, str], Matches] = field(default_factory=dict)
+    reference: int | None = None
+    fraction: float = 0.0
+
+    @property
+    def cameras(self) -> dict[str, tuple[CameraIntrinsics, np.ndarray]]:
+        return {c: (self.intrinsics[c], self.T_rig_cam[c]) for c in self.tokens}
+
+
+class Tracker:
+    """Tracks frame sets one by one; owns the keyframe graph. Not thread-safe."""
+
+    def __init__(self, config: Config, model: SparsePairModel) -> None:
+        self.config = config
+        self.model = model
+        self.graph = KeyframeGraph(config.keyframes, config.tracking)
+        self.state = TrackingState.INITIALIZING
+        self.reference: int | None = None
+        self.localization_only = False
+        self._last: list[tuple[int, np.ndarray, np.ndarray | None]] = []  # newest two: stamp, T_map_rig, T_odom_base
+        self._initial: np.ndarray | None = None
+
+    def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
+        """Where the rig is, as somebody outside says; used to look for the map there."""
+        self._initial = T_map_rig.copy()
+        self.state = TrackingState.LOST
+        self._last.clear()
+
+    def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, Tracked | None]:
+        """Pose of the frame set. Frames need intrinsics without distortion. Nothing is added to the graph."""
+        frames = [f for f in frame_set.frames if f.intrinsics is not None]
+        if not frames:
+            return self._update(None, "no camera is calibrated yet"), None
+        tokens = dict(zip((f.camera for f in frames), self.model.encode(frames), strict=True))
+        new = Tracked(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames},
+                      {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames}, frame_set.T_odom_base)
+        if not self.graph.keyframes:
+            return self._update(new, ""), new
+        lost = self.state is TrackingState.LOST
+        reason = ""
+        if not lost or self._initial is not None:
+            guess = self._initial if self._initial is not None else self._predict(new)
+            reason = self._track_from(new, guess)
+            if new.pose is None:
+                reason = self._track_from(new, guess, anywhere=True)
+        if new.pose is None and self.state is not TrackingState.INITIALIZING:
+            reason = self._relocalize(new) or reason
+        return self._update(new, reason), new
+
+    def wants_keyframe(self, new: Tracked) -> bool:
+        """Whether a tracked frame set should become a keyframe (it needs landmarks of its own)."""
+        if self.localization_only or new.pose is None:
+            return False
+        if not any(len(t.corners) >= self.config.tracking.min_inliers for t in new.tokens.values()):
+            return False
+        last, rule = self.graph.keyframes[self.reference], self.config.keyframes
+        if new.fraction < rule.overlap:
+            return True
+        distance, angle = motion(last.T_map_rig, new.pose.T_map_rig)
+        if distance > rule.max_translation * last.median_depth or angle > rule.max_rotation:
+            return True
+        moved = distance > 0.01 * last.median_depth or angle > 0.02
+        return moved and (new.stamp_ns - last.stamp_ns) * 1e-9 > rule.max_seconds
+
+    def add_keyframe(self, new: Tracked, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
+        """Makes a keyframe of a frame set, links it with its neighbours and optimises around it.
+
+        Returns it and the ids of older keyframes that it was joined to again (loops).
+        """
+        views = {}
+        for camera, tokens in new.tokens.items():
+            corners = tokens.corners.astype(np.float64)
+            rho = tokens.inverse_depth
+            intrinsics = new.intrinsics[camera]
+            views[camera] = KeyframeView(camera, tokens, intrinsics, new.T_rig_cam[camera], corners,
+                                         intrinsics.unproject(corners), rho, rho.copy())
+        keyframe = Keyframe(self.graph.next_id, new.stamp_ns, T_map_rig, views, self._thumbnail(new))
+        recent = [i for i in sorted(self.graph.keyframes)[-self.config.keyframes.window:]]
+        self.graph.add(keyframe)
+        for (other, camera), matches in new.matches.items():
+            self.graph.connect(Link(other, camera, keyframe.id, camera, matches))
+        near = self.graph.candidates(T_map_rig, new.cameras, self.config.keyframes.neighbours, exclude=[keyframe.id])
+        joined = [i for i in near if self._join(keyframe, self.graph.keyframes[i])]
+        loops = tuple(i for i in joined if i not in recent)
+        free = set(recent) | {keyframe.id} | set(loops)
+        self.graph.optimize(free)
+        self.reference = keyframe.id
+        if self._last and self._last[-1][0] == new.stamp_ns:
+            self._last[-1] = (new.stamp_ns, keyframe.T_map_rig.copy(), new.T_odom_base)
+        elif not self._last:
+            self._last.append((new.stamp_ns, keyframe.T_map_rig.copy(), new.T_odom_base))
+        self.state = TrackingState.TRACKING if self.state is TrackingState.INITIALIZING else self.state
+        return keyframe, loops
+
+    # the steps
+
+    def _predict(self, new: Tracked) -> np.ndarray:
+        """Expected T_map_rig: the last pose moved on by odometry, else by constant velocity."""
+        stamp, T, T_odom = self._last[-1] if self._last else (new.stamp_ns, self.graph.newest.T_map_rig, None)
+        if T_odom is not None and new.T_odom_base is not None:
+            return T @ se3_inverse(T_odom) @ new.T_odom_base
+        if len(self._last) < 2:
+            return T
+        stamp0, T0, _ = self._last[0]
+        dt, ahead = stamp - stamp0, new.stamp_ns - stamp
+        if dt <= 0 or ahead <= 0 or dt > 1e9:
+            return T
+        return T @ se3_exp(se3_log(se3_inverse(T0) @ T) * min(ahead / dt, 3.0))
+
+    def _track_from(self, new: Tracked, guess: np.ndarray, anywhere: bool = False) -> str:
+        """Fills `new.pose` from the reference keyframe and its best neighbours; returns why not, or ''."""
+        count = self.config.tracking.references
+        references = [] if self.reference is None else [self.reference]
+        references += self.graph.candidates(guess, new.cameras, count + 1, exclude=references)
+        return self._solve(new, references[:count] if references else [], guess, anywhere)
+
+    def _solve(self, new: Tracked, references: list[int], guess: np.ndarray, anywhere: bool,
+               min_fraction: float | None = None) -> str:
+        t = self.config.tracking
+        found: dict[tuple[int, str], Matches] = {}
+        views: list[View] = []
+        for i in references:
+            for camera, view in self.graph.keyframes[i].views.items():
+                if camera not in new.tokens or not len(view.corners):
+                    continue
+                matches = self._match(new, guess, self.graph.keyframes[i], view, anywhere)
+                found[i, camera] = matches
+                points_map = transform_points(self.graph.keyframes[i].T_map_rig, view.points_rig())
+                views.append(View(new.intrinsics[camera], new.T_rig_cam[camera], points_map[matches.index_b],
+                                  matches.pixels_a, matches.depth_a))
+        pose = solve_rig_pose(views, None if anywhere else guess, t.sigma_px, t.depth_sigma, t.huber, t.min_inliers,
+                              self.config.seed)
+        if pose is None:
+            return f"fewer than {t.min_inliers} points of the map agree on a pose"
+        kept = {key: m.where(inliers) for (key, m), inliers in zip(found.items(), pose.inliers, strict=True)}
+        shares = {}
+        for i in references:
+            total = sum(len(v.corners) for c, v in self.graph.keyframes[i].views.items() if c in new.tokens)
+            shares[i] = sum(len(m) for (k, _), m in kept.items() if k == i) / total if total else 0.0
+        best = max(shares, key=lambda i: shares[i])
+        limit = t.min_match_fraction if min_fraction is None else min_fraction
+        if shares[best] < limit:
+            return f"only {shares[best]:.0%} of a keyframe's points were found"
+        too_fast = self._too_fast(new, pose)
+        if too_fast:
+            return too_fast
+        new.pose, new.matches = pose, {k: m for k, m in kept.items() if len(m)}
+        new.fraction, new.reference = shares[best], best
+        return ""
+
+    def _match(self, new: Tracked, guess: np.ndarray, keyframe: Keyframe, view: KeyframeView, anywhere: bool) -> Matches:
+        tokens = new.tokens[view.camera]
+        if anywhere:
+            return self.model.match_anywhere(tokens, view.tokens)
+        T_cam_rig_kf = se3_inverse(guess @ new.T_rig_cam[view.camera]) @ keyframe.T_map_rig
+        pixels, ok = new.intrinsics[view.camera].project(transform_points(T_cam_rig_kf, view.points_rig()))
+        return self.model.match(tokens, view.tokens, np.where(ok[:, None], pixels, np.nan))
+
+    def _too_fast(self, new: Tracked, pose: RigPose) -> str:
+        if not self._last or self.state is TrackingState.LOST:
+            return ""
+        stamp, T, _ = self._last[-1]
+        seconds = (new.stamp_ns - stamp) * 1e-9
+        if seconds <= 0:
+            return ""
+        distance, angle = motion(T, pose.T_map_rig)
+        t = self.config.tracking
+        if distance > t.max_speed * seconds + 0.05 or angle > t.max_rate * seconds + 0.1:
+            return f"the pose needs {distance / seconds:.1f} m/s and {angle / seconds:.1f} rad/s"
+        return ""
+
+    def _relocalize(self, new: Tracked) -> str:
+        """Looks for the frame set in the keyframes whose thumbnails are most like it, with a stricter test."""
+        here = self._thumbnail(new)
+        scored = sorted(((float(k.thumbnail @ here), i) for i, k in self.graph.keyframes.items()), reverse=True)
+        limit = self.config.tracking.relocalize_match_fraction
+        state, self.state = self.state, TrackingState.LOST
+        for _, i in scored[:RELOCALIZE_TRIES]:
+            guess = self.graph.keyframes[i].T_map_rig
+            if not self._solve(new, [i], guess, anywhere=True, min_fraction=limit / 3):
+                pose = new.pose.T_map_rig  # then search near it, which finds more, and ask for enough
+                new.pose = None
+                near = [i, *self.graph.candidates(pose, new.cameras, 2, exclude=[i])]
+                if not self._solve(new, near, pose, anywhere=False, min_fraction=limit):
+                    return ""
+                new.pose = None
+        self.state = state
+        return "lost: the frame fits no keyframe"
+
+    def _join(self, new: Keyframe, old: Keyframe) -> bool:
+        """Links two keyframes in both directions, where points are found again near where they should be."""
+        found = 0
+        for a, b in ((new, old), (old, new)):
+            for camera, view in b.views.items():
+                if camera not in a.views or (b.id, camera, a.id, camera) in self.graph.links or not len(view.corners):
+                    continue
+                target = a.views[camera]
+                T = se3_inverse(a.T_map_rig @ target.T_rig_cam) @ b.T_map_rig
+                in_a = transform_points(T, view.points_rig())
+                pixels, ok = target.intrinsics.project(in_a)
+                matches = self.model.match(target.tokens, view.tokens, np.where(ok[:, None], pixels, np.nan))
+                matches = self._verified(matches, pixels, in_a[:, 2])
+                if len(matches) >= self.config.tracking.min_inliers:
+                    self.graph.connect(Link(b.id, camera, a.id, camera, matches))
+                    found += len(matches)
+        return found > 0
+
+    def _verified(self, matches: Matches, expected: np.ndarray, depth: np.ndarray) -> Matches:
+        """Keeps matches that moved alike: within 6 pixels of the median shift, and at the depth that they should have."""
+        if not len(matches):
+            return matches
+        shift = matches.pixels_a - expected[matches.index_b]
+        good = np.linalg.norm(shift - np.median(shift, axis=0), axis=1) < 6.0
+        known = np.isfinite(matches.depth_a)
+        good &= ~known | (np.abs(matches.depth_a - depth[matches.index_b]) < 0.1 * depth[matches.index_b])
+        return matches.where(good)
+
+    def _thumbnail(self, new: Tracked) -> np.ndarray:
+        """A unit vector of the small, contrast-normalised images of all cameras."""
+        parts = []
+        for camera in sorted(new.tokens):
+            small = cv2.resize(new.tokens[camera].gray, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float64)
+            small = cv2.GaussianBlur(small, (0, 0), 1.0).ravel()
+            parts.append(small - small.mean())
+        vector = np.concatenate(parts)
+        return vector / max(float(np.linalg.norm(vector)), 1e-9)
+
+    def _update(self, new: Tracked | None, reason: str) -> TrackingUpdate:
+        """Moves the state on and reports it."""
+        if new is None or new.pose is None:
+            if self.state is not TrackingState.INITIALIZING:
+                self.state = TrackingState.LOST
+            return TrackingUpdate(self.state, None, None, 0.0, reason=reason)
+        self.state = TrackingState.RELOCALIZED if self.state is TrackingState.LOST else TrackingState.TRACKING
+        if self.state is TrackingState.RELOCALIZED:
+            self._last.clear()
+        self._initial = None
+        if new.reference is not None and not self._reference_is_better(new):
+            self.reference = new.reference
+        self._last = [*self._last[-1:], (new.stamp_ns, new.pose.T_map_rig, new.T_odom_base)]
+        return TrackingUpdate(self.state, new.pose.T_map_rig, map_covariance(new.pose), new.fraction)
+
+    def _reference_is_better(self, new: Tracked) -> bool:
+        """Whether the present reference still sees almost as much as the best one (it is newer, so it is kept)."""
+        if self.reference is None or self.reference not in self.graph.keyframes:
+            return False
+        keyframe = self.graph.keyframes[self.reference]
+        found = sum(len(m) for (k, _), m in new.matches.items() if k == self.reference)
+        return found >= 0.7 * new.fraction * max(keyframe.landmark_count, 1)
+
+
+def map_covariance(pose: RigPose) -> np.ndarray:
+    """(6, 6) covariance of T_map_rig for a perturbation in the map frame: translation of the rig, rotation about the map's
+    axes (ROS order), inflated because the matches of one patch are not independent.
+
+    exp(d) T_rig_map with d = (rho, phi): T_map_rig exp(-d) moves the rig by -R rho and turns it by -R phi.
+    """
+    R = pose.T_map_rig[:3, :3]
+    J = np.zeros((6, 6))
+    J[:3, :3] = J[3:, 3:] = -R
+    cells = max(1.0, pose.inlier_count / 300.0)
+    return cells * J @ pose.covariance @ J.T
