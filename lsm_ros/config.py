@@ -45,8 +45,8 @@ class TrackingConfig:
     min_match_fraction: float = param(0.05, "below this share of matched points the frame is not used", low=0.0, high=1.0)
     min_inliers: int = param(20, "fewest matched points behind a pose that is believed", low=6, high=1000)
     relocalize_match_fraction: float = param(0.15, "share of matched points that regains a lost pose", low=0.0, high=1.0)
-    sigma_px: float = param(0.7, "standard deviation of a match", unit="px", low=0.05, high=10.0)
-    depth_sigma: float = param(0.003, "standard deviation of depth at 1 m; it grows with the square of depth", unit="m",
+    sigma_px: float = param(1.0, "standard deviation of a match", unit="px", low=0.05, high=10.0)
+    depth_sigma: float = param(0.0015, "standard deviation of depth at 1 m; it grows with the square of depth", unit="m",
                                low=0.0001, high=0.5)
     huber: float = param(1.345, "Huber threshold in standard deviations", low=0.1, high=10.0)
     max_speed: float = param(4.0, "a pose that needs a higher speed is not believed", unit="m/s", low=0.1, high=100.0)

@@ -75,13 +75,15 @@ class FrameSet:
     """Frames of one instant, at most one for each camera, and the robot's odometry at that instant if there is one.
 
     T_rig_cam: fixed pose of each camera in the rig (base) frame, (4, 4); a camera that is not named is the rig itself.
-    T_odom_base: (4, 4), base frame in the odometry frame at `stamp_ns`.
+    T_odom_base: (4, 4), base frame in the odometry frame at `stamp_ns`. rig_is_base: the rig frame is the base frame of a
+    robot, whose z axis points up when it stands on the floor; else it is the body frame of a camera.
     """
 
     stamp_ns: int
     frames: tuple[Frame, ...]
     T_rig_cam: dict[str, np.ndarray] = field(default_factory=dict)
     T_odom_base: np.ndarray | None = None
+    rig_is_base: bool = False
 
     def __post_init__(self) -> None:
         names = [f.camera for f in self.frames]
@@ -253,6 +255,35 @@ class OccupancyMap:
     origin_x: float
     origin_y: float
     resolution: float
+
+
+@dataclass(frozen=True)
+class PipelineStatus:
+    """Snapshot of the pipeline for people and for messages; see lsm_ros/MappingStatus for the meaning of each field."""
+
+    state: TrackingState
+    state_reason: str
+    session: int
+    map_epoch: int
+    graph_version: int
+    scale_is_metric: bool
+    scale_source: str
+    scale_std: float
+    gravity_known: bool
+    gravity_source: str
+    keyframes: int
+    match_fraction: float
+    observations: int
+    fusion_backlog: int
+    voxel_blocks: int
+    map_bytes: int
+    keyframe_bytes: int
+    frames_processed: int
+    frames_without_pose: int
+    focal_px: dict[str, float]
+    focal_is_estimated: dict[str, bool]
+    warnings: tuple[str, ...]
+    localization_only: bool
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,10 @@ from lsm_ros.types import Frame, PairPrediction
 FLOW_WINDOW = (21, 21)
 FLOW_LEVELS = 3
 FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02)
-RATIO = 0.8  # best to second best descriptor distance
+RATIO = 0.85  # best to second best descriptor distance
+MAX_DISTANCE = 80  # of 256 bits
+ORB_SCALE = 1.2
+OCTAVES = (0, 2, 4)
 
 
 @dataclass
@@ -90,14 +93,31 @@ class DepthTokens:
         found = found.reshape(-1, 2)
         return found[np.isfinite(self.sample_depth(found))]
 
-    def landmark_features(self) -> np.ndarray:
-        """(N, 32) uint8 ORB descriptors of the corners; all zero where one cannot be described."""
-        points = [cv2.KeyPoint(float(x), float(y), 31.0, -1, 1.0, 0, i) for i, (x, y) in enumerate(self.corners)]
-        points, found = _orb().compute(self.gray, points)
-        out = np.zeros((len(self.corners), 32), np.uint8)
-        if found is not None:
-            out[[p.class_id for p in points]] = found
-        return out
+    def landmark_features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Indices (M,) of corners and ORB descriptors (M, 32) uint8, several for each corner: one an octave."""
+        points = []
+        for octave in OCTAVES:
+            scale = ORB_SCALE**octave
+            for i, ((x, y), angle) in enumerate(zip(self.corners, self._angles(scale), strict=True)):
+                points.append(cv2.KeyPoint(float(x), float(y), 31.0 * scale, float(angle), 1.0, octave, i))
+        points, found = _orb().compute(self.gray, points) if points else ((), None)
+        if found is None:
+            return np.zeros(0, np.int64), np.zeros((0, 32), np.uint8)
+        return np.array([p.class_id for p in points], np.int64), found
+
+    def _angles(self, scale: float) -> np.ndarray:
+        """(N,) orientation in degrees of the corners in the image shrunk by `scale`: direction of the intensity centroid
+        of a disc of radius 15 (Rublee et al., ORB, ICCV 2011, section 3.2), as OpenCV's detector gives its own points."""
+        h, w = self.gray.shape
+        small = cv2.resize(self.gray, (max(1, round(w / scale)), max(1, round(h / scale))), interpolation=cv2.INTER_AREA)
+        padded = cv2.copyMakeBorder(small, 15, 15, 15, 15, cv2.BORDER_REFLECT_101)
+        x, y = np.rint(self.corners / scale).astype(np.int64).T
+        x, y = np.clip(x, 0, small.shape[1] - 1), np.clip(y, 0, small.shape[0] - 1)
+        dy, dx = np.mgrid[-15:16, -15:16]
+        disc = (dx**2 + dy**2 <= 15**2).ravel()
+        dy, dx = dy.ravel()[disc], dx.ravel()[disc]
+        patch = padded[y[:, None] + dy + 15, x[:, None] + dx + 15].astype(np.float32)
+        return np.degrees(np.arctan2(patch @ dy, patch @ dx)) % 360.0
 
     def features(self) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (M, 2) float32 and ORB descriptors (M, 32) uint8 of the whole image."""
@@ -141,7 +161,7 @@ class DepthPairModel:
         options = dict(winSize=FLOW_WINDOW, maxLevel=FLOW_LEVELS, criteria=FLOW_CRITERIA,
                        flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
         found, ok, _ = cv2.calcOpticalFlowPyrLK(tokens_b.gray, tokens_a.gray, start, guess.copy(), **options)
-        back, ok_back, _ = cv2.calcOpticalFlowPyrLK(tokens_a.gray, tokens_b.gray, found, start + (guess - found) * 0,
+        back, ok_back, _ = cv2.calcOpticalFlowPyrLK(tokens_a.gray, tokens_b.gray, found, start.copy(),
                                                     **options)
         found, back = found.reshape(-1, 2), back.reshape(-1, 2)
         good = (ok.ravel() > 0) & (ok_back.ravel() > 0) & (np.abs(back - start.reshape(-1, 2)).max(1) < 0.7)
@@ -151,17 +171,20 @@ class DepthPairModel:
 
     def match_anywhere(self, tokens_a: DepthTokens, tokens_b: DepthTokens) -> Matches:
         """Finds b's corners in a by ORB descriptors: mutual nearest neighbours that pass the ratio test."""
-        features_b = tokens_b.landmark_features()
+        owner_b, features_b = tokens_b.landmark_features()
         pixels_a, features_a = tokens_a.features()
         if len(features_b) < 2 or len(features_a) < 2:
             return Matches.none()
         matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
-        forward = matcher.knnMatch(features_b, features_a, k=2)
-        backward = {m.queryIdx: m.trainIdx for m in matcher.match(features_a, features_b)}
-        good = [m for m, n in forward if m.distance < RATIO * n.distance and backward[m.trainIdx] == m.queryIdx
-                and features_b[m.queryIdx].any()]
-        index = np.array([m.queryIdx for m in good], np.int64)
-        found = pixels_a[[m.trainIdx for m in good]].astype(np.float64).reshape(-1, 2)
+        best: dict[int, tuple[float, int]] = {}  # corner of b -> distance and point of a
+        for m, n in matcher.knnMatch(features_b, features_a, k=2):
+            i = int(owner_b[m.queryIdx])
+            if m.distance < RATIO * n.distance and m.distance < best.get(i, (MAX_DISTANCE,))[0]:
+                best[i] = (m.distance, m.trainIdx)
+        backward = {m.queryIdx: int(owner_b[m.trainIdx]) for m in matcher.match(features_a, features_b)}
+        good = [(i, j) for i, (_, j) in best.items() if backward[j] == i]
+        index = np.array([i for i, _ in good], np.int64)
+        found = pixels_a[[j for _, j in good]].astype(np.float64).reshape(-1, 2)
         return Matches(index, found, tokens_a.sample_depth(found))
 
     def predict(self, pairs: Sequence[tuple[DepthTokens, DepthTokens]],
@@ -200,4 +223,4 @@ class DepthPairModel:
 
 
 def _orb() -> cv2.ORB:
-    return cv2.ORB_create(nfeatures=1500, fastThreshold=7)
+    return cv2.ORB_create(nfeatures=1500, scaleFactor=ORB_SCALE, nlevels=8, fastThreshold=7)

@@ -87,16 +87,16 @@ class Tracker:
         """Whether a tracked frame set should become a keyframe (it needs landmarks of its own)."""
         if self.localization_only or new.pose is None:
             return False
-        if not any(len(t.corners) >= self.config.tracking.min_inliers for t in new.tokens.values()):
-            return False
         last, rule = self.graph.keyframes[self.reference], self.config.keyframes
-        if new.fraction < rule.overlap:
-            return True
         distance, angle = motion(last.T_map_rig, new.pose.T_map_rig)
-        if distance > rule.max_translation * last.median_depth or angle > rule.max_rotation:
-            return True
         moved = distance > 0.01 * last.median_depth or angle > 0.02
-        return moved and (new.stamp_ns - last.stamp_ns) * 1e-9 > rule.max_seconds
+        due = (new.fraction < rule.overlap or distance > rule.max_translation * last.median_depth
+               or angle > rule.max_rotation or (moved and (new.stamp_ns - last.stamp_ns) * 1e-9 > rule.max_seconds))
+        return due and self.has_landmarks(new)
+
+    def has_landmarks(self, new: Tracked) -> bool:
+        """Whether a frame set could be a keyframe: it has enough landmarks of its own."""
+        return any(len(t.corners) >= self.config.tracking.min_inliers for t in new.tokens.values())
 
     def add_keyframe(self, new: Tracked, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
         """Makes a keyframe of a frame set, links it with its neighbours and optimises around it.
@@ -127,6 +127,19 @@ class Tracker:
             self._last.append((new.stamp_ns, keyframe.T_map_rig.copy(), new.T_odom_base))
         self.state = TrackingState.TRACKING if self.state is TrackingState.INITIALIZING else self.state
         return keyframe, loops
+
+    def expected_from_odometry(self, new: Tracked) -> np.ndarray | None:
+        """T_map_rig that odometry alone gives since the last believed pose; None without odometry."""
+        if not self._last or self._last[-1][2] is None or new.T_odom_base is None:
+            return None
+        return self._predict(new)
+
+    def move_map(self, T_new_old: np.ndarray) -> None:
+        """Moves the map frame: every pose P becomes T_new_old P."""
+        for keyframe in self.graph.keyframes.values():
+            keyframe.T_map_rig = T_new_old @ keyframe.T_map_rig
+        self._last = [(stamp, T_new_old @ T, T_odom) for stamp, T, T_odom in self._last]
+        self.graph.version += 1
 
     # the steps
 

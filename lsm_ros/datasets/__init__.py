@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Where images come from: one file for each kind of source, and `open_source`, which tells them apart."""
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from lsm_ros.datasets.bagfile import is_bag
+from lsm_ros.datasets.base import Source
+from lsm_ros.datasets.images import ImageFolderSource, list_images
+from lsm_ros.datasets.rosbag import RosbagSource
+from lsm_ros.datasets.tum import TumSource
+from lsm_ros.datasets.video import VIDEO_SUFFIXES, VideoSource
+
+__all__ = ["ImageFolderSource", "RosbagSource", "Source", "TumSource", "VideoSource", "open_source"]
+
+
+def open_source(path: str | Path, **options: Any) -> Source:
+    """Opens a bag, a TUM RGB-D folder, a folder of images or a video, whichever `path` is by its content.
+
+    options: those of the source's class, by name; None stands for its default. FileNotFoundError or ValueError in one
+    line that names the file, and what is in it, if nothing can be read; ValueError for an option that it does not have.
+    """
+    path = Path(path)
+    kind = _kind(path)
+    options = {name: value for name, value in options.items() if value is not None}
+    known = [n for n, p in inspect.signature(kind).parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    unknown = sorted(set(options) - set(known))
+    if unknown:
+        raise ValueError(f"{path} is read by {kind.__name__}, which has no option {', '.join(map(repr, unknown))}; "
+                         f"it has {', '.join(known)}")
+    return kind(path, **options)
+
+
+def _kind(path: Path) -> Any:
+    if not path.exists():
+        raise FileNotFoundError(f"source {path} does not exist")
+    if (path / "rgb.txt").is_file():
+        return TumSource
+    if is_bag(path):
+        return RosbagSource
+    if path.is_dir():
+        if list_images(path):
+            return ImageFolderSource
+        inside = sorted(f.name for f in path.iterdir())
+        shown = ", ".join(inside[:8]) + (f" and {len(inside) - 8} more" if len(inside) > 8 else "")
+        raise ValueError(f"folder {path} is no source: neither rgb.txt, a bag nor images are in it "
+                         f"({shown or 'it is empty'})")
+    if path.stat().st_size == 0:
+        raise ValueError(f"source {path} is empty: the file has no bytes")
+    if path.suffix.lower() in VIDEO_SUFFIXES or _opens_as_video(path):
+        return VideoSource
+    raise ValueError(f"{path} is no source: it is neither a bag (MCAP, SQLite) nor a video that OpenCV opens")
+
+
+def _opens_as_video(path: Path) -> bool:
+    import cv2
+
+    capture = cv2.VideoCapture(str(path))
+    opened = capture.isOpened()
+    capture.release()
+    return bool(opened)

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""What can still be read of a bag that was cut off while it was written or copied.
+
+MCAP (specification at mcap.dev) is a chain of records: an opcode, a length, the content. Reading it from the start
+needs no index. SQLite keeps messages in pages that a cut leaves behind; they are read in their order until one is
+missing.
+"""
+from __future__ import annotations
+
+import sqlite3
+import struct
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from lsm_ros.datasets.bagfile import Topic, bag_files
+
+_SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x03, 0x04, 0x05, 0x06
+_MAX_RECORD = 1 << 32
+
+
+class Recovered(Protocol):
+    """Topics and raw messages of a damaged file."""
+
+    topics: list[Topic]
+
+    def messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]: ...
+
+
+class RecoveredFiles:
+    """All storage files of a damaged bag, one after the other."""
+
+    def __init__(self, parts: list[Recovered]) -> None:
+        self._parts = parts
+        merged: dict[str, Topic] = {}
+        for part in parts:
+            for t in part.topics:
+                before = merged[t.name].count if t.name in merged else 0
+                merged[t.name] = Topic(t.name, t.msgtype, before + t.count)
+        self.topics = list(merged.values())
+
+    def messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
+        """Yields (topic, log time in ns, CDR bytes) in the order of the files."""
+        for part in self._parts:
+            yield from part.messages(topics)
+
+
+def recover(path: Path) -> RecoveredFiles:
+    """Scans the files of a bag as far as they can be read; no topics if there is nothing left."""
+    parts: list[Recovered] = []
+    for file in bag_files(path):
+        with file.open("rb") as stream:
+            head = stream.read(16)
+        if head.startswith(b"\x89MCAP0\r\n"):
+            parts.append(RecoveredMcap(file))
+        elif head == b"SQLite format 3\0":
+            parts.append(RecoveredSqlite(file))
+    return RecoveredFiles(parts)
+
+
+class RecoveredMcap:
+    """Topics and messages of an MCAP file, read record by record until it breaks."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        counts: dict[tuple[str, str], int] = {}
+        for topic, msgtype, _, _ in self._scan(with_data=False):
+            counts[topic, msgtype] = counts.get((topic, msgtype), 0) + 1
+        self.topics = [Topic(name, msgtype, n) for (name, msgtype), n in counts.items()]
+
+    def messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
+        """Yields (topic, log time in ns, CDR bytes) in the order of the file."""
+        for topic, _, stamp_ns, data in self._scan(with_data=True):
+            if topic in topics:
+                yield topic, stamp_ns, data
+
+    def _scan(self, with_data: bool) -> Iterator[tuple[str, str, int, bytes]]:
+        schemas: dict[int, str] = {}
+        channels: dict[int, tuple[str, str]] = {}
+        with self._path.open("rb") as file:
+            file.seek(8)
+            for opcode, content in _all_records(file):
+                if opcode == _SCHEMA:
+                    (key,) = struct.unpack_from("<H", content)
+                    schemas[key] = _text(content, 2)[0]
+                elif opcode == _CHANNEL:
+                    key, schema = struct.unpack_from("<HH", content)
+                    channels[key] = (_text(content, 4)[0], schemas.get(schema, ""))
+                elif opcode == _MESSAGE:
+                    key, _, stamp_ns, _ = struct.unpack_from("<HIQQ", content)
+                    if key in channels:
+                        yield *channels[key], stamp_ns, content[22:] if with_data else b""
+
+
+def _all_records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Records of the file and of its chunks; ends silently where bytes are missing or make no sense."""
+    try:
+        for opcode, content, _ in _records(file):
+            if opcode != _CHUNK:
+                yield opcode, content
+                continue
+            yield from _chunk_records(content)
+    except (struct.error, UnicodeDecodeError, EOFError):
+        return  # the break that the caller has already told
+
+
+def _chunk_records(content: bytes) -> Iterator[tuple[int, bytes]]:
+    (size,) = struct.unpack_from("<Q", content, 16)
+    compression, at = _text(content, 28)
+    (stored,) = struct.unpack_from("<Q", content, at)
+    data = content[at + 8:at + 8 + stored]
+    if compression:
+        if len(data) < stored:
+            raise EOFError("a compressed chunk is cut")
+        data = _decompress(data, compression, size)
+    for opcode, inner, _ in _records(BytesIO(data)):
+        yield opcode, inner
+
+
+def _decompress(data: bytes, compression: str, size: int) -> bytes:
+    from rosbags.rosbag2.errors import ReaderError
+    from rosbags.rosbag2.storage_mcap import decompress
+
+    try:
+        return decompress(data, compression, size, 0)
+    except (ReaderError, RuntimeError, ValueError) as error:
+        raise EOFError(str(error)) from error
+
+
+def _records(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
+    """(opcode, content, whole); the last record may be a chunk that is not whole."""
+    while True:
+        head = file.read(9)
+        if len(head) < 9:
+            return
+        opcode, length = struct.unpack("<BQ", head)
+        if opcode == 0 or length > _MAX_RECORD:
+            return
+        content = file.read(length)
+        whole = len(content) == length
+        if whole or opcode == _CHUNK:
+            yield opcode, content, whole
+        if not whole:
+            return
+
+
+def _text(content: bytes, at: int) -> tuple[str, int]:
+    (length,) = struct.unpack_from("<I", content, at)
+    end = at + 4 + length
+    if end > len(content):
+        raise EOFError("a text is cut")
+    return content[at + 4:end].decode(), end
+
+
+class RecoveredSqlite:
+    """Topics and messages of a .db3 file, read in the order of rows until a page is missing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._names: dict[int, tuple[str, str]] = {}
+        counts: dict[int, int] = {}
+        for topic_id, _, _ in self._rows("length(data)"):
+            counts[topic_id] = counts.get(topic_id, 0) + 1
+        self.topics = [Topic(*self._names[i], n) for i, n in counts.items() if i in self._names]
+
+    def messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
+        """Yields (topic, log time in ns, CDR bytes) in the order of the rows."""
+        for topic_id, stamp_ns, data in self._rows("data"):
+            name = self._names.get(topic_id, ("", ""))[0]
+            if name in topics and isinstance(data, bytes):
+                yield name, stamp_ns, data
+
+    def _rows(self, column: str) -> Iterator[tuple[int, int, bytes]]:
+        connection = sqlite3.connect(f"file:{self._path}?mode=ro&immutable=1", uri=True)
+        try:
+            # SQLite refuses a file that is shorter than its header says, except while its schema is being repaired.
+            connection.execute("PRAGMA writable_schema=ON")
+            if not self._names:
+                self._names = {i: (n, t) for i, n, t in connection.execute("SELECT id, name, type FROM topics")}
+            yield from connection.execute(f"SELECT topic_id, timestamp, {column} FROM messages ORDER BY id")
+        except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
+            return  # the break that the caller has already told
+        finally:
+            connection.close()

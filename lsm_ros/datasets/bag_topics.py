@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Which topics of a bag are the colours, depth, labels and calibration of which camera."""
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lsm_ros.datasets.bagfile import BagFile, Topic
+
+IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+CAMERA_INFO, LABEL_INFO = "sensor_msgs/msg/CameraInfo", "vision_msgs/msg/LabelInfo"
+_LEAVES = ("image_rect_color", "image_rect", "image_color", "image", "image_raw")
+_LABEL_NAMES = re.compile(r"label|semantic|segment|class|mask")
+_SIDE_NAMES = re.compile(r"infra|(^|/)ir(/|$)|debug|overlay|visuali|annotat")
+_REGISTERED = re.compile(r"aligned|registered")
+
+
+@dataclass(frozen=True)
+class CameraTopics:
+    """Topics of one camera; what it has not is ''. frame_id: of its images, the optical frame."""
+
+    camera: str
+    image: str
+    frame_id: str
+    depth: str = ""
+    labels: str = ""
+    camera_info: str = ""
+    label_info: str = ""
+
+    @property
+    def rectified(self) -> bool:
+        """Whether its images are free of distortion, by the name of the topic."""
+        return "_rect" in leaf(self.image)
+
+    def as_dict(self) -> dict[str, str]:
+        """Topics by role, without those that are missing."""
+        roles = ("image", "depth", "labels", "camera_info", "label_info")
+        return {role: getattr(self, role) for role in roles if getattr(self, role)}
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    topic: Topic
+    kind: str  # 'color', 'depth', 'labels'
+    frame_id: str
+
+
+def choose_topics(bag: BagFile, image_topic: str | Sequence[str] | None = None,
+                  depth_topic: str | Sequence[str] | None = None, labels_topic: str | Sequence[str] | None = None,
+                  camera_info_topic: str | Sequence[str] | None = None) -> list[CameraTopics]:
+    """Cameras of a bag, named or found by types, encodings and names.
+
+    Each option is a topic, or one for each camera in the order of image_topic ('' for none). ValueError, with the
+    topics that there are, if a named one is missing or if there are no images.
+    """
+    named = [_as_list(x) for x in (image_topic, depth_topic, labels_topic, camera_info_topic)]
+    known = {t.name for t in bag.topics}
+    for topic in (t for topics in named for t in topics):
+        if topic and topic not in known:
+            raise ValueError(f"bag {bag.path} has no topic {topic!r}; it has {describe(bag)}")
+    if not any(t.count for t in bag.topics):
+        raise ValueError(f"bag {bag.path} is empty: no messages in {len(bag.topics)} topics")
+    candidates = _candidates(bag)
+    images = [c for t in named[0] for c in candidates if c.topic.name == t] or _find_images(candidates)
+    if not images:
+        raise ValueError(f"bag {bag.path} holds no camera images; it has {describe(bag)}")
+    for topics, name in zip(named[1:], ("depth_topic", "labels_topic", "camera_info_topic"), strict=True):
+        if len(topics) > len(images):
+            raise ValueError(f"{name} names {len(topics)} topics for {len(images)} cameras")
+    return [_camera(bag, image, i, images, candidates, named) for i, image in enumerate(images)]
+
+
+def describe(bag: BagFile) -> str:
+    """The topics of a bag in one line."""
+    return ", ".join(f"{t.name} ({t.msgtype.split('/')[-1]}, {t.count})" for t in bag.topics) or "no topics"
+
+
+def base_topic(topic: str) -> str:
+    """A topic without image_transport's suffix."""
+    return re.sub(r"/(compressed|compressedDepth)$", "", topic)
+
+
+def leaf(topic: str) -> str:
+    """Last part of a topic's name, without image_transport's suffix."""
+    return base_topic(topic).rsplit("/", 1)[-1]
+
+
+def namespace(topic: str) -> str:
+    """All but the last part of a topic's name, without image_transport's suffix."""
+    return base_topic(topic).rsplit("/", 1)[0]
+
+
+def _as_list(value: str | Sequence[str] | None) -> list[str]:
+    if not value:
+        return []
+    return [v.strip() for v in value.split(",")] if isinstance(value, str) else list(value)
+
+
+def _candidates(bag: BagFile) -> list[_Candidate]:
+    out = []
+    for topic in bag.topics:
+        if topic.msgtype not in (IMAGE, COMPRESSED) or topic.count == 0:
+            continue
+        message = first_message(bag, topic.name)
+        if message is not None:
+            out.append(_Candidate(topic, _kind(topic, message), message.header.frame_id.lstrip("/")))
+    return out
+
+
+def first_message(bag: BagFile, topic: str) -> Any | None:
+    """The first message of a topic that parses, or None."""
+    messages = bag.messages([topic])
+    found = next(messages, None)
+    messages.close()  # type: ignore[attr-defined]
+    return None if found is None else found[2]
+
+
+def _kind(topic: Topic, message: Any) -> str:
+    encoding = message.encoding if topic.msgtype == IMAGE else message.format
+    name = base_topic(topic.name).lower()
+    if _LABEL_NAMES.search(name) and not re.match(r"rgb|bgr|32FC1|jpe?g|bayer|yuv", encoding):
+        return "labels"
+    if encoding in ("16UC1", "32FC1") or "compressedDepth" in topic.name + encoding:
+        return "depth"
+    if re.match(r"16UC1|32FC1", encoding) or ("depth" in leaf(name) and encoding in ("mono16", "png")):
+        return "depth"
+    return "color"
+
+
+def _find_images(candidates: list[_Candidate]) -> list[_Candidate]:
+    """The best colour topic of each namespace; infrared and pictures for people only where there is nothing else."""
+    colors = [c for c in candidates if c.kind == "color"]
+    colors = [c for c in colors if not _SIDE_NAMES.search(c.topic.name.lower())] or colors
+    best: dict[str, _Candidate] = {}
+    for c in sorted(colors, key=lambda c: (_rank(c.topic.name), c.topic.msgtype != IMAGE, c.topic.name)):
+        best.setdefault(namespace(c.topic.name), c)
+    order = [c.topic.name for c in candidates]
+    return sorted(best.values(), key=lambda c: order.index(c.topic.name))
+
+
+def _rank(topic: str) -> int:
+    name = leaf(topic)
+    return _LEAVES.index(name) if name in _LEAVES else len(_LEAVES)
+
+
+def _camera(bag: BagFile, image: _Candidate, index: int, images: list[_Candidate], candidates: list[_Candidate],
+            named: list[list[str]]) -> CameraTopics:
+    space = namespace(image.topic.name)
+    names = [namespace(c.topic.name).strip("/").replace("/", "_") or "camera" for c in images]
+    camera = names[index] if names.count(names[index]) == 1 else f"{names[index]}_{index}"
+    alone = len(images) == 1
+    return CameraTopics(
+        camera, image.topic.name, image.frame_id,
+        _pick(named[1], index, lambda: _find_depth(bag, image, candidates, alone)),
+        _pick(named[2], index, lambda: _find_labels(image, candidates, alone)),
+        _pick(named[3], index, lambda: _find_beside(bag, CAMERA_INFO, f"{space}/camera_info", alone)),
+        _find_beside(bag, LABEL_INFO, f"{space}/label_info", True))
+
+
+def _pick(topics: list[str], index: int, find: Any) -> str:
+    return topics[index] if index < len(topics) else find() if not topics else ""
+
+
+def _find_depth(bag: BagFile, image: _Candidate, candidates: list[_Candidate], alone: bool) -> str:
+    """The depth that is registered to an image: beside it, said so by its name, or in the same frame."""
+    space = namespace(image.topic.name)
+    found = []
+    for c in (c for c in candidates if c.kind == "depth"):
+        name = c.topic.name
+        same_device = alone or name.split("/")[1] == image.topic.name.split("/")[1]
+        if namespace(name) == space:
+            found.append((0, c.topic.msgtype != IMAGE, name))
+        elif _REGISTERED.search(name) and same_device:
+            found.append((1, c.topic.msgtype != IMAGE, name))
+        elif c.frame_id and c.frame_id == image.frame_id:
+            found.append((2, c.topic.msgtype != IMAGE, name))
+        elif same_device:
+            bag.log.add(f"depth {name} is left out: it is in frame {c.frame_id!r}, not registered to "
+                        f"{image.topic.name} in frame {image.frame_id!r}; record the aligned depth, or give "
+                        "depth_topic to take it as it is")
+    return min(found)[2] if found else ""
+
+
+def _find_labels(image: _Candidate, candidates: list[_Candidate], alone: bool) -> str:
+    space = namespace(image.topic.name)
+    found = [(namespace(c.topic.name) != space, c.topic.msgtype != IMAGE, c.topic.name) for c in candidates
+             if c.kind == "labels" and (alone or namespace(c.topic.name) == space)]
+    return min(found)[2] if found else ""
+
+
+def _find_beside(bag: BagFile, msgtype: str, expected: str, alone: bool) -> str:
+    topics = [t.name for t in bag.topics if t.msgtype == msgtype and t.count]
+    if expected in topics:
+        return expected
+    return topics[0] if alone and len(topics) == 1 else ""

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""What every source of images offers, and what the readers share."""
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+
+from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.types import FrameSet, LabelSpace, TrajectoryPose
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+
+T_BODY_OPTICAL = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+"""Pose of a camera's optical frame (x right, y down, z forward) in its body frame (x forward, y left, z up)."""
+T_BODY_OPTICAL.setflags(write=False)
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Images in order, with all that is known beside them.
+
+    `len` is the number of frame sets that are to be expected; broken ones may make it fewer. Iterating starts from the
+    first frame set each time. What could not be read is skipped and told in `warnings`.
+    ground_truth: poses of the rig in a world of its own, None if there are none; ground_truth_frame says 'rig'.
+    """
+
+    name: str
+    cameras: list[str]
+    ground_truth_frame: str
+
+    @property
+    def ground_truth(self) -> list[TrajectoryPose] | None: ...
+
+    @property
+    def warnings(self) -> list[str]: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[FrameSet]: ...
+
+    def close(self) -> None: ...
+
+
+class WarningLog:
+    """Counts what was skipped, so that a thousand broken images make one line."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._details: dict[str, str] = {}
+
+    def add(self, kind: str, detail: str = "") -> None:
+        """One more event of a kind; the first detail is kept as the example."""
+        self._counts[kind] = self._counts.get(kind, 0) + 1
+        self._details.setdefault(kind, detail)
+
+    def count(self, kind: str) -> int:
+        """How often `kind` happened."""
+        return self._counts.get(kind, 0)
+
+    def lines(self) -> list[str]:
+        """One line for each kind: what, how often, and the first example."""
+        out = []
+        for kind, n in self._counts.items():
+            times = f" ({n} times)" if n > 1 else ""
+            out.append(kind + times + (f": {self._details[kind]}" if self._details[kind] else ""))
+        return out
+
+
+@dataclass(frozen=True)
+class CameraFile:
+    """What a camera.yaml says. depth_scale: metres of one unit of a depth image, None if it is not said."""
+
+    intrinsics: CameraIntrinsics | None
+    depth_scale: float | None = None
+    rate_hz: float | None = None
+
+
+def read_camera_file(path: Path) -> CameraFile:
+    """Reads a camera.yaml: fx, fy, cx, cy, image_width, image_height (and distortion_model, D, rate_hz,
+    depth_scale), or the YAML of a ROS calibration (camera_matrix, distortion_coefficients); else ValueError.
+    """
+    values = read_yaml_mapping(path)
+    try:
+        intrinsics = _ros_camera(values) if "camera_matrix" in values else _plain_camera(values)
+        scale, rate = values.get("depth_scale"), values.get("rate_hz")
+        camera = CameraFile(intrinsics, None if scale is None else float(scale), None if rate is None else float(rate))
+    except KeyError as error:
+        raise ValueError(f"{path}: {error.args[0]} is missing; a camera needs image_width, image_height and fx, fy, "
+                         "cx, cy or camera_matrix") from error
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    for name, value in (("depth_scale", camera.depth_scale), ("rate_hz", camera.rate_hz)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{path}: {name} must be positive, got {value}")
+    return camera
+
+
+def _plain_camera(values: dict[str, Any]) -> CameraIntrinsics:
+    model, D = str(values.get("distortion_model") or ""), tuple(values.get("D") or ())
+    if not any(D) and model != "equidistant":  # no distortion is modelled, whatever it is called
+        model, D = "", ()
+    return CameraIntrinsics(values["image_width"], values["image_height"], float(values["fx"]), float(values["fy"]),
+                            float(values["cx"]), float(values["cy"]), model, D)
+
+
+def _ros_camera(values: dict[str, Any]) -> CameraIntrinsics:
+    D = (values.get("distortion_coefficients") or {}).get("data") or ()
+    model = str(values.get("distortion_model") or values.get("camera_model") or "plumb_bob")
+    return CameraIntrinsics.from_K(values["camera_matrix"]["data"], values["image_width"], values["image_height"],
+                                   model if len(D) else "", D)
+
+
+def read_label_space(path: Path) -> LabelSpace:
+    """Reads names of label ids: a YAML of `id: name`, or of `names: {id: name}` and `threshold`. 65535 (unlabelled) may
+    be named and is left out.
+    """
+    values = read_yaml_mapping(path)
+    names = values.get("names", values)
+    try:
+        return LabelSpace({int(i): str(n) for i, n in names.items() if int(i) != 65535},
+                          float(values.get("threshold", 0.0)))
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"{path}: expected lines `id: name` with ids 0 to 65534: {error}") from error
+
+
+def read_yaml_mapping(path: Path) -> dict[Any, Any]:
+    """The mapping in a YAML file; FileNotFoundError and ValueError name the file."""
+    import yaml
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    text = re.sub(r"^%YAML:1\.0\s*(---)?", "", path.read_text(encoding="utf-8"))  # OpenCV's own kind of header
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: expected names and values, got {type(values).__name__}")
+    return values
+
+
+def stamp_from_text(text: str) -> int:
+    """Nanoseconds of a decimal number of seconds, without the rounding of floating point. ValueError if it is none."""
+    match = re.fullmatch(r"\s*(-?)(\d+)(?:\.(\d*))?\s*", text)
+    if match:
+        part = (match[3] or "")[:9].ljust(9, "0")
+        ns = int(match[2]) * 1_000_000_000 + int(part)
+        return -ns if match[1] else ns
+    value = float(text)  # exponents
+    if not math.isfinite(value):
+        raise ValueError(f"stamp {text!r} is not finite")
+    return round(value * 1e9)
+
+
+def stamp_to_text(stamp_ns: int) -> str:
+    """Seconds with nine decimals."""
+    sign = "-" if stamp_ns < 0 else ""
+    return f"{sign}{abs(stamp_ns) // 1_000_000_000}.{abs(stamp_ns) % 1_000_000_000:09d}"
+
+
+def natural_key(name: str) -> list[Any]:
+    """Sort key that puts frame2 before frame10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part.lower()) for part in re.split(r"(\d+)", name) if part]
+
+
+def read_color(path: Path, turn: bool = True) -> np.ndarray:
+    """Image file as (H, W, 3) uint8 RGB; `turn`: by its EXIF orientation. ValueError if it cannot be read."""
+    flags = cv2.IMREAD_COLOR | (0 if turn else cv2.IMREAD_IGNORE_ORIENTATION)
+    image = _imread(path, flags)
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def read_plain(path: Path) -> np.ndarray:
+    """Stored values of an image file with one channel, (H, W); ValueError if it cannot be read or has more."""
+    image = _imread(path, cv2.IMREAD_UNCHANGED)
+    if image.ndim != 2:
+        raise ValueError(f"{path}: expected one channel, got {image.shape[2]}")
+    return image
+
+
+def _imread(path: Path, flags: int) -> np.ndarray:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist")
+    try:
+        image = cv2.imread(str(path), flags)
+    except cv2.error as error:
+        raise ValueError(f"{path} cannot be read: {error.err}") from error
+    if image is None:
+        raise ValueError(f"{path} is no image that OpenCV reads")
+    return image
+
+
+def fit_to(array: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Depth or labels (h, w) brought to (height, width) by nearest neighbours, if both cover the same view.
+
+    ValueError when the sides' proportions differ by more than a pixel, for then they do not.
+    """
+    h, w = array.shape
+    if (h, w) == (height, width):
+        return array
+    if abs(h * width - w * height) > max(width, height):
+        raise ValueError(f"{w}x{h} has other proportions than the image, {width}x{height}; register it to the image")
+    return cv2.resize(array, (width, height), interpolation=cv2.INTER_NEAREST)

@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""A ROS 2 bag as a source of frame sets, without ROS."""
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lsm_ros import imaging
+from lsm_ros.datasets.bag_grouping import Group, Grouper
+from lsm_ros.datasets.bag_topics import CAMERA_INFO, LABEL_INFO, CameraTopics, choose_topics, first_message
+from lsm_ros.datasets.bagfile import BagFile
+from lsm_ros.datasets.base import T_BODY_OPTICAL, fit_to
+from lsm_ros.datasets.tf_tree import TransformError, TransformTree, pose_matrix
+from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.geometry.lie import se3_inverse
+from lsm_ros.types import Frame, FrameSet, LabelSpace, TrajectoryPose
+
+_TF_TYPE, _POSE_TYPE = "tf2_msgs/msg/TFMessage", "geometry_msgs/msg/PoseStamped"
+_BASE_FRAMES = ("base_link", "base_footprint")
+_TF_PREVIEW = 500
+
+
+class RosbagSource:
+    """Images of a bag with what belongs to them; `topics` says what was taken, by camera.
+
+    Topics that are not named are found (see `choose_topics`). base_frame: the rig, by default base_link or
+    base_footprint if TF joins it to the camera, else the body frame of the first camera. odom_frame: by default 'odom'
+    if TF has it; '' for neither. sync_slop_ms: images, depth and labels belong together if their stamps differ by less.
+    wait_ms: how long, in stamps, an image waits for what is late. Broken messages are skipped, told in `warnings`.
+    """
+
+    ground_truth_frame = "rig"
+
+    def __init__(self, path: str | Path, *, image_topic: str | Sequence[str] | None = None,
+                 depth_topic: str | Sequence[str] | None = None, labels_topic: str | Sequence[str] | None = None,
+                 camera_info_topic: str | Sequence[str] | None = None, base_frame: str | None = None,
+                 odom_frame: str | None = None, ground_truth_topic: str = "/ground_truth", sync_slop_ms: float = 20.0,
+                 wait_ms: float = 500.0) -> None:
+        self._bag = BagFile(path)
+        self.path = self._bag.path
+        self.name = self.path.stem
+        self._log = self._bag.log
+        self._slop_ns, self._wait_ns = round(sync_slop_ms * 1e6), round(wait_ms * 1e6)
+        self._truth_topic, self._truth = ground_truth_topic, None
+        try:
+            self._cameras = choose_topics(self._bag, image_topic, depth_topic, labels_topic, camera_info_topic)
+            self._static, preview = self._read_transforms()
+            self.base_frame = self._find_base(preview, base_frame)
+            self.T_rig_cam = self._rig(preview)
+            self._cameras = [c for c in self._cameras if c.camera in self.T_rig_cam]
+            self.odom_frame = self._find_odom(preview, odom_frame)
+            self._spaces = {c.camera: self._label_space(c.label_info) for c in self._cameras if c.labels}
+        except BaseException:
+            self._bag.close()
+            raise
+        self.cameras = [c.camera for c in self._cameras]
+        self.topics = {c.camera: c.as_dict() for c in self._cameras}
+        self._intrinsics: dict[str, CameraIntrinsics | None] = {}
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was skipped or left out so far."""
+        return self._log.lines()
+
+    @property
+    def stamp_offset_ns(self) -> int:
+        """What `record` added to the stamps of a dataset that started at zero."""
+        return int(self._bag.custom_data.get("stamp_offset_ns", "0"))
+
+    @property
+    def ground_truth(self) -> list[TrajectoryPose] | None:
+        """Poses of the rig in a world of their own, from the ground-truth topic; None if the bag has none."""
+        if self._truth is None:
+            poses = []
+            for _, _, message in self._bag.messages(self._topics_of(_POSE_TYPE, self._truth_topic)):
+                T_world_rig = pose_matrix(message.pose.position, message.pose.orientation)
+                poses.append(TrajectoryPose(stamp_of(message.header), T_world_rig))
+            self._truth = poses
+        return self._truth or None
+
+    def __len__(self) -> int:
+        return next(t.count for t in self._bag.topics if t.name == self._cameras[0].image)
+
+    def close(self) -> None:
+        """Closes the bag."""
+        self._bag.close()
+
+    def __iter__(self) -> Iterator[FrameSet]:
+        roles = {topic: (c, role) for c in self._cameras for role, topic in c.as_dict().items() if role != "label_info"}
+        tree = TransformTree()
+        for edge in self._static:
+            tree.set_static(*edge)
+        self._intrinsics = {c.camera: self._first_intrinsics(c) for c in self._cameras}
+        grouper = Grouper({c.camera: tuple(k for k in ("depth", "labels") if getattr(c, k)) for c in self._cameras},
+                          self._slop_ns, self._wait_ns, self._log)
+        moving = self._topics_of(_TF_TYPE, "/tf") if self.odom_frame else []
+        for topic, log_ns, message in self._bag.messages([*roles, *moving]):
+            if topic in moving:
+                self._add_transforms(tree, message)
+            else:
+                self._take(grouper, *roles[topic], log_ns, message)
+            for group in grouper.ready(lambda stamp_ns: self._has_odometry(tree, stamp_ns)):
+                yield from self._frame_set(group, tree)
+        for group in grouper.rest():
+            yield from self._frame_set(group, tree)
+
+    def _take(self, grouper: Grouper, camera: CameraTopics, role: str, log_ns: int, message: Any) -> None:
+        if role == "camera_info":
+            self._intrinsics[camera.camera] = self._read_intrinsics(camera, message)
+            return
+        stamp_ns = stamp_of(message.header)
+        if stamp_ns == 0:
+            self._log.add(f"stamps of {getattr(camera, role)} are 0; times of recording are taken")
+            stamp_ns = log_ns
+        if role == "image":
+            grouper.add_image(camera.camera, stamp_ns, log_ns, message)
+        else:
+            grouper.add_partner(camera.camera, role, stamp_ns, message)
+
+    def _frame_set(self, group: Group, tree: TransformTree) -> Iterator[FrameSet]:
+        """The frame set of a group, or nothing if none of its images can be decoded."""
+        frames = []
+        for camera in self._cameras:
+            if camera.camera in group.images:
+                stamp_ns, message = group.images[camera.camera]
+                try:
+                    image = decode_message(message, "image")
+                except ValueError as error:
+                    self._log.add(f"image of {camera.image} skipped", str(error))
+                    continue
+                frames.append(self._frame(camera, stamp_ns, image, message.header.frame_id, group))
+        if not frames:
+            return
+        yield FrameSet(group.stamp_ns, tuple(frames), dict(self.T_rig_cam), self._odometry(tree, group.stamp_ns))
+
+    def _frame(self, camera: CameraTopics, stamp_ns: int, image: np.ndarray, frame_id: str, group: Group) -> Frame:
+        model = self._intrinsics[camera.camera]
+        if model is not None and model.shape != image.shape[:2]:
+            self._log.add(f"{camera.camera} is taken as uncalibrated: camera_info has another size than the image",
+                          f"{model.width}x{model.height} and {image.shape[1]}x{image.shape[0]}")
+            model = None
+        parts: dict[str, np.ndarray | None] = {"depth": None, "labels": None}
+        for kind in parts:
+            message = group.partners.get((camera.camera, kind))
+            if message is not None:
+                try:
+                    parts[kind] = fit_to(decode_message(message, kind), *image.shape[:2])
+                except ValueError as error:
+                    self._log.add(f"{kind} of {getattr(camera, kind)} skipped", str(error))
+        space = self._spaces.get(camera.camera) if parts["labels"] is not None else None
+        return Frame(stamp_ns, camera.camera, image, model, parts["depth"], parts["labels"], space, frame_id)
+
+    def _topics_of(self, msgtype: str, name: str) -> list[str]:
+        return [t.name for t in self._bag.topics if t.msgtype == msgtype and t.name == name]
+
+    # Calibration and labels
+
+    def _first_intrinsics(self, camera: CameraTopics) -> CameraIntrinsics | None:
+        if not self._topics_of(CAMERA_INFO, camera.camera_info):
+            self._log.add(f"{camera.camera} has no camera_info: it is taken as uncalibrated")
+            return None
+        message = first_message(self._bag, camera.camera_info)
+        return None if message is None else self._read_intrinsics(camera, message)
+
+    def _read_intrinsics(self, camera: CameraTopics, message: Any) -> CameraIntrinsics | None:
+        try:
+            model = imaging.camera_from_info(message.width, message.height, message.k, message.d,
+                                             message.distortion_model, message.p, camera.rectified)
+        except ValueError as error:
+            self._log.add(f"{camera.camera_info} is not used", str(error))
+            return None
+        if model is None:
+            self._log.add(f"{camera.camera_info} has no calibration (K is 0): {camera.camera} is uncalibrated")
+        return model
+
+    def _label_space(self, topic: str) -> LabelSpace | None:
+        message = first_message(self._bag, topic) if self._topics_of(LABEL_INFO, topic) else None
+        if message is None:
+            self._log.add("labels come without LabelInfo: they have numbers, no names")
+            return None
+        names = {int(c.class_id): c.class_name for c in message.class_map if c.class_id != 65535}
+        return LabelSpace(names, float(message.threshold))
+
+    # Transforms
+
+    def _read_transforms(self) -> tuple[list[tuple[str, str, np.ndarray]], TransformTree]:
+        """The fixed edges, and a tree with them and the first moving ones."""
+        tree = TransformTree(2**62)
+        static = []
+        for _, _, message in self._bag.messages(self._topics_of(_TF_TYPE, "/tf_static")):
+            for t in message.transforms:
+                try:
+                    edge = (_clean(t.header.frame_id), _clean(t.child_frame_id),
+                            pose_matrix(t.transform.translation, t.transform.rotation))
+                except ValueError as error:
+                    self._log.add("/tf_static: transform skipped", str(error))
+                    continue
+                static.append(edge)
+                tree.set_static(*edge)
+        moving = self._bag.messages(self._topics_of(_TF_TYPE, "/tf"))
+        for i, (_, _, message) in enumerate(moving):
+            self._add_transforms(tree, message)
+            if i + 1 >= _TF_PREVIEW:
+                break
+        return static, tree
+
+    def _add_transforms(self, tree: TransformTree, message: Any) -> None:
+        for t in message.transforms:
+            try:
+                T_parent_child = pose_matrix(t.transform.translation, t.transform.rotation)
+            except ValueError as error:
+                self._log.add("/tf: transform skipped", str(error))
+                continue
+            tree.add(_clean(t.header.frame_id), _clean(t.child_frame_id), stamp_of(t.header), T_parent_child)
+
+    def _find_base(self, tree: TransformTree, wanted: str | None) -> str:
+        optical = self._cameras[0].frame_id
+        if wanted:
+            try:
+                tree.lookup(wanted, optical, None)
+            except TransformError as error:
+                raise ValueError(f"bag {self.path}: no transform from the camera to base_frame: {error}") from error
+            return wanted
+        return "" if wanted == "" else next((f for f in _BASE_FRAMES if _connected(tree, f, optical)), "")
+
+    def _rig(self, tree: TransformTree) -> dict[str, np.ndarray]:
+        """T_rig_cam of each camera that TF joins to the rig."""
+        first = self._cameras[0]
+        out = {} if self.base_frame else {first.camera: T_BODY_OPTICAL}
+        for camera in self._cameras:
+            if camera.camera in out:
+                continue
+            target = self.base_frame or first.frame_id
+            try:
+                T_target_cam = tree.lookup(target, camera.frame_id, None)
+            except TransformError as error:
+                self._log.add(f"camera {camera.camera} is left out: it is not joined to the rig", str(error))
+                continue
+            if not tree.is_static(target, camera.frame_id):
+                self._log.add(f"{target} -> {camera.frame_id} is not in /tf_static; taken as fixed")
+            out[camera.camera] = T_target_cam if self.base_frame else T_BODY_OPTICAL @ T_target_cam
+        return out
+
+    def _find_odom(self, tree: TransformTree, wanted: str | None) -> str:
+        source = self.base_frame or self._cameras[0].frame_id
+        if wanted:
+            try:
+                tree.lookup(wanted, source, None)
+            except TransformError as error:
+                raise ValueError(f"bag {self.path}: no transform from odom_frame to the rig: {error}") from error
+            return wanted
+        return "odom" if wanted is None and _connected(tree, "odom", source) else ""
+
+    def _odometry(self, tree: TransformTree, stamp_ns: int) -> np.ndarray | None:
+        if not self.odom_frame:
+            return None
+        try:
+            if self.base_frame:
+                return tree.lookup(self.odom_frame, self.base_frame, stamp_ns)
+            first = self._cameras[0]
+            return tree.lookup(self.odom_frame, first.frame_id, stamp_ns) @ se3_inverse(self.T_rig_cam[first.camera])
+        except TransformError as error:
+            self._log.add("frame set without odometry", str(error))
+            return None
+
+    def _has_odometry(self, tree: TransformTree, stamp_ns: int) -> bool:
+        if not self.odom_frame:
+            return True
+        return _connected(tree, self.odom_frame, self.base_frame or self._cameras[0].frame_id, stamp_ns)
+
+
+def decode_message(message: Any, kind: str) -> np.ndarray:
+    """Pixels of an Image or CompressedImage as in `imaging`; kind: 'image', 'depth' or 'labels'. ValueError."""
+    if hasattr(message, "format"):
+        decode = {"image": imaging.decode_compressed, "depth": imaging.decode_compressed_depth,
+                  "labels": imaging.decode_compressed_labels}[kind]
+        return decode(message.data, message.format)
+    decode = {"image": imaging.decode_image, "depth": imaging.decode_depth, "labels": imaging.decode_labels}[kind]
+    return decode(message.encoding, message.width, message.height, message.step, message.data,
+                  bool(message.is_bigendian))
+
+
+def stamp_of(header: Any) -> int:
+    """Nanoseconds of a std_msgs/Header's stamp."""
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
+
+
+def _clean(frame: str) -> str:
+    return frame.lstrip("/")
+
+
+def _connected(tree: TransformTree, target: str, source: str, stamp_ns: int | None = None) -> bool:
+    try:
+        tree.lookup(target, source, stamp_ns)
+    except TransformError:
+        return False
+    return True

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""From frames to what goes on: rectified frames, clouds of a frame, observations for the voxel map."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lsm_ros.config import Config
+from lsm_ros.geometry import CameraIntrinsics, Rectifier, depth_discontinuities
+from lsm_ros.types import UNLABELLED, Frame, FrameCloud, FrameSet, Observation
+
+Z_STEP = 0.0005  # metres; 16 bits reach 32.7 m
+
+
+class FrameRectifier:
+    """Takes lens distortion out of frames; keeps the maps of each camera."""
+
+    def __init__(self) -> None:
+        self._rectifiers: dict[CameraIntrinsics, Rectifier] = {}
+
+    def __call__(self, frame: Frame) -> Frame:
+        """The frame as a pinhole without distortion sees it. Unchanged without intrinsics or distortion."""
+        if frame.intrinsics is None or not frame.intrinsics.has_distortion:
+            return frame
+        r = self.of(frame.intrinsics)
+        return replace(frame, image=r.image(frame.image), intrinsics=r.target,
+                       depth=None if frame.depth is None else r.depth(frame.depth),
+                       labels=None if frame.labels is None else r.labels(frame.labels, fill=UNLABELLED))
+
+    def of(self, intrinsics: CameraIntrinsics) -> Rectifier:
+        """The rectifier of a camera. At most eight cameras are remembered."""
+        if intrinsics not in self._rectifiers:
+            if len(self._rectifiers) >= 8:
+                self._rectifiers.pop(next(iter(self._rectifiers)))
+            self._rectifiers[intrinsics] = Rectifier(intrinsics)
+        return self._rectifiers[intrinsics]
+
+    def known(self) -> list[Rectifier]:
+        """The rectifiers made so far."""
+        return list(self._rectifiers.values())
+
+
+def reliable_depth(frame: Frame, config: Config) -> np.ndarray:
+    """(H, W) float32 metres, 0 where there is none, out of range, or at the edge of something."""
+    depth = np.nan_to_num(frame.depth, nan=0.0, posinf=0.0, neginf=0.0)
+    good = (depth >= config.pairs.min_depth) & (depth <= config.pairs.max_depth)
+    good &= ~depth_discontinuities(depth)
+    return np.where(good, depth, np.float32(0.0)).astype(np.float32)
+
+
+def frame_cloud(frame: Frame, depth: np.ndarray) -> FrameCloud:
+    """What one frame with intrinsics shows; `depth` is from `reliable_depth`."""
+    return FrameCloud(frame.camera, frame.frame_id, frame.stamp_ns, depth, frame.image, confidence(depth),
+                      frame.intrinsics, frame.labels)
+
+
+def confidence(depth: np.ndarray) -> np.ndarray:
+    """(H, W) float32 in [0, 1]: 1 up to 1 m, then falling with depth, as the noise of depth cameras grows; 0 = none."""
+    return np.where(depth > 0, np.minimum(1.0, 1.0 / np.maximum(depth, 1e-3)), 0.0).astype(np.float32)
+
+
+def observation(cloud: FrameCloud, number: int, keyframe: int, T_rig_cam: np.ndarray, config: Config) -> Observation:
+    """What a keyframe's camera gives to the map; beyond fusion.max_depth nothing is used."""
+    depth = np.where(cloud.depth <= min(config.fusion.max_depth, 65535 * Z_STEP), cloud.depth, 0.0)
+    z = (depth / Z_STEP + 0.5).astype(np.uint16)
+    return Observation(number, keyframe, cloud.stamp_ns, cloud.camera, T_rig_cam, z, Z_STEP,
+                       np.where(z > 0, 255, 0).astype(np.uint8), cloud.image, cloud.intrinsics, cloud.labels)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A frame set ready for tracking, and the cloud of every frame that has depth and intrinsics."""
+
+    frame_set: FrameSet
+    clouds: dict[str, FrameCloud]
+
+
+def prepare(frame_set: FrameSet, frames: list[Frame], rectify: FrameRectifier, config: Config) -> Prepared:
+    """Rectifies frames and makes their clouds; the depth that tracking sees is the reliable one."""
+    out, clouds = [], {}
+    for frame in frames:
+        frame = rectify(frame)
+        if frame.depth is not None:
+            depth = reliable_depth(frame, config)
+            frame = replace(frame, depth=depth)
+            if frame.intrinsics is not None:
+                clouds[frame.camera] = frame_cloud(frame, depth)
+        out.append(frame)
+    return Prepared(replace(frame_set, frames=tuple(out)), clouds)

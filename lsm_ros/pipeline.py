@@ -1,0 +1,433 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""The mapping pipeline: frame sets in; poses, keyframes and a voxel map out. Synchronous and deterministic."""
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from lsm_ros import store
+from lsm_ros.config import Config
+from lsm_ros.fusion.voxel_map import MapFullError, VoxelMap
+from lsm_ros.geometry import depth_to_pointmap, is_se3, make_se3, se3_inverse, transform_points
+from lsm_ros.observing import FrameRectifier, Prepared, observation, prepare
+from lsm_ros.pairs import make_pair_model
+from lsm_ros.slam.focal import FocalEstimator
+from lsm_ros.slam.gravity import find_floor
+from lsm_ros.slam.tracking import Tracked, Tracker
+from lsm_ros.types import (
+    Frame,
+    FrameCloud,
+    FrameSet,
+    LabelSpace,
+    MappingUpdate,
+    MapSnapshot,
+    OccupancyMap,
+    PipelineStatus,
+    TrackingState,
+    TrackingUpdate,
+    TrajectoryPose,
+)
+
+MAX_POSES = 2_000_000
+# axes of a camera's body frame (x forward, y left, z up) in its optical frame, REP-103
+T_BODY_OPTICAL = make_se3(np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]), np.zeros(3))
+
+
+@dataclass(frozen=True)
+class PoseRecord:
+    """A frame's pose, held relative to its reference keyframe so that it follows when the graph changes."""
+
+    stamp_ns: int
+    keyframe: int
+    T_keyframe_rig: np.ndarray
+    online: np.ndarray
+
+
+class MappingPipeline:
+    """Everything between images and map. Not thread-safe: one worker owns it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.model = make_pair_model(config.pairs)
+        self.label_space: LabelSpace | None = None
+        self.session, self.map_epoch = 0, 0
+        self._frames, self._without_pose = 0, 0
+        self._rectify = FrameRectifier()
+        self._focal: dict[str, FocalEstimator] = {}
+        self._retired: list[TrajectoryPose] = []
+        self._retired_online: list[TrajectoryPose] = []
+        self._start()
+
+    def _start(self) -> None:
+        """Empty graph and map."""
+        self.tracker = Tracker(self.config, self.model)
+        self.map = VoxelMap(self.config.fusion)
+        self.localization_only = False
+        self._poses: deque[PoseRecord] = deque(maxlen=MAX_POSES)
+        self._next_observation = 0
+        self._gravity_source = "none"
+        self._lost_since: int | None = None
+        self._last: TrackingUpdate = TrackingUpdate(TrackingState.INITIALIZING, None, None, 0.0, reason="no frame yet")
+        self._backlog = 0
+        self._warnings: dict[str, str] = {}
+        self._stage_ms: dict[str, float] = {}
+
+    # one frame set
+
+    def process(self, frame_set: FrameSet) -> MappingUpdate:
+        """Tracks one frame set, makes it a keyframe if it should be one, and brings the map up to date."""
+        self._stage_ms = {}
+        self._frames += 1
+        with self._timed("prepare"):
+            prepared = self._prepare(frame_set)
+        with self._timed("track"):
+            update, tracked = self.tracker.track(prepared.frame_set)
+        with self._timed("keyframe"):
+            update = self._keyframe(prepared, update, tracked)
+        self._record(frame_set, update, tracked)
+        with self._timed("fuse"):
+            added, removed = self._fuse(prepared, update)
+        with self._timed("move"):
+            moved = self._follow()
+        self._last = update
+        return MappingUpdate(frame_set.stamp_ns, update, added, moved, removed,
+                             len(self.map.changed_blocks(self._seq_before)), self._backlog, self.tracker.graph.version,
+                             self.map_epoch, self.session, dict(self._stage_ms), prepared.clouds,
+                             tuple(self._warnings.values()))
+
+    def _prepare(self, frame_set: FrameSet) -> Prepared:
+        self._seq_before = self.map.seq
+        if not frame_set.T_rig_cam and len(frame_set.frames) == 1:  # the rig is the body of its one camera
+            frame_set = replace(frame_set, T_rig_cam={frame_set.frames[0].camera: T_BODY_OPTICAL})
+        self._adopt_labels(frame_set)
+        frames = [f if f.intrinsics is not None else self._calibrate(f) for f in frame_set.frames]
+        if all(f.depth is None for f in frames) and not self.tracker.graph.keyframes:
+            names = ", ".join(f.camera for f in frames)
+            self._warnings["depth"] = f"no depth for camera {names}: pair model {self.model.name!r} cannot start without it"
+        elif any(f.depth is not None for f in frames):
+            self._warnings.pop("depth", None)
+        return prepare(frame_set, frames, self._rectify, self.config)
+
+    def _calibrate(self, frame: Frame) -> Frame:
+        """Gives an uncalibrated camera its estimated focal length once that is known."""
+        estimator = self._focal.setdefault(frame.camera, FocalEstimator(self.model))
+        if estimator.focal_px is None:
+            estimator.add(self.model.encode([frame])[0])
+            if estimator.focal_px is None:
+                self._warnings["focal " + frame.camera] = (
+                    f"camera {frame.camera!r} has no calibration: its focal length is being estimated from motion; "
+                    "give it a camera_info to start at once")
+                return frame
+            self._warnings["focal " + frame.camera] = (
+                f"camera {frame.camera!r} has no calibration: focal length {estimator.focal_px:.0f} px "
+                f"(+- {estimator.std_px:.0f}) was estimated")
+        height, width = frame.image.shape[:2]
+        return replace(frame, intrinsics=estimator.intrinsics(width, height))
+
+    def _adopt_labels(self, frame_set: FrameSet) -> None:
+        for frame in frame_set.frames:
+            if frame.label_space is not None:
+                self.set_label_space(frame.label_space)
+
+    def set_label_space(self, space: LabelSpace) -> None:
+        """Names of the label ids from now on. Ids that change their name are reported."""
+        if self.label_space is not None and space != self.label_space:
+            old = self.label_space.names
+            changed = [i for i, n in space.names.items() if old.get(i, n) != n]
+            if changed:
+                i = changed[0]
+                self._warnings["labels"] = (f"{len(changed)} label ids changed their names (first: {i} from {old[i]!r} to "
+                                            f"{space.names[i]!r}); voxels keep their ids")
+            space = LabelSpace({**old, **space.names}, space.threshold)
+        self.label_space = space
+
+    def _keyframe(self, prepared: Prepared, update: TrackingUpdate, tracked: Tracked | None) -> TrackingUpdate:
+        """Starts, extends or restarts the graph with this frame set."""
+        if tracked is None or self.localization_only:
+            return update
+        graph = self.tracker.graph
+        if not graph.keyframes:
+            if not self.tracker.has_landmarks(tracked):
+                return replace(update, reason=self._why_no_start(prepared))
+            return self._initialize(prepared, tracked)
+        if update.T_map_rig is None:
+            return self._give_up(prepared, update, tracked)
+        self._lost_since = None
+        if not self.tracker.wants_keyframe(tracked):
+            return update
+        keyframe, loops = self.tracker.add_keyframe(tracked, update.T_map_rig)
+        self._look_for_floor(prepared)
+        self._bound_keyframes()
+        return replace(update, T_map_rig=keyframe.T_map_rig, new_keyframe=keyframe.id, closed_loops=loops)
+
+    def _why_no_start(self, prepared: Prepared) -> str:
+        if not prepared.clouds:
+            return self._warnings.get("depth", "no frame with depth and calibration yet")
+        return "too few corners with depth to start from"
+
+    def _initialize(self, prepared: Prepared, tracked: Tracked, T_map_rig: np.ndarray | None = None) -> TrackingUpdate:
+        """First keyframe of a session: the map frame starts at the rig, level with the base or the floor if possible."""
+        start = np.eye(4) if T_map_rig is None else T_map_rig
+        keyframe, _ = self.tracker.add_keyframe(tracked, start)
+        wanted = self.config.scale.gravity
+        is_base = prepared.frame_set.rig_is_base
+        if wanted == "base_link" or (wanted == "auto" and is_base):
+            self._gravity_source = "base_link"
+        self._look_for_floor(prepared)
+        self._lost_since = None
+        return TrackingUpdate(self.tracker.state, keyframe.T_map_rig, np.diag([1e-6] * 6), 1.0, keyframe.id)
+
+    def _look_for_floor(self, prepared: Prepared) -> None:
+        """Levels the map by the floor plane while nothing else gives gravity."""
+        if self._gravity_source != "none" or self.config.scale.gravity not in ("auto", "floor"):
+            return
+        points = []
+        for camera, cloud in prepared.clouds.items():
+            small = cloud.depth[::8, ::8]
+            k = cloud.intrinsics
+            rows, columns = np.nonzero(small)
+            z = small[rows, columns].astype(np.float64)
+            rays = k.unproject(np.column_stack([columns * 8, rows * 8]).astype(np.float64))
+            points.append(transform_points(prepared.frame_set.T_rig_cam[camera], rays * z[:, None]))
+        T_floor_rig = find_floor(np.concatenate(points), self.config.seed) if points else None
+        if T_floor_rig is None:
+            return
+        newest = self.tracker.graph.newest
+        T_new_old = T_floor_rig @ se3_inverse(newest.T_map_rig)
+        self._gravity_source = "floor"
+        self._move_map(T_new_old)
+
+    def _move_map(self, T_new_old: np.ndarray) -> None:
+        """Moves the map frame: all keyframes, and with them the voxels."""
+        self.tracker.move_map(T_new_old)
+        self.map_epoch += 1
+        self.map.settle(self._keyframe_poses())
+
+    def _give_up(self, prepared: Prepared, update: TrackingUpdate, tracked: Tracked) -> TrackingUpdate:
+        """Lost for long: goes on from odometry, or starts a new session."""
+        stamp = prepared.frame_set.stamp_ns
+        if self._lost_since is None or stamp < self._lost_since:
+            self._lost_since = stamp
+        if (stamp - self._lost_since) * 1e-9 < self.config.tracking.lost_session_seconds:
+            return update
+        if not self.tracker.has_landmarks(tracked):
+            return update
+        expected = self.tracker.expected_from_odometry(tracked)
+        if expected is None:
+            self.new_session()
+            return self._initialize(prepared, tracked)
+        self.session += 1
+        self._warnings["session"] = f"session {self.session} goes on from odometry: the camera was lost"
+        return self._initialize(prepared, tracked, expected)
+
+    def _record(self, frame_set: FrameSet, update: TrackingUpdate, tracked: Tracked | None) -> None:
+        if update.T_map_rig is None or tracked is None:
+            self._without_pose += 1
+            return
+        keyframe = self.tracker.reference if update.new_keyframe is None else update.new_keyframe
+        T = se3_inverse(self.tracker.graph.keyframes[keyframe].T_map_rig) @ update.T_map_rig
+        self._poses.append(PoseRecord(frame_set.stamp_ns, keyframe, T, update.T_map_rig.copy()))
+
+    def _fuse(self, prepared: Prepared, update: TrackingUpdate) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Adds the observations of a new keyframe; takes out those that newer ones of the same view replace."""
+        if update.new_keyframe is None:
+            return (), ()
+        keyframe = self.tracker.graph.keyframes[update.new_keyframe]
+        added, removed = [], []
+        for camera, cloud in prepared.clouds.items():
+            number = self._next_observation
+            new = observation(cloud, number, keyframe.id, prepared.frame_set.T_rig_cam[camera], self.config)
+            try:
+                self.map.add(new, keyframe.T_map_rig)
+            except MapFullError as error:
+                self._warnings["full"] = str(error)
+                continue
+            self._next_observation += 1
+            added.append(number)
+        for number in self.map.stale_observations():
+            self.map.remove(number)
+            removed.append(number)
+        return tuple(added), tuple(removed)
+
+    def _follow(self) -> tuple[int, ...]:
+        """Moves what is fused with an outdated pose, within the time budget."""
+        moved, self._backlog = self.map.follow(self._keyframe_poses(), self.config.fusion.budget_ms)
+        return tuple(moved)
+
+    def _keyframe_poses(self) -> dict[int, np.ndarray]:
+        return {i: k.T_map_rig for i, k in self.tracker.graph.keyframes.items()}
+
+    def _bound_keyframes(self) -> None:
+        """Keeps the number and the memory of keyframes below their limits: the oldest leave the graph. Their part of the
+        map stays where it is, and so do their frames' poses."""
+        graph, limits = self.tracker.graph, self.config.limits
+        while len(graph.keyframes) > self.config.keyframes.max_keyframes or (
+                graph.nbytes + self.map.observation_bytes > limits.keyframe_megabytes * 1e6 and len(graph.keyframes) > 3):
+            oldest = graph.keyframes[min(graph.keyframes)]
+            self._retire_poses(oldest.id)
+            self.map.freeze(oldest.id)
+            graph.remove(oldest.id)
+            self._warnings["keyframes"] = "the oldest keyframes were dropped to stay within limits; their map stays as it is"
+
+    def _retire_poses(self, keyframe: int) -> None:
+        T = self.tracker.graph.keyframes[keyframe].T_map_rig
+        kept: deque[PoseRecord] = deque(maxlen=MAX_POSES)
+        for p in self._poses:
+            if p.keyframe == keyframe:
+                self._retired.append(TrajectoryPose(p.stamp_ns, T @ p.T_keyframe_rig))
+                self._retired_online.append(TrajectoryPose(p.stamp_ns, p.online))
+            else:
+                kept.append(p)
+        self._poses = kept
+        del self._retired[:-MAX_POSES], self._retired_online[:-MAX_POSES]
+
+    # what others ask for
+
+    def add_labels(self, stamp_ns: int, camera: str, labels: np.ndarray, label_space: LabelSpace | None) -> bool:
+        """Labels of a frame that was processed before; false if no keyframe is of that time. ValueError for a wrong size.
+
+        labels: (H, W) uint16 as the camera sees it, with its distortion.
+        """
+        if label_space is not None:
+            self.set_label_space(label_space)
+        for number, seen in self.map.observations.items():
+            if seen.stamp_ns == stamp_ns and seen.camera == camera:
+                if labels.shape != seen.z.shape:
+                    raise ValueError(f"labels of camera {camera!r} at {stamp_ns} ns have shape {labels.shape}, "
+                                     f"the image has {seen.z.shape}")
+                for rectifier in self._rectify.known():
+                    if rectifier.target == seen.intrinsics:
+                        labels = rectifier.labels(labels)
+                self.map.add_labels(number, labels)
+                return True
+        return False
+
+    def reset(self) -> None:
+        """Forgets everything but the settings; epoch and session go up."""
+        self._retired, self._retired_online = [], []
+        self._focal.clear()
+        self._frames, self._without_pose = 0, 0
+        self._begin_session()
+
+    def new_session(self) -> None:
+        """Starts an empty map; the poses of the session that ends are kept for the trajectory."""
+        self._retired = self.trajectory()
+        self._retired_online = self.online_trajectory()
+        self._begin_session()
+        self._warnings["session"] = f"session {self.session} started: tracking could not be regained"
+
+    def _begin_session(self) -> None:
+        self.session += 1
+        self.map_epoch += 1
+        self._start()
+
+    def settle(self) -> None:
+        """Makes the map what it would be had all keyframes been fused with their final poses."""
+        self.map.settle(self._keyframe_poses())
+        self._backlog = 0
+
+    def snapshot(self) -> MapSnapshot:
+        """All surface voxels."""
+        return self.map.snapshot(self.tracker.graph.version, self.map_epoch)
+
+    def occupancy(self) -> OccupancyMap | None:
+        """2D grid of the obstacle band; None while gravity is unknown or there is no map."""
+        if self._gravity_source == "none" or not self.map.block_count:
+            return None
+        return self.map.occupancy(self.config.grid)
+
+    def trajectory(self) -> list[TrajectoryPose]:
+        """Final pose of every frame that has one, in order of time."""
+        keyframes = self.tracker.graph.keyframes
+        return sorted(self._retired + [TrajectoryPose(p.stamp_ns, keyframes[p.keyframe].T_map_rig @ p.T_keyframe_rig)
+                                       for p in self._poses], key=lambda p: p.stamp_ns)
+
+    def online_trajectory(self) -> list[TrajectoryPose]:
+        """Poses as they were first published."""
+        return sorted(self._retired_online + [TrajectoryPose(p.stamp_ns, p.online) for p in self._poses],
+                      key=lambda p: p.stamp_ns)
+
+    def keyframe_trajectory(self) -> list[TrajectoryPose]:
+        """Poses of the keyframes, in order of time."""
+        return [TrajectoryPose(k.stamp_ns, k.T_map_rig.copy()) for _, k in sorted(self.tracker.graph.keyframes.items())]
+
+    def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
+        """Where the rig is in the map, as somebody outside says. ValueError for what is no rigid transform."""
+        if not is_se3(T_map_rig):
+            raise ValueError(f"the initial pose is no rigid transform: {T_map_rig}")
+        self.tracker.set_initial_pose(T_map_rig)
+
+    def apply_runtime(self, config: Config) -> None:
+        """Takes over the parameters that may change at run time."""
+        self.config = config
+        self.tracker.config = config
+        self.map.config = config.fusion
+
+    def status(self) -> PipelineStatus:
+        graph = self.tracker.graph
+        focal = {c: f.focal_px or 0.0 for c, f in self._focal.items()}
+        estimated = {c: f.focal_px is not None for c, f in self._focal.items()}
+        newest = graph.newest
+        if newest is not None:
+            for camera, view in newest.views.items():
+                focal.setdefault(camera, view.intrinsics.fx)
+                estimated.setdefault(camera, False)
+        known = bool(graph.keyframes) and self.model.is_metric
+        return PipelineStatus(
+            self._last.state, self._last.reason, self.session, self.map_epoch, graph.version, known,
+            "depth" if known else "none", 0.01 if known else float("nan"), self._gravity_source != "none",
+            self._gravity_source, len(graph.keyframes), self._last.match_fraction, len(self.map.observations),
+            self._backlog, self.map.block_count, self.map.nbytes, graph.nbytes + self.map.observation_bytes, self._frames,
+            self._without_pose, focal, estimated, tuple(self._warnings.values()), self.localization_only)
+
+    def save(self, folder: Path) -> int:
+        """Writes the map into `folder` and returns the bytes written. The folder appears, or is replaced, only when all is
+        written; on an error (OSError: full disk) what was there stays whole."""
+        with store.replacing(Path(folder)) as fresh:
+            self.map.save(fresh / "map")
+            store.save_graph(fresh, self.tracker, {
+                "label_space": None if self.label_space is None else
+                {"names": self.label_space.names, "threshold": self.label_space.threshold},
+                "gravity_source": self._gravity_source, "next_observation": self._next_observation,
+                "config": self.config.to_dict()})
+        return store.folder_bytes(Path(folder))
+
+    def load(self, folder: Path, localization_only: bool = False) -> None:
+        """Replaces graph and map by a saved one; tracking starts by looking for itself in it. FileNotFoundError or
+        ValueError if the folder is not a whole map; then nothing has changed."""
+        folder = Path(folder)
+        tracker = Tracker(self.config, self.model)
+        meta = store.load_graph(folder, tracker, self.model, self.config.pairs)
+        voxels = VoxelMap(self.config.fusion)
+        voxels.load(folder / "map")
+        self._begin_session()
+        self.tracker, self.map = tracker, voxels
+        self.localization_only = tracker.localization_only = localization_only
+        self._next_observation = meta["next_observation"]
+        self._gravity_source = meta["gravity_source"]
+        space = meta["label_space"]
+        if space is not None:
+            self.label_space = LabelSpace({int(i): n for i, n in space["names"].items()}, space["threshold"])
+        self._last = TrackingUpdate(TrackingState.LOST, None, None, 0.0, reason="map loaded; looking for the camera in it")
+
+    def close(self) -> None:
+        """Lets go of all memory."""
+        self._begin_session()
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self._stage_ms[stage] = (time.perf_counter() - start) * 1e3
+
+
+def cloud_points(cloud: FrameCloud) -> np.ndarray:
+    """(H, W, 3) float points of a frame's cloud in its optical frame, NaN where unknown."""
+    return depth_to_pointmap(cloud.depth, cloud.intrinsics)[0]

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""The map on disk: one folder, complete or not there. Arrays in npz without pickles, the rest in JSON."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lsm_ros.config import PairConfig
+from lsm_ros.geometry import CameraIntrinsics
+from lsm_ros.pairs.base import Matches, PairModel
+from lsm_ros.slam.keyframes import Keyframe, KeyframeView, Link
+from lsm_ros.slam.tracking import Tracker
+from lsm_ros.types import TrackingState
+
+FORMAT = 1
+GRAPH, META = "graph.npz", "map.json"
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A fresh folder beside `folder` that takes its place when the block ends well. On an error it is removed, and what
+    was at `folder` is as before."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh = folder.with_name(f".{folder.name}.new-{os.getpid()}")
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    try:
+        yield fresh
+        for path in fresh.rglob("*"):
+            if path.is_file():
+                with path.open("rb") as written:
+                    os.fsync(written.fileno())
+        if folder.exists():
+            folder.rename(old)
+        try:
+            fresh.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+        if folder.exists():
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def folder_bytes(folder: Path) -> int:
+    """Bytes of all files in a folder."""
+    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
+    """Writes keyframes and links of `tracker` and `meta` (plain values) into `folder`."""
+    arrays: dict[str, np.ndarray] = {}
+    keyframes = []
+    for i, keyframe in sorted(tracker.graph.keyframes.items()):
+        arrays[f"{i}/T_map_rig"] = keyframe.T_map_rig
+        arrays[f"{i}/thumbnail"] = keyframe.thumbnail
+        views = []
+        for camera, v in keyframe.views.items():
+            k = v.intrinsics
+            views.append({"camera": camera, "intrinsics": [k.width, k.height, k.fx, k.fy, k.cx, k.cy]})
+            key = f"{i}/{camera}/"
+            arrays[key + "gray"] = v.tokens.gray
+            arrays[key + "depth_mm"] = v.tokens.depth_mm
+            arrays[key + "T_rig_cam"], arrays[key + "corners"] = v.T_rig_cam, v.corners
+            arrays[key + "measured"], arrays[key + "inverse_depth"] = v.measured, v.inverse_depth
+        keyframes.append({"id": i, "stamp_ns": keyframe.stamp_ns, "views": views})
+    links = []
+    for n, x in enumerate(tracker.graph.links.values()):
+        links.append([x.anchor, x.anchor_camera, x.observer, x.observer_camera])
+        arrays[f"link{n}/index_b"], arrays[f"link{n}/pixels_a"] = x.matches.index_b, x.matches.pixels_a
+        arrays[f"link{n}/depth_a"] = x.matches.depth_a
+    np.savez_compressed(folder / GRAPH, **arrays)
+    text = json.dumps({"format": FORMAT, "pair_model": tracker.model.name, "keyframes": keyframes, "links": links, **meta})
+    (folder / META).write_text(text)
+
+
+def load_graph(folder: Path, tracker: Tracker, model: PairModel, config: PairConfig) -> dict[str, Any]:
+    """Fills an empty `tracker` from `folder` and returns what `save_graph` got as meta. FileNotFoundError if there is no
+    map, ValueError if it is damaged or of another kind."""
+    if not (folder / META).is_file():
+        raise FileNotFoundError(f"{folder} holds no map ({META} is missing)")
+    try:
+        meta = json.loads((folder / META).read_text())
+        if meta.get("format") != FORMAT:
+            raise ValueError(f"format {meta.get('format')!r} is not {FORMAT}")
+        if meta["pair_model"] != model.name:
+            raise ValueError(f"it was made with pair model {meta['pair_model']!r}, not {model.name!r}")
+        with np.load(folder / GRAPH, allow_pickle=False) as arrays:
+            for entry in meta["keyframes"]:
+                tracker.graph.add(_keyframe(entry, arrays, config))
+            for n, (anchor, anchor_camera, observer, observer_camera) in enumerate(meta["links"]):
+                matches = Matches(*(arrays[f"link{n}/{x}"] for x in ("index_b", "pixels_a", "depth_a")))
+                tracker.graph.connect(Link(anchor, anchor_camera, observer, observer_camera, matches))
+    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, OSError) as error:
+        raise ValueError(f"the map in {folder} cannot be read: {error}") from error
+    tracker.reference = max(tracker.graph.keyframes, default=None)
+    tracker.state = TrackingState.LOST
+    return meta
+
+
+def _keyframe(entry: dict[str, Any], arrays: Any, config: PairConfig) -> Keyframe:
+    from lsm_ros.pairs.depth import DepthTokens
+
+    i, views = entry["id"], {}
+    for v in entry["views"]:
+        key, camera = f"{i}/{v['camera']}/", v["camera"]
+        intrinsics = CameraIntrinsics(*v["intrinsics"])
+        corners = arrays[key + "corners"]
+        tokens = DepthTokens(camera, entry["stamp_ns"], arrays[key + "gray"], arrays[key + "depth_mm"], intrinsics, config,
+                             corners.astype(np.float32))
+        views[camera] = KeyframeView(camera, tokens, intrinsics, arrays[key + "T_rig_cam"], corners,
+                                     intrinsics.unproject(corners), arrays[key + "measured"], arrays[key + "inverse_depth"])
+    return Keyframe(i, entry["stamp_ns"], arrays[f"{i}/T_map_rig"], views, arrays[f"{i}/thumbnail"])
