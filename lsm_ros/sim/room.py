@@ -71,13 +71,14 @@ class Room:
             axis, end = np.array([faces[i][3:] for i in chosen]).T
             rows = np.arange(len(chosen))
             new[rows, axis] = np.where(end == 1, high[rows, axis], low[rows, axis])
-            ids = np.array([self._face_label(*faces[i][2:]) for i in range(len(faces))], np.uint16)[chosen]
+            ids = np.array([self.face_label(*faces[i][2:]) for i in range(len(faces))], np.uint16)[chosen]
             owner = chosen // 6 - 1
             kept = self._is_open(new, owner)
             points, labels = np.vstack([points, new[kept]]), np.concatenate([labels, ids[kept]])
         return points[:n], labels[:n]
 
-    def _face_label(self, label: str | None, axis: int, end: int) -> int:
+    def face_label(self, label: str | None, axis: int, end: int) -> int:
+        """Id of a face: of its box's class, or (label None) of the shell's wall, floor or ceiling."""
         return self.label_id(label or ("wall" if axis < 2 else "ceiling" if end else "floor"))
 
     def _is_open(self, points: np.ndarray, owner: np.ndarray, margin: float = 0.01) -> np.ndarray:

@@ -14,7 +14,7 @@ from lsm_ros.sim.room import Box, Room
 from lsm_ros.sim.textures import TEXEL
 
 LEVELS = 4
-_LIGHT_GRID = 0.09  # metres between samples of light
+_LIGHT_GRID = 0.1  # metres between samples of light
 _DIRECTIONS = ("-x", "+x", "-y", "+y")
 
 
@@ -27,7 +27,7 @@ class Surfaces:
     def __init__(self, room: Room) -> None:
         self.lows = np.array([room.low, *(b.low for b in room.boxes)])
         self.highs = np.array([room.high, *(b.high for b in room.boxes)])
-        self.labels = np.array([room._face_label(None, a, e) for a in range(3) for e in (0, 1)]
+        self.labels = np.array([room.face_label(None, a, e) for a in range(3) for e in (0, 1)]
                                + [room.label_id(b.label) for b in room.boxes for _ in range(6)], np.uint16)
         rng = np.random.default_rng([room.seed, 2])
         faces = len(self.labels)
@@ -35,12 +35,14 @@ class Surfaces:
         self._offsets = np.zeros((LEVELS, faces), np.int64)
         self._origins = np.zeros((faces, 2), np.float32)  # u at column 0, v at row 0
         self._scales = np.zeros((faces, 2), np.float32)
+        light = self._light()
         blocks: list[np.ndarray] = []
         total = 0
         for face in range(faces):
             body, axis, end = face // 6, face % 6 // 2, face % 2
             box = room.boxes[body - 1] if body else None
-            texture = self._texture(room, box, rng, face, axis, end) * self._light(face)[..., None]
+            texture = self._texture(room, box, rng, face, axis, end)
+            texture *= cv2.resize(light[face], texture.shape[1::-1], interpolation=cv2.INTER_LINEAR)[..., None]
             u, v = (1, 2) if axis == 0 else (0, 2) if axis == 1 else (0, 1)
             extent = self.highs[body] - self.lows[body]
             self._origins[face] = self.lows[body, u], self.highs[body, v]
@@ -86,51 +88,61 @@ class Surfaces:
         front = box.front if box.facing == _DIRECTIONS[2 * axis + end] else None
         return (front or box.side)(rng, width, height)
 
-    def _light(self, face: int) -> np.ndarray:
-        """Brightness of the texels of a face, (rows, columns) float32."""
-        body, axis, end = face // 6, face % 6 // 2, face % 2
-        low, high = self.lows[body], self.highs[body]
-        u, v = (a for a in range(3) if a != axis)
-        nu, nv = (max(2, int((high[a] - low[a]) / _LIGHT_GRID) + 1) for a in (u, v))
-        gu, gv = np.meshgrid((np.arange(nu) + 0.5) / nu, 1 - (np.arange(nv) + 0.5) / nv)
-        sign = (1 if end else -1) * (1 if body else -1)  # the shell is seen from inside
-        points = np.zeros((nu * nv, 3))
-        points[:, axis] = (high if end else low)[axis] + 0.012 * sign
-        points[:, u] = low[u] + gu.ravel() * (high[u] - low[u])
-        points[:, v] = low[v] + gv.ravel() * (high[v] - low[v])
-        normal = np.zeros(3)
-        normal[axis] = sign
-        light = self._ambient(points, normal) + self._lamps(points, normal)
-        size = (max(2, round((high[u] - low[u]) / TEXEL)), max(2, round((high[v] - low[v]) / TEXEL)))
-        return cv2.resize(light.reshape(nv, nu).astype(np.float32), size, interpolation=cv2.INTER_LINEAR)
+    def _light(self) -> list[np.ndarray]:
+        """Brightness of the texels of each face, (rows, columns) float32; one pass over all, as boxes shade each other."""
+        grids, points, normals = [], [], []
+        for face in range(len(self.labels)):
+            body, axis, end = face // 6, face % 6 // 2, face % 2
+            low, high = self.lows[body], self.highs[body]
+            u, v = (a for a in range(3) if a != axis)
+            nu, nv = (max(2, int((high[a] - low[a]) / _LIGHT_GRID) + 1) for a in (u, v))
+            gu, gv = np.meshgrid((np.arange(nu) + 0.5) / nu, 1 - (np.arange(nv) + 0.5) / nv)
+            sign = (1 if end else -1) * (1 if body else -1)  # the shell is seen from inside
+            where = np.zeros((nu * nv, 3), np.float32)
+            where[:, axis] = (high if end else low)[axis] + 0.012 * sign
+            where[:, u] = low[u] + gu.ravel() * (high[u] - low[u])
+            where[:, v] = low[v] + gv.ravel() * (high[v] - low[v])
+            grids.append((nv, nu))
+            points.append(where)
+            normals.append(np.repeat(sign * np.eye(3, dtype=np.float32)[axis:axis + 1], nu * nv, 0))
+        start, normal = np.vstack(points), np.vstack(normals)
+        light = self._ambient(start, normal) + self._lamps(start, normal)
+        ends = np.cumsum([len(p) for p in points])
+        return [part.reshape(grid).astype(np.float32) for part, grid in zip(np.split(light, ends[:-1]), grids, strict=True)]
 
-    def _ambient(self, points: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    def _ambient(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """Light from everywhere, in part taken away by what is within half a metre."""
-        directions = np.array([(x, y, z) for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / np.sqrt(3)
-        directions = directions[directions @ normal > 0] + 0.4 * normal
-        free = [~self._blocked(points, points + 0.5 * d) for d in directions]
-        return 0.3 + 0.25 * np.mean(free, axis=0)
+        free, count = np.zeros(len(points)), np.zeros(len(points))
+        for corner in np.ndindex(2, 2, 2):
+            direction = (2 * np.array(corner, np.float32) - 1) / np.float32(np.sqrt(3))
+            facing = normals @ direction > 0
+            stop = points[facing] + 0.5 * (direction + 0.4 * normals[facing])
+            free[facing] += ~self._blocked(points[facing], stop)
+            count += facing
+        return 0.3 + 0.25 * free / count
 
-    def _lamps(self, points: np.ndarray, normal: np.ndarray) -> np.ndarray:
+    def _lamps(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
+        """Light of two square lamps under the ceiling; four points of each make shadows soft."""
         total = np.zeros(len(points))
         lamps = [(x + dx, y + dy, 2.45) for x, y in ((-1.2, -0.3), (1.2, 0.4)) for dx, dy in
                  ((-0.15, -0.15), (0.15, -0.15), (-0.15, 0.15), (0.15, 0.15))]
-        for lamp in lamps:
-            way = np.array(lamp) - points
+        for lamp in np.array(lamps, np.float32):
+            way = lamp - points
             distance = np.linalg.norm(way, axis=1)
-            facing = np.clip(way @ normal / np.maximum(distance, 1e-6), 0, 1)
+            facing = np.clip((way * normals).sum(1) / np.maximum(distance, 1e-6), 0, 1)
             lit = facing > 0
-            lit[lit] = ~self._blocked(points[lit], np.broadcast_to(lamp, points[lit].shape))
+            lit[lit] = ~self._blocked(points[lit], lamp)
             total += np.where(lit, facing / (0.6 + 0.35 * distance**2), 0.0)
         return 0.75 * total / (len(lamps) / 2)
 
     def _blocked(self, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
         """Whether a box lies between points (N, 3)."""
         way = stop - start
-        inverse = 1 / np.where(np.abs(way) < 1e-9, 1e-9, way)
+        inverse = (1 / np.where(np.abs(way) < 1e-9, np.float32(1e-9), way)).T.copy()
+        offset = start.T * inverse
         blocked = np.zeros(len(start), bool)
-        for low, high in zip(self.lows[1:], self.highs[1:], strict=True):
-            a, b = (low - start) * inverse, (high - start) * inverse
-            near, far = np.minimum(a, b).max(1), np.maximum(a, b).min(1)
+        for low, high in zip(self.lows[1:].astype(np.float32), self.highs[1:].astype(np.float32), strict=True):
+            a, b = low[:, None] * inverse - offset, high[:, None] * inverse - offset
+            near, far = np.minimum(a, b).max(0), np.maximum(a, b).min(0)
             blocked |= (near < far) & (far > 0) & (near < 1)
         return blocked

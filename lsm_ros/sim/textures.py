@@ -130,9 +130,10 @@ def tiles(color: tuple[float, float, float], size: float) -> Maker:
                 face[y:y + step, x:x + step] *= rng.uniform(0.88, 1.04)
         face[::step] *= 0.65
         face[:, ::step] *= 0.65
+        speck = [float(v) for v in face.mean((0, 1)) * 0.72]
         for _ in range(rows * columns // 180):
             center = (int(rng.integers(columns)), int(rng.integers(rows)))
-            cv2.circle(face, center, int(rng.integers(1, 3)), [float(v) for v in face.mean((0, 1)) * 0.72], -1)
+            cv2.circle(face, center, int(rng.integers(1, 3)), speck, -1)
         return face.clip(0.02, 1)
     return make
 
