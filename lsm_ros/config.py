@@ -103,8 +103,8 @@ class ScaleConfig:
     """Scale and gravity of the map."""
 
     publish_nonmetric: bool = param(False, "publish navigation outputs although the scale is not metric")
-    gravity: str = param("auto", "what gives z of the map: auto (base_link if there is one, else the floor plane), "
-                         "base_link, floor, none", choices=("auto", "base_link", "floor", "none"))
+    gravity: str = param("auto", "what gives z of the map: base_link, floor (found whenever it comes into view), auto "
+                         "(base_link if there is one, else the floor if the first keyframe sees it), none", choices=("auto", "base_link", "floor", "none"))
 
 
 @dataclass(frozen=True)

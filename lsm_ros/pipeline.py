@@ -186,8 +186,9 @@ class MappingPipeline:
 
     def _look_for_floor(self, prepared: Prepared) -> None:
         """Levels the map by the floor plane while nothing else gives gravity."""
-        if self._gravity_source != "none" or self.config.scale.gravity not in ("auto", "floor"):
-            return
+        wanted, first = self.config.scale.gravity, len(self.tracker.graph.keyframes) == 1
+        if self._gravity_source != "none" or not (wanted == "floor" or (wanted == "auto" and first)):
+            return  # a later find moves the whole map, which nobody wants who did not ask for it
         points = []
         for camera, cloud in prepared.clouds.items():
             small = cloud.depth[::8, ::8]
@@ -207,7 +208,8 @@ class MappingPipeline:
     def _move_map(self, T_new_old: np.ndarray) -> None:
         """Moves the map frame: all keyframes, and with them the voxels."""
         self.tracker.move_map(T_new_old)
-        self.map_epoch += 1
+        if len(self.tracker.graph.keyframes) > 1:
+            self.map_epoch += 1
         self.map.settle(self._keyframe_poses())
 
     def _give_up(self, prepared: Prepared, update: TrackingUpdate, tracked: Tracked) -> TrackingUpdate:

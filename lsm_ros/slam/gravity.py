@@ -8,12 +8,12 @@ import numpy as np
 from lsm_ros.geometry import hat, make_se3, so3_exp
 
 MAX_TILT = 0.7  # radians between the floor's normal and the camera's own up
-MIN_SHARE = 0.10  # of the points lie on the floor
+MIN_SHARE = 0.08  # of the points lie on the floor
 HEIGHT = (0.15, 3.0)  # of the camera above the floor, metres
 TOLERANCE = 0.025  # metres; grows with distance
 
 
-def find_floor(points_rig: np.ndarray, seed: int = 0, iterations: int = 300) -> np.ndarray | None:
+def find_floor(points_rig: np.ndarray, seed: int = 0, iterations: int = 1000) -> np.ndarray | None:
     """Pose of the rig above the floor that it sees, T_floor_rig (4, 4): z up, floor at z = 0, heading kept.
 
     points_rig: (N, 3) in a frame whose z points roughly up, metres. None when no large plane lies below with a normal
@@ -27,7 +27,9 @@ def find_floor(points_rig: np.ndarray, seed: int = 0, iterations: int = 300) -> 
     if len(points) > 4000:
         points = points[rng.choice(len(points), 4000, replace=False)]
     tolerance = TOLERANCE * np.maximum(1.0, np.linalg.norm(points, axis=1) / 2.0)
-    corners = points[rng.integers(0, len(points), (iterations, 3))]
+    low = points[points[:, 2] < -HEIGHT[0]]  # what the floor could be part of, even for a camera that looks up
+    low = low if len(low) >= 100 else points
+    corners = low[rng.integers(0, len(low), (iterations, 3))]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     length = np.linalg.norm(normals, axis=1)
     normals = normals[length > 1e-6] / length[length > 1e-6, None]
