@@ -262,3 +262,37 @@ class TestDecodeCompressedDepth:
     def test_refuses(self, data, format, named):
         with pytest.raises(ValueError, match=named):
             imaging.decode_compressed_depth(data, format)
+
+
+class TestCameraFromInfo:
+    K = (500.0, 0, 320, 0, 510, 240, 0, 0, 1)
+    P = (400.0, 0, 321, 0, 0, 410, 241, 0, 0, 0, 1, 0)
+
+    def test_plain(self):
+        camera = imaging.camera_from_info(640, 480, self.K, (0.1, 0, 0, 0, 0), "plumb_bob")
+        assert (camera.fx, camera.cy, camera.D[0], camera.distortion_model) == (500, 240, 0.1, "plumb_bob")
+
+    def test_zero_distortion_is_none_whatever_its_name(self):
+        assert not imaging.camera_from_info(640, 480, self.K, np.zeros(5), "none").has_distortion
+
+    def test_zero_K_is_uncalibrated(self):
+        assert imaging.camera_from_info(640, 480, np.zeros(9), (), "") is None
+
+    def test_rectified_images_follow_P(self):
+        camera = imaging.camera_from_info(640, 480, self.K, (0.1, 0, 0, 0, 0), "plumb_bob", self.P, rectified=True)
+        assert (camera.fx, camera.cx, camera.has_distortion) == (400, 321, False)
+        assert imaging.camera_from_info(640, 480, self.K, (), "", np.zeros(12), rectified=True).fx == 500
+
+    @pytest.mark.parametrize("changes", [{"K": np.full(9, np.nan)}, {"K": (1, 2)}, {"width": 0}, {"D": (1, 2)},
+                                         {"distortion_model": "magic"}, {"D": (np.nan,) * 5}])
+    def test_refuses(self, changes):
+        values = {"width": 640, "height": 480, "K": self.K, "D": (0.1, 0, 0, 0, 0), "distortion_model": "plumb_bob"}
+        with pytest.raises(ValueError):
+            imaging.camera_from_info(**{**values, **changes})
+
+
+def test_compressed_labels():
+    ids = np.array([[0, 4, 255]], np.uint8)
+    assert imaging.decode_compressed_labels(imaging.encode_png(ids), "png").tolist() == [[0, 4, 65535]]
+    with pytest.raises(ValueError, match="PNG only"):
+        imaging.decode_compressed_labels(imaging.encode_jpeg(RGB), "jpeg")

@@ -81,29 +81,29 @@ class RecoveredMcap:
         channels: dict[int, tuple[str, str]] = {}
         with self._path.open("rb") as file:
             file.seek(8)
-            for opcode, content in _all_records(file):
-                if opcode == _SCHEMA:
-                    (key,) = struct.unpack_from("<H", content)
-                    schemas[key] = _text(content, 2)[0]
-                elif opcode == _CHANNEL:
-                    key, schema = struct.unpack_from("<HH", content)
-                    channels[key] = (_text(content, 4)[0], schemas.get(schema, ""))
-                elif opcode == _MESSAGE:
-                    key, _, stamp_ns, _ = struct.unpack_from("<HIQQ", content)
-                    if key in channels:
-                        yield *channels[key], stamp_ns, content[22:] if with_data else b""
+            try:
+                for opcode, content in _all_records(file):
+                    if opcode == _SCHEMA:
+                        (key,) = struct.unpack_from("<H", content)
+                        schemas[key] = _text(content, 2)[0]
+                    elif opcode == _CHANNEL:
+                        key, schema = struct.unpack_from("<HH", content)
+                        channels[key] = (_text(content, 4)[0], schemas.get(schema, ""))
+                    elif opcode == _MESSAGE:
+                        key, _, stamp_ns, _ = struct.unpack_from("<HIQQ", content)
+                        if key in channels:
+                            yield *channels[key], stamp_ns, content[22:] if with_data else b""
+            except (struct.error, UnicodeDecodeError, EOFError):
+                return  # bytes are missing or make no sense: the break that the caller has already told
 
 
 def _all_records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Records of the file and of its chunks; ends silently where bytes are missing or make no sense."""
-    try:
-        for opcode, content, _ in _records(file):
-            if opcode != _CHUNK:
-                yield opcode, content
-                continue
+    """Records of the file and of its chunks, in their order."""
+    for opcode, content in _records(file):
+        if opcode == _CHUNK:
             yield from _chunk_records(content)
-    except (struct.error, UnicodeDecodeError, EOFError):
-        return  # the break that the caller has already told
+        else:
+            yield opcode, content
 
 
 def _chunk_records(content: bytes) -> Iterator[tuple[int, bytes]]:
@@ -115,8 +115,7 @@ def _chunk_records(content: bytes) -> Iterator[tuple[int, bytes]]:
         if len(data) < stored:
             raise EOFError("a compressed chunk is cut")
         data = _decompress(data, compression, size)
-    for opcode, inner, _ in _records(BytesIO(data)):
-        yield opcode, inner
+    yield from _records(BytesIO(data))
 
 
 def _decompress(data: bytes, compression: str, size: int) -> bytes:
@@ -129,8 +128,8 @@ def _decompress(data: bytes, compression: str, size: int) -> bytes:
         raise EOFError(str(error)) from error
 
 
-def _records(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
-    """(opcode, content, whole); the last record may be a chunk that is not whole."""
+def _records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """(opcode, content) of whole records; the last may be a chunk that is cut, whose first messages can be read."""
     while True:
         head = file.read(9)
         if len(head) < 9:
@@ -141,7 +140,7 @@ def _records(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
         content = file.read(length)
         whole = len(content) == length
         if whole or opcode == _CHUNK:
-            yield opcode, content, whole
+            yield opcode, content
         if not whole:
             return
 
@@ -173,6 +172,19 @@ class RecoveredSqlite:
                 yield name, stamp_ns, data
 
     def _rows(self, column: str) -> Iterator[tuple[int, int, bytes]]:
+        """All rows, less the last one where the file ends within a page: SQLite fills that up with zeros."""
+        with self._path.open("rb") as file:
+            page_size = int.from_bytes(file.read(18)[16:], "big") or 1
+        kept_back = self._path.stat().st_size % max(page_size, 2) != 0
+        before: tuple[int, int, bytes] | None = None
+        for row in self._all_rows(column):
+            if not kept_back:
+                yield row
+            elif before is not None:
+                yield before
+            before = row
+
+    def _all_rows(self, column: str) -> Iterator[tuple[int, int, bytes]]:
         connection = sqlite3.connect(f"file:{self._path}?mode=ro&immutable=1", uri=True)
         try:
             # SQLite refuses a file that is shorter than its header says, except while its schema is being repaired.

@@ -53,6 +53,10 @@ class ImageFolderSource:
             raise ValueError(f"rate_hz must be positive, got {self.rate_hz}")
         stamps = stamps_from_names([f.stem for f in self._files]) if rate_hz is None else None
         self.stamps_from_names = stamps is not None
+        if stamps is not None:  # "1.1753" comes before "1.2", which natural order does not know
+            order = sorted(range(len(stamps)), key=stamps.__getitem__)
+            self._files = [self._files[i] for i in order]
+            stamps = [stamps[i] for i in order]
         self._stamps = stamps or [round(i * 1e9 / self.rate_hz) for i in range(len(self._files))]
         self._check_first()
 
@@ -106,11 +110,11 @@ def list_images(path: Path) -> list[Path]:
 
 
 def stamps_from_names(stems: list[str]) -> list[int] | None:
-    """Nanoseconds of file names without suffix if all are stamps that grow, else None."""
+    """Nanoseconds of file names without suffix if all of them are stamps and differ, else None."""
     if len(stems) > 1 and all(re.fullmatch(r"\d+\.\d+", s) for s in stems):
         stamps = [stamp_from_text(s) for s in stems]
     elif len(stems) > 1 and all(s.isdigit() and int(s) >= _NANOSECONDS_FROM for s in stems):
         stamps = [int(s) for s in stems]
     else:
         return None
-    return stamps if all(a < b for a, b in zip(stamps, stamps[1:], strict=False)) else None
+    return stamps if len(set(stamps)) == len(stamps) else None

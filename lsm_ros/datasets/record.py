@@ -98,6 +98,7 @@ def _check_target(bag: Path, overwrite: bool) -> None:
 
 
 def _write(source: Source, path: Path, bag: Path, storage: str, options: _Options) -> RecordSummary:
+    store = typestore()
     from rosbags.rosbag2 import StoragePlugin, Writer
 
     expected = len(source) if options.limit is None else min(options.limit, len(source))
@@ -105,7 +106,7 @@ def _write(source: Source, path: Path, bag: Path, storage: str, options: _Option
     done, first_ns, last_ns = 0, 0, 0
     # Version 8 of the metadata is read by Humble and Jazzy alike.
     with Writer(path, version=8, storage_plugin=plugin) as writer:
-        log = _BagLog(writer, options, source)
+        log = _BagLog(writer, store, options, source)
         for frame_set in source:
             if done == options.limit:
                 break
@@ -129,10 +130,10 @@ def _write(source: Source, path: Path, bag: Path, storage: str, options: _Option
 class _BagLog:
     """Turns frame sets into messages of an open writer."""
 
-    def __init__(self, writer: Any, options: _Options, source: Source) -> None:
+    def __init__(self, writer: Any, store: Any, options: _Options, source: Source) -> None:
         self._writer, self._options = writer, options
-        self._store = typestore()
-        self._make = MessageMaker(self._store)
+        self._store = store
+        self._make = MessageMaker(store)
         self._connections: dict[str, Any] = {}
         self._last_log_ns = 0
         self._truth = iter(source.ground_truth or ())

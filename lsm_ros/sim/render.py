@@ -12,6 +12,7 @@ from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.lie import se3_inverse, transform_points
 from lsm_ros.sim.room import Room
 from lsm_ros.sim.surfaces import Surfaces
+from lsm_ros.types import UNLABELLED
 
 _NEAR = 0.02
 
@@ -35,12 +36,15 @@ class Renderer:
     def render(self, T_world_cam: np.ndarray, camera: CameraIntrinsics) -> Rendering:
         """What a camera sees. T_world_cam: (4, 4) pose of its optical frame inside the room; else ValueError.
 
-        A ray (x, y, 1) of the camera reaches the plane at z after z of its lengths, so that its parameter is the depth.
+        Pixels for which a strongly distorted lens has no ray are black, at depth 0 and unlabelled. A ray (x, y, 1) of
+        the camera reaches the plane at z after z of its lengths, so that its parameter is the depth.
         """
         origin = T_world_cam[:3, 3]
         if not np.all((origin > self.room.low) & (origin < self.room.high)):
             raise ValueError(f"the camera at {origin.round(3).tolist()} is outside of the room")
         rays_cam = camera.rays(unit=False, dtype=np.float32)
+        dark = np.isnan(rays_cam[..., 0])
+        rays_cam = np.where(dark[..., None], np.float32([0, 0, 1]), rays_cam)
         rays = np.ascontiguousarray(np.moveaxis(rays_cam @ T_world_cam[:3, :3].T.astype(np.float32), -1, 0))
         inverse = 1 / np.where(np.abs(rays) < 1e-9, np.float32(1e-9), rays)
         depth, face = self._shell(rays, inverse, origin)
@@ -48,7 +52,9 @@ class Renderer:
             window = self._window(body, T_world_cam, camera)
             if window is not None:
                 self._box(body, window, inverse, origin, depth, face)
-        return Rendering(self._colors(rays, origin, depth, face, camera), depth, self._surfaces.labels[face])
+        image, labels = self._colors(rays, origin, depth, face, camera), self._surfaces.labels[face]
+        image[dark], depth[dark], labels[dark] = 0, 0, UNLABELLED
+        return Rendering(image, depth, labels)
 
     def _shell(self, rays: np.ndarray, inverse: np.ndarray, origin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Depth and face where rays leave the room."""

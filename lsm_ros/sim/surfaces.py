@@ -89,7 +89,7 @@ class Surfaces:
         return (front or box.side)(rng, width, height)
 
     def _light(self) -> list[np.ndarray]:
-        """Brightness of the texels of each face, (rows, columns) float32; one pass over all, as boxes shade each other."""
+        """Brightness of the texels of each face, (rows, columns) float32; in one pass, as boxes shade each other."""
         grids, points, normals = [], [], []
         for face in range(len(self.labels)):
             body, axis, end = face // 6, face % 6 // 2, face % 2
@@ -108,7 +108,8 @@ class Surfaces:
         start, normal = np.vstack(points), np.vstack(normals)
         light = self._ambient(start, normal) + self._lamps(start, normal)
         ends = np.cumsum([len(p) for p in points])
-        return [part.reshape(grid).astype(np.float32) for part, grid in zip(np.split(light, ends[:-1]), grids, strict=True)]
+        parts = np.split(light.astype(np.float32), ends[:-1])
+        return [part.reshape(grid) for part, grid in zip(parts, grids, strict=True)]
 
     def _ambient(self, points: np.ndarray, normals: np.ndarray) -> np.ndarray:
         """Light from everywhere, in part taken away by what is within half a metre."""

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Folders of images and videos, and how a source is told by its content."""
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from lsm_ros.datasets import ImageFolderSource, VideoSource, open_source
+
+
+def paint(path, value, shape=(6, 8)):
+    cv2.imwrite(str(path), np.full((*shape, 3), (0, 0, value), np.uint8))
+
+
+class TestImageFolder:
+    def test_natural_order_and_rate(self, tmp_path):
+        for i in (10, 2, 1):
+            paint(tmp_path / f"frame{i}.png", i)
+        source = open_source(tmp_path, rate_hz=20.0)
+        sets = list(source)
+        assert isinstance(source, ImageFolderSource) and len(source) == 3
+        assert [fs.frames[0].image[0, 0, 0] for fs in sets] == [1, 2, 10]
+        assert [fs.stamp_ns for fs in sets] == [0, 50_000_000, 100_000_000]
+        np.testing.assert_array_equal(sets[0].T_rig_cam["camera"] @ [0, 0, 1, 0], [1, 0, 0, 0])
+
+    @pytest.mark.parametrize("names, stamps", [
+        (["1305031102.1753", "1305031102.2"], [1305031102175300000, 1305031102200000000]),
+        (["1305031102175300001", "1305031102200000000"], [1305031102175300001, 1305031102200000000]),
+        (["0001", "0002"], [0, 33333333]), (["1305031102175300001", "x"], [0, 33333333]),
+    ])
+    def test_stamps_from_names(self, tmp_path, names, stamps):
+        for i, name in enumerate(names):
+            paint(tmp_path / f"{name}.png", i)
+        assert [fs.stamp_ns for fs in open_source(tmp_path)] == stamps
+
+    def test_exif_orientation(self, tmp_path):
+        """A JPEG that is to be turned by 90 degrees clockwise (orientation 6) comes upright."""
+        image = np.zeros((16, 32, 3), np.uint8)
+        image[:, :8] = 255
+        blob = cv2.imencode(".jpg", image)[1].tobytes()
+        tiff = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x0112, 3, 1, 6, 0)
+        exif = b"Exif\0\0" + tiff
+        (tmp_path / "a.jpg").write_bytes(blob[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + blob[2:])
+        turned = next(iter(open_source(tmp_path))).frames[0].image
+        assert turned.shape == (32, 16, 3) and turned[2].mean() > 240 and turned[-2].mean() < 15
+
+    def test_camera(self, tmp_path):
+        paint(tmp_path / "a.png", 1)
+        (tmp_path / "camera.yaml").write_text("{image_width: 8, image_height: 6, fx: 9, fy: 9, cx: 4, cy: 3, "
+                                              "rate_hz: 5}")
+        source = open_source(tmp_path)
+        assert next(iter(source)).frames[0].intrinsics.fx == 9 and source.rate_hz == 5
+
+    def test_broken_images_are_told(self, tmp_path):
+        paint(tmp_path / "a.png", 1)
+        (tmp_path / "b.png").write_bytes(b"nothing")
+        source = open_source(tmp_path)
+        assert len(list(source)) == 1 and "b.png" in source.warnings[0]
+
+    def test_only_broken_images(self, tmp_path):
+        (tmp_path / "b.png").write_bytes(b"nothing")
+        with pytest.raises(ValueError, match="none of 1 images"):
+            open_source(tmp_path)
+
+    def test_other_size_than_the_camera(self, tmp_path):
+        paint(tmp_path / "a.png", 1, (4, 4))
+        (tmp_path / "camera.yaml").write_text("{image_width: 8, image_height: 6, fx: 9, fy: 9, cx: 4, cy: 3}")
+        with pytest.raises(ValueError, match="8x6.*4x4"):
+            open_source(tmp_path)
+
+    def test_bad_rate(self, tmp_path):
+        paint(tmp_path / "a.png", 1)
+        with pytest.raises(ValueError, match="rate_hz"):
+            open_source(tmp_path, rate_hz=-1.0)
+
+
+class TestVideo:
+    @pytest.fixture
+    def video(self, tmp_path):
+        path = tmp_path / "film.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 20.0, (64, 48))
+        for i in range(8):
+            writer.write(np.full((48, 64, 3), (0, 0, 30 * i), np.uint8))
+        writer.release()
+        return path
+
+    def test_frames(self, video):
+        source = open_source(video)
+        sets = list(source)
+        assert isinstance(source, VideoSource) and len(source) == len(sets) == 8
+        red = [int(fs.frames[0].image[20, 30, 0]) for fs in sets]
+        assert np.abs(np.array(red) - 30 * np.arange(8)).max() < 8
+        assert np.allclose(np.diff([fs.stamp_ns for fs in sets]), 50e6, rtol=0.02)
+        assert [fs.stamp_ns for fs in source] == [fs.stamp_ns for fs in sets]
+
+    def test_cut_video(self, video):
+        """What is there is read, and the rest is told, or nothing can be read and the file is named."""
+        video.write_bytes(video.read_bytes()[:int(video.stat().st_size * 0.6)])
+        try:
+            source = open_source(video)
+        except ValueError as error:
+            assert str(video) in str(error)
+        else:
+            n = len(list(source))
+            assert 0 < n <= len(source) and (n == len(source) or source.warnings)
+
+    def test_camera_of_another_size(self, video, tmp_path):
+        (tmp_path / "c.yaml").write_text("{image_width: 8, image_height: 6, fx: 9, fy: 9, cx: 4, cy: 3}")
+        with pytest.raises(ValueError, match="8x6"):
+            open_source(video, camera_file=tmp_path / "c.yaml")
+
+
+class TestOpenSource:
+    def test_missing(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="nowhere"):
+            open_source(tmp_path / "nowhere")
+
+    def test_unknown_file(self, tmp_path):
+        (tmp_path / "a.xyz").write_bytes(b"hello, world" * 100)
+        with pytest.raises(ValueError, match="a.xyz"):
+            open_source(tmp_path / "a.xyz")
+
+    @pytest.mark.parametrize("name", ["a.mcap", "a.db3", "a.mp4", "a.bin"])
+    def test_file_without_bytes(self, tmp_path, name):
+        (tmp_path / name).touch()
+        with pytest.raises(ValueError, match=f"{name} is empty"):
+            open_source(tmp_path / name)
+
+    def test_folder_of_other_things(self, tmp_path):
+        (tmp_path / "notes.md").write_text("x")
+        with pytest.raises(ValueError, match="notes.md"):
+            open_source(tmp_path)
+
+    def test_text_with_the_name_of_a_video(self, tmp_path):
+        (tmp_path / "a.mp4").write_text("not a film")
+        with pytest.raises(ValueError, match="a.mp4"):
+            open_source(tmp_path / "a.mp4")

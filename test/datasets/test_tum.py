@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""TUM RGB-D folders and trajectory files."""
+import cv2
+import numpy as np
+import pytest
+
+from lsm_ros.datasets import TumSource, open_source
+from lsm_ros.datasets.tum import nearest_partners, read_tum, write_tum
+from lsm_ros.geometry.lie import make_se3, se3_exp
+from lsm_ros.types import TrajectoryPose
+
+RNG = np.random.default_rng(3)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three images; depth for the first and third, 5 ms late; labels for the second; poses; a camera."""
+    (tmp_path / "rgb").mkdir()
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"rgb/{i}.png"), np.full((6, 8, 3), (10 * i, 20, 30), np.uint8))
+    cv2.imwrite(str(tmp_path / "d0.png"), np.full((6, 8), 1500, np.uint16))
+    cv2.imwrite(str(tmp_path / "d2.png"), np.full((6, 8), 2500, np.uint16))
+    cv2.imwrite(str(tmp_path / "l1.png"), np.array([[0, 3, 255, 7] * 2] * 6, np.uint8))
+    (tmp_path / "rgb.txt").write_text("# colour\n10.00 rgb/0.png\n10.10 rgb/1.png\n10.20 rgb/2.png\n")
+    (tmp_path / "depth.txt").write_text("10.005 d0.png\n10.205 d2.png\n")
+    (tmp_path / "labels.txt").write_text("10.10 l1.png\n")
+    (tmp_path / "label_space.yaml").write_text("0: wall\n3: chair\n7: table\n65535: unlabelled\n")
+    (tmp_path / "groundtruth.txt").write_text("10.0 1 2 3 0 0 0 1\n10.2 1 2 4 0 0 0.70710678 0.70710678\n")
+    (tmp_path / "camera.yaml").write_text("{image_width: 8, image_height: 6, fx: 9, fy: 9.5, cx: 4, cy: 3, "
+                                          "depth_scale: 0.001}")
+    return tmp_path
+
+
+class TestTumSource:
+    def test_frames(self, folder):
+        source = open_source(folder)
+        frames = [fs.frames[0] for fs in source]
+        assert isinstance(source, TumSource) and len(source) == 3 and source.cameras == ["camera"]
+        assert [f.stamp_ns for f in frames] == [10_000_000_000, 10_100_000_000, 10_200_000_000]
+        assert frames[2].image[0, 0].tolist() == [30, 20, 20]
+        assert [f.depth is not None for f in frames] == [True, False, True]
+        np.testing.assert_allclose(frames[0].depth, 1.5)
+        np.testing.assert_allclose(frames[2].depth, 2.5)
+        assert (frames[0].intrinsics.fx, frames[0].intrinsics.fy) == (9.0, 9.5)
+        assert source.warnings == []
+
+    def test_labels(self, folder):
+        frames = [fs.frames[0] for fs in open_source(folder)]
+        assert frames[0].labels is None and frames[0].label_space is None
+        assert frames[1].labels[0].tolist() == [0, 3, 65535, 7] * 2
+        assert frames[1].label_space.names == {0: "wall", 3: "chair", 7: "table"}
+
+    def test_ground_truth_is_of_the_body(self, folder):
+        source = open_source(folder)
+        T = source.ground_truth[0].T_map_rig
+        np.testing.assert_allclose(T[:3, 3], [1, 2, 3])
+        np.testing.assert_allclose(T[:3, 0], [0, 0, 1], atol=1e-12)  # the body's x axis is the camera's z axis
+        rig_cam = next(iter(source)).T_rig_cam["camera"]
+        np.testing.assert_allclose(T @ rig_cam, make_se3(np.eye(3), [1, 2, 3]), atol=1e-12)
+
+    def test_without_camera(self, folder):
+        (folder / "camera.yaml").unlink()
+        frame = next(iter(open_source(folder))).frames[0]
+        assert frame.intrinsics is None
+        np.testing.assert_allclose(frame.depth, 1500 / 5000)
+
+    def test_ros_calibration(self, folder):
+        (folder / "camera.yaml").write_text(
+            "image_width: 8\nimage_height: 6\ncamera_matrix: {rows: 3, cols: 3, data: [9, 0, 4, 0, 8, 3, 0, 0, 1]}\n"
+            "distortion_model: plumb_bob\ndistortion_coefficients: {data: [0.1, 0, 0, 0, 0]}\n")
+        camera = next(iter(open_source(folder))).frames[0].intrinsics
+        assert (camera.fy, camera.D) == (8.0, (0.1, 0, 0, 0, 0))
+
+    def test_max_dt(self, folder):
+        assert all(fs.frames[0].depth is None for fs in open_source(folder, max_dt=0.001))
+
+    def test_missing_and_broken_images_are_told(self, folder):
+        (folder / "rgb/1.png").unlink()
+        (folder / "d2.png").write_bytes(b"no png")
+        source = open_source(folder)
+        assert len(list(source)) == 2
+        assert len(source.warnings) == 2 and "1.png" in source.warnings[0] and "d2.png" in source.warnings[1]
+
+    @pytest.mark.parametrize("name, text, named", [
+        ("rgb.txt", "abc rgb/0.png\n", "abc"), ("rgb.txt", "1.0\n", "line 1"), ("rgb.txt", "# none\n", "no images"),
+        ("camera.yaml", "{image_width: 640, image_height: 480, fx: 9, fy: 9, cx: 4, cy: 3}", "640x480"),
+        ("camera.yaml", "{fx: 9}", "image_width"), ("camera.yaml", "[1", "not YAML"), ("camera.yaml", "3", "expected"),
+        ("camera.yaml", "{image_width: 8, image_height: 6, fx: -1, fy: 9, cx: 4, cy: 3}", "fx"),
+        ("camera.yaml", "{image_width: 8, image_height: 6, fx: 9, fy: 9, cx: 4, cy: 3, depth_scale: 0}", "depth_scale"),
+        ("groundtruth.txt", "1 2 3\n", "line 1"), ("groundtruth.txt", "1 0 0 0 0 0 0 0\n", "line 1"),
+        ("label_space.yaml", "70000: x\n", "70000"),
+    ])
+    def test_bad_files(self, folder, name, text, named):
+        (folder / name).write_text(text)
+        with pytest.raises(ValueError, match=named) as error:
+            open_source(folder)
+        assert str(folder) in str(error.value)
+
+    def test_unknown_option(self, folder):
+        with pytest.raises(ValueError, match="speed.*max_dt"):
+            open_source(folder, speed=3)
+
+    def test_red_kitchen(self, redkitchen):
+        source = open_source(redkitchen)
+        assert len(source) == 500 and len(source.ground_truth) == 500
+        frames = [fs.frames[0] for fs, _ in zip(source, range(4), strict=False)]
+        assert [f.depth is not None for f in frames] == [True, False, True, False]
+        assert frames[0].image.shape == (480, 640, 3) and frames[0].intrinsics.fx == 525
+        known = frames[0].depth[frames[0].depth > 0]
+        assert known.size > 50_000 and 0.3 < np.median(known) < 5
+
+    def test_red_kitchen_depth_agrees_with_its_poses(self, redkitchen):
+        """Depth of a frame, moved by the ground truth, lies on the depth of a later one: frames are right."""
+        source = open_source(redkitchen)
+        sets = [fs for i, fs in zip(range(21), source, strict=False) if i in (0, 20)]
+        (T_a, T_b) = (source.ground_truth[i].T_map_rig for i in (0, 20))
+        a, b = (fs.frames[0] for fs in sets)
+        T_b_a = np.linalg.inv(T_b @ sets[1].T_rig_cam["camera"]) @ T_a @ sets[0].T_rig_cam["camera"]
+        points = (a.intrinsics.rays(unit=False) * a.depth[..., None])[a.depth > 0] @ T_b_a[:3, :3].T + T_b_a[:3, 3]
+        pixels, valid = b.intrinsics.project(points)
+        inside = valid & b.intrinsics.contains(pixels)
+        u, v = np.rint(pixels[inside]).astype(int).T
+        seen = b.depth[v, u]
+        error = np.abs(seen - points[inside, 2])[seen > 0]
+        assert error.size > 10_000 and np.median(error) < 0.03
+
+
+class TestTrajectoryFiles:
+    def test_round_trip(self, tmp_path):
+        start = 1_700_000_000_123_456_789
+        poses = [TrajectoryPose(start + i * 100_000_007, se3_exp(RNG.normal(size=6))) for i in range(9)]
+        write_tum(tmp_path / "t.tum", poses, "poses")
+        back = read_tum(tmp_path / "t.tum")
+        assert [p.stamp_ns for p in back] == [p.stamp_ns for p in poses]
+        for a, b in zip(poses, back, strict=True):
+            np.testing.assert_allclose(a.T_map_rig, b.T_map_rig, atol=2e-6)
+
+    def test_order_of_columns(self, tmp_path):
+        (tmp_path / "t.tum").write_text("2.5 1 2 3 0 0 1 0\n")  # half a turn about z
+        (pose,) = read_tum(tmp_path / "t.tum")
+        assert pose.stamp_ns == 2_500_000_000
+        expected = [[-1, 0, 0, 1], [0, -1, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]]
+        np.testing.assert_allclose(pose.T_map_rig, expected, atol=1e-12)
+
+    def test_missing(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match="no.tum"):
+            read_tum(tmp_path / "no.tum")
+
+
+def test_nearest_partners_are_given_once():
+    stamps = [0, 33, 66]
+    assert nearest_partners(stamps, [(20, "a"), (30, "b"), (50, "c"), (200, "d")], 20) == {1: "b", 2: "c"}
+    assert nearest_partners(stamps, [(31, "a"), (34, "b")], 20) == {1: "b"}
