@@ -6,7 +6,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from lsm_ros.config import PairConfig
-from lsm_ros.pairs.base import Matches, PairModel, SparsePairModel
+from lsm_ros.pairs.base import Correspondences, Matches, PairModel, SparsePairModel
 
 registry: dict[str, str] = {
     "depth": "lsm_ros.pairs.depth:DepthPairModel",
@@ -21,4 +21,4 @@ def make_pair_model(config: PairConfig) -> PairModel:
     return getattr(import_module(module), name)(config)
 
 
-__all__ = ["Matches", "PairModel", "SparsePairModel", "make_pair_model", "registry"]
+__all__ = ["Correspondences", "Matches", "PairModel", "SparsePairModel", "make_pair_model", "registry"]

@@ -36,6 +36,27 @@ class Matches:
         return Matches(self.index_b[keep], self.pixels_a[keep], self.depth_a[keep])
 
 
+@dataclass(frozen=True)
+class Correspondences:
+    """Points seen in both images: pixels_a, pixels_b (N, 2) float64; depth_a, depth_b (N,) metres, NaN where unknown."""
+
+    pixels_a: np.ndarray
+    pixels_b: np.ndarray
+    depth_a: np.ndarray
+    depth_b: np.ndarray
+
+    @staticmethod
+    def none() -> Correspondences:
+        return Correspondences(np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0))
+
+    def __len__(self) -> int:
+        return len(self.pixels_a)
+
+    def where(self, keep: np.ndarray) -> Correspondences:
+        """Those selected by a mask or by indices."""
+        return Correspondences(self.pixels_a[keep], self.pixels_b[keep], self.depth_a[keep], self.depth_b[keep])
+
+
 @runtime_checkable
 class PairModel(Protocol):
     """Predicts the geometry of two images. `encode` runs once for each frame, `predict` once for each pair."""
@@ -62,6 +83,6 @@ class SparsePairModel(PairModel, Protocol):
         """Finds the landmarks of b in a near `guess_a` (N, 2); a landmark whose guess is NaN is not looked for."""
         ...
 
-    def match_anywhere(self, tokens_a: Any, tokens_b: Any) -> Matches:
-        """Finds landmarks of b in a without a guess."""
+    def correspond(self, tokens_a: Any, tokens_b: Any) -> Correspondences:
+        """Finds points that both images show, without a guess and not only landmarks."""
         ...

@@ -11,16 +11,14 @@ import numpy as np
 
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, depth_discontinuities, depth_to_pointmap, solve_pnp, transform_points
-from lsm_ros.pairs.base import Matches
+from lsm_ros.pairs.base import Correspondences, Matches
 from lsm_ros.types import Frame, PairPrediction
 
 FLOW_WINDOW = (21, 21)
 FLOW_LEVELS = 3
 FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02)
-RATIO = 0.85  # best to second best descriptor distance
-MAX_DISTANCE = 80  # of 256 bits
-ORB_SCALE = 1.2
-OCTAVES = (0, 2, 4)
+RATIO = 0.8  # best to second best descriptor distance
+FEATURES = 800
 
 
 @dataclass
@@ -54,7 +52,8 @@ class DepthTokens:
 
     @property
     def nbytes(self) -> int:
-        return self.gray.nbytes + (0 if self.depth_mm is None else self.depth_mm.nbytes)
+        parts = [self.gray, self.depth_mm, *(self._features or ())]
+        return sum(p.nbytes for p in parts if p is not None)
 
     def depth(self) -> np.ndarray:
         """(H, W) float32 metres, 0 = none."""
@@ -93,38 +92,15 @@ class DepthTokens:
         found = found.reshape(-1, 2)
         return found[np.isfinite(self.sample_depth(found))]
 
-    def landmark_features(self) -> tuple[np.ndarray, np.ndarray]:
-        """Indices (M,) of corners and ORB descriptors (M, 32) uint8, several for each corner: one an octave."""
-        points = []
-        for octave in OCTAVES:
-            scale = ORB_SCALE**octave
-            for i, ((x, y), angle) in enumerate(zip(self.corners, self._angles(scale), strict=True)):
-                points.append(cv2.KeyPoint(float(x), float(y), 31.0 * scale, float(angle), 1.0, octave, i))
-        points, found = _orb().compute(self.gray, points) if points else ((), None)
-        if found is None:
-            return np.zeros(0, np.int64), np.zeros((0, 32), np.uint8)
-        return np.array([p.class_id for p in points], np.int64), found
-
-    def _angles(self, scale: float) -> np.ndarray:
-        """(N,) orientation in degrees of the corners in the image shrunk by `scale`: direction of the intensity centroid
-        of a disc of radius 15 (Rublee et al., ORB, ICCV 2011, section 3.2), as OpenCV's detector gives its own points."""
-        h, w = self.gray.shape
-        small = cv2.resize(self.gray, (max(1, round(w / scale)), max(1, round(h / scale))), interpolation=cv2.INTER_AREA)
-        padded = cv2.copyMakeBorder(small, 15, 15, 15, 15, cv2.BORDER_REFLECT_101)
-        x, y = np.rint(self.corners / scale).astype(np.int64).T
-        x, y = np.clip(x, 0, small.shape[1] - 1), np.clip(y, 0, small.shape[0] - 1)
-        dy, dx = np.mgrid[-15:16, -15:16]
-        disc = (dx**2 + dy**2 <= 15**2).ravel()
-        dy, dx = dy.ravel()[disc], dx.ravel()[disc]
-        patch = padded[y[:, None] + dy + 15, x[:, None] + dx + 15].astype(np.float32)
-        return np.degrees(np.arctan2(patch @ dy, patch @ dx)) % 360.0
-
     def features(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (M, 2) float32 and ORB descriptors (M, 32) uint8 of the whole image."""
+        """Pixels (M, 2) float64 and RootSIFT descriptors (M, 128) uint8 of the whole image."""
         if self._features is None:
-            points, found = _orb().detectAndCompute(self.gray, None)
-            pixels = np.array([p.pt for p in points], np.float32).reshape(-1, 2)
-            self._features = (pixels, np.zeros((0, 32), np.uint8) if found is None else found)
+            points, found = cv2.SIFT_create(nfeatures=FEATURES, contrastThreshold=0.02).detectAndCompute(self.gray, None)
+            pixels = np.array([p.pt for p in points], np.float64).reshape(-1, 2)
+            found = np.zeros((0, 128), np.float32) if found is None else found
+            # Arandjelovic and Zisserman, Three things everyone should know ..., CVPR 2012
+            root = np.sqrt(found / np.maximum(found.sum(1, keepdims=True), 1e-6))
+            self._features = pixels, np.rint(root * 255).astype(np.uint8)
         return self._features
 
 
@@ -169,23 +145,21 @@ class DepthPairModel:
         found = found[good].astype(np.float64)
         return Matches(index[good], found, tokens_a.sample_depth(found))
 
-    def match_anywhere(self, tokens_a: DepthTokens, tokens_b: DepthTokens) -> Matches:
-        """Finds b's corners in a by ORB descriptors: mutual nearest neighbours that pass the ratio test."""
-        owner_b, features_b = tokens_b.landmark_features()
+    def correspond(self, tokens_a: DepthTokens, tokens_b: DepthTokens) -> Correspondences:
+        """Points of both images by descriptors: mutual nearest neighbours that pass the ratio test."""
         pixels_a, features_a = tokens_a.features()
-        if len(features_b) < 2 or len(features_a) < 2:
-            return Matches.none()
-        matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
-        best: dict[int, tuple[float, int]] = {}  # corner of b -> distance and point of a
-        for m, n in matcher.knnMatch(features_b, features_a, k=2):
-            i = int(owner_b[m.queryIdx])
-            if m.distance < RATIO * n.distance and m.distance < best.get(i, (MAX_DISTANCE,))[0]:
-                best[i] = (m.distance, m.trainIdx)
-        backward = {m.queryIdx: int(owner_b[m.trainIdx]) for m in matcher.match(features_a, features_b)}
-        good = [(i, j) for i, (_, j) in best.items() if backward[j] == i]
-        index = np.array([i for i, _ in good], np.int64)
-        found = pixels_a[[j for _, j in good]].astype(np.float64).reshape(-1, 2)
-        return Matches(index, found, tokens_a.sample_depth(found))
+        pixels_b, features_b = tokens_b.features()
+        if len(features_a) < 2 or len(features_b) < 2:
+            return Correspondences.none()
+        matcher = cv2.BFMatcher(cv2.NORM_L2)
+        forward = matcher.knnMatch(features_b.astype(np.float32), features_a.astype(np.float32), k=2)
+        backward = {m.queryIdx: m.trainIdx for m in matcher.match(features_a.astype(np.float32),
+                                                                  features_b.astype(np.float32))}
+        good = [(m.trainIdx, m.queryIdx) for m, n in forward
+                if m.distance < RATIO * n.distance and backward[m.trainIdx] == m.queryIdx]
+        index_a, index_b = np.array(good, np.int64).reshape(-1, 2).T
+        found_a, found_b = pixels_a[index_a], pixels_b[index_b]
+        return Correspondences(found_a, found_b, tokens_a.sample_depth(found_a), tokens_b.sample_depth(found_b))
 
     def predict(self, pairs: Sequence[tuple[DepthTokens, DepthTokens]],
                 priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:
@@ -198,18 +172,20 @@ class DepthPairModel:
 
         if a.intrinsics is None or b.intrinsics is None:
             raise ValueError(f"pair model 'depth' needs the intrinsics of camera {a.camera!r}")
-        points_b_corner = b.intrinsics.unproject(b.corners) / b.inverse_depth[:, None]
         if prior is None:
-            matches = self.match_anywhere(a, b)
+            both = self.correspond(a, b)
+            pixels_a, pixels_b, depth_a, depth_b = both.pixels_a, both.pixels_b, both.depth_a, both.depth_b
         else:
-            guess, ok = a.intrinsics.project(transform_points(prior, points_b_corner))
-            matches = self.match(a, b, np.where(ok[:, None], guess, np.nan))
-        solved = solve_pnp(points_b_corner[matches.index_b], matches.pixels_a, a.intrinsics, T_cam_map_init=prior,
-                           depths=matches.depth_a)
+            depth_b = 1.0 / b.inverse_depth
+            guess, ok = a.intrinsics.project(transform_points(prior, b.intrinsics.unproject(b.corners) * depth_b[:, None]))
+            near = self.match(a, b, np.where(ok[:, None], guess, np.nan))
+            pixels_a, depth_a = near.pixels_a, near.depth_a
+            pixels_b, depth_b = b.corners[near.index_b].astype(np.float64), depth_b[near.index_b]
+        solved = solve_pnp(b.intrinsics.unproject(pixels_b) * depth_b[:, None], pixels_a, a.intrinsics,
+                           T_cam_map_init=prior, depths=depth_a)
         if solved is None:
             raise ValueError(f"the images of camera {a.camera!r} at {a.stamp_ns} ns and {b.camera!r} at {b.stamp_ns} ns "
-                             f"share too few points ({len(matches)} matches)")
-        inliers = matches.where(solved.inliers)
+                             f"share too few points ({len(pixels_a)} matches)")
         points_a, valid_a = depth_to_pointmap(a.depth(), a.intrinsics)
         points_b, valid_b = depth_to_pointmap(b.depth(), b.intrinsics)
         points_b = transform_points(solved.T_cam_map, points_b)
@@ -218,9 +194,6 @@ class DepthPairModel:
             return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
 
         return PairPrediction(tensor(points_a), tensor(points_b), tensor(valid_a), tensor(valid_b), is_metric=True,
-                              matches_a=tensor(inliers.pixels_a), matches_b=tensor(b.corners[inliers.index_b]),
+                              matches_a=tensor(pixels_a[solved.inliers]), matches_b=tensor(pixels_b[solved.inliers]),
                               T_a_b=solved.T_cam_map)
 
-
-def _orb() -> cv2.ORB:
-    return cv2.ORB_create(nfeatures=1500, scaleFactor=ORB_SCALE, nlevels=8, fastThreshold=7)

@@ -14,13 +14,13 @@ import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics, umeyama
 from lsm_ros.geometry.align import DegenerateGeometryError
-from lsm_ros.pairs.base import SparsePairModel
+from lsm_ros.pairs.base import Correspondences, SparsePairModel
 
 CANDIDATES = np.geomspace(0.35, 3.0, 64)  # focal lengths in units of the longer image side
 MIN_MATCHES = 60
 MIN_SHIFT = 0.04  # of the image's width
-MAX_RELATIVE_STD = 0.04
-CORRELATION = 3.0  # matches of neighbouring points are not independent: the curvature alone is too sure by this
+MAX_RELATIVE_STD = 0.03
+CORRELATION = 5.0  # matches of neighbouring points are not independent: the curvature alone is too sure by this
 NEEDED_PAIRS = 4
 
 
@@ -37,25 +37,23 @@ class FocalEstimator:
     focal_px: float | None = None
     std_px: float = float("nan")
     _first: Any = None
-    _pairs: list[tuple[np.ndarray, ...]] = field(default_factory=list)
+    _pairs: list[Correspondences] = field(default_factory=list)
 
     def add(self, tokens: Any) -> float | None:
         """Takes the tokens of the next image; returns the focal length in pixels once it is known."""
         if self.focal_px is not None or tokens.depth_mm is None:
             return self.focal_px
-        if self._first is None or self._first.gray.shape != tokens.gray.shape or len(self._first.corners) < MIN_MATCHES:
+        if self._first is None or self._first.gray.shape != tokens.gray.shape:
             self._first, self._pairs = tokens, []
             return None
-        matches = self.model.match_anywhere(tokens, self._first)
-        matches = matches.where(np.isfinite(matches.depth_a))
+        matches = self.model.correspond(tokens, self._first)
+        matches = matches.where(np.isfinite(matches.depth_a) & np.isfinite(matches.depth_b))
         if len(matches) < MIN_MATCHES // 2:
             self._first, self._pairs = tokens, self._pairs[-8:]
             return None
-        pixels_b = self._first.corners[matches.index_b].astype(np.float64)
-        shift = np.median(np.linalg.norm(matches.pixels_a - pixels_b, axis=1))
+        shift = np.median(np.linalg.norm(matches.pixels_a - matches.pixels_b, axis=1))
         if len(matches) >= MIN_MATCHES and shift > MIN_SHIFT * tokens.gray.shape[1]:
-            depth_b = 1.0 / self._first.inverse_depth[matches.index_b]
-            self._pairs = [*self._pairs[-11:], (pixels_b, depth_b, matches.pixels_a, matches.depth_a)]
+            self._pairs = [*self._pairs[-23:], matches]
             if len(self._pairs) >= NEEDED_PAIRS:
                 self._solve(tokens.gray.shape)
             if shift > 4 * MIN_SHIFT * tokens.gray.shape[1]:
@@ -85,9 +83,9 @@ class FocalEstimator:
             self.focal_px = float(np.exp(x[1] - b / (2 * a)))
             self.std_px = relative_std * self.focal_px
 
-    def _cost(self, focal: float, centre: np.ndarray, pair: tuple[np.ndarray, ...]) -> float:
+    def _cost(self, focal: float, centre: np.ndarray, pair: Correspondences) -> float:
         """Robust cost of the best rigid motion between the two clouds of a pair."""
-        pixels_b, depth_b, pixels_a, depth_a = pair
+        pixels_a, pixels_b, depth_a, depth_b = pair.pixels_a, pair.pixels_b, pair.depth_a, pair.depth_b
         cloud_b = np.column_stack([(pixels_b - centre) / focal, np.ones(len(pixels_b))]) * depth_b[:, None]
         cloud_a = np.column_stack([(pixels_a - centre) / focal, np.ones(len(pixels_a))]) * depth_a[:, None]
         weights = np.ones(len(cloud_a))

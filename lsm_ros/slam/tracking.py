@@ -22,6 +22,8 @@ from lsm_ros.types import FrameSet, TrackingState, TrackingUpdate
 
 THUMBNAIL = (20, 15)
 RELOCALIZE_TRIES = 6
+LOCATE_INLIERS = 12  # by descriptors; what they find is checked by the landmarks
+CLEAR_INLIERS = 30  # by descriptors; as many are believed without that check
 
 
 @dataclass
@@ -77,8 +79,8 @@ class Tracker:
         if not lost or self._initial is not None:
             guess = self._initial if self._initial is not None else self._predict(new)
             reason = self._track_from(new, guess)
-            if new.pose is None:
-                reason = self._track_from(new, guess, anywhere=True)
+            if new.pose is None and self.reference is not None:
+                reason = self._search(new, [self.reference], self.config.tracking.min_match_fraction) or ""
         if new.pose is None and self.state is not TrackingState.INITIALIZING:
             reason = self._relocalize(new) or reason
         return self._update(new, reason), new
@@ -156,15 +158,15 @@ class Tracker:
             return T
         return T @ se3_exp(se3_log(se3_inverse(T0) @ T) * min(ahead / dt, 3.0))
 
-    def _track_from(self, new: Tracked, guess: np.ndarray, anywhere: bool = False) -> str:
+    def _track_from(self, new: Tracked, guess: np.ndarray) -> str:
         """Fills `new.pose` from the reference keyframe and its best neighbours; returns why not, or ''."""
         count = self.config.tracking.references
         references = [] if self.reference is None else [self.reference]
         references += self.graph.candidates(guess, new.cameras, count + 1, exclude=references)
-        return self._solve(new, references[:count] if references else [], guess, anywhere)
+        return self._solve(new, references[:count], guess, self.config.tracking.min_match_fraction)
 
-    def _solve(self, new: Tracked, references: list[int], guess: np.ndarray, anywhere: bool,
-               min_fraction: float | None = None) -> str:
+    def _solve(self, new: Tracked, references: list[int], guess: np.ndarray, min_fraction: float) -> str:
+        """Fills `new.pose` from the landmarks of `references`, looked for where `guess` puts them."""
         t = self.config.tracking
         found: dict[tuple[int, str], Matches] = {}
         views: list[View] = []
@@ -172,12 +174,12 @@ class Tracker:
             for camera, view in self.graph.keyframes[i].views.items():
                 if camera not in new.tokens or not len(view.corners):
                     continue
-                matches = self._match(new, guess, self.graph.keyframes[i], view, anywhere)
+                matches = self._match(new, guess, self.graph.keyframes[i], view)
                 found[i, camera] = matches
                 points_map = transform_points(self.graph.keyframes[i].T_map_rig, view.points_rig())
                 views.append(View(new.intrinsics[camera], new.T_rig_cam[camera], points_map[matches.index_b],
                                   matches.pixels_a, matches.depth_a))
-        pose = solve_rig_pose(views, None if anywhere else guess, t.sigma_px, t.depth_sigma, t.huber, t.min_inliers,
+        pose = solve_rig_pose(views, guess, t.sigma_px, t.depth_sigma, t.huber, t.min_inliers,
                               self.config.seed)
         if pose is None:
             return f"fewer than {t.min_inliers} points of the map agree on a pose"
@@ -187,8 +189,7 @@ class Tracker:
             total = sum(len(v.corners) for c, v in self.graph.keyframes[i].views.items() if c in new.tokens)
             shares[i] = sum(len(m) for (k, _), m in kept.items() if k == i) / total if total else 0.0
         best = max(shares, key=lambda i: shares[i])
-        limit = t.min_match_fraction if min_fraction is None else min_fraction
-        if shares[best] < limit:
+        if shares[best] < min_fraction:
             return f"only {shares[best]:.0%} of a keyframe's points were found"
         too_fast = self._too_fast(new, pose)
         if too_fast:
@@ -197,13 +198,10 @@ class Tracker:
         new.fraction, new.reference = shares[best], best
         return ""
 
-    def _match(self, new: Tracked, guess: np.ndarray, keyframe: Keyframe, view: KeyframeView, anywhere: bool) -> Matches:
-        tokens = new.tokens[view.camera]
-        if anywhere:
-            return self.model.match_anywhere(tokens, view.tokens)
+    def _match(self, new: Tracked, guess: np.ndarray, keyframe: Keyframe, view: KeyframeView) -> Matches:
         T_cam_rig_kf = se3_inverse(guess @ new.T_rig_cam[view.camera]) @ keyframe.T_map_rig
         pixels, ok = new.intrinsics[view.camera].project(transform_points(T_cam_rig_kf, view.points_rig()))
-        return self.model.match(tokens, view.tokens, np.where(ok[:, None], pixels, np.nan))
+        return self.model.match(new.tokens[view.camera], view.tokens, np.where(ok[:, None], pixels, np.nan))
 
     def _too_fast(self, new: Tracked, pose: RigPose) -> str:
         if not self._last or self.state is TrackingState.LOST:
@@ -221,20 +219,45 @@ class Tracker:
     def _relocalize(self, new: Tracked) -> str:
         """Looks for the frame set in the keyframes whose thumbnails are most like it, with a stricter test."""
         here = self._thumbnail(new)
-        scored = sorted(((float(k.thumbnail @ here), i) for i, k in self.graph.keyframes.items()), reverse=True)
-        limit = self.config.tracking.relocalize_match_fraction
+        scored = sorted(((float(k.thumbnail @ here), i) for i, k in self.graph.keyframes.items()
+                         if k.thumbnail.shape == here.shape), reverse=True)
         state, self.state = self.state, TrackingState.LOST
-        for _, i in scored[:RELOCALIZE_TRIES]:
-            guess = self.graph.keyframes[i].T_map_rig
-            if not self._solve(new, [i], guess, anywhere=True, min_fraction=limit / 3):
-                pose = new.pose.T_map_rig  # then search near it, which finds more, and ask for enough
-                new.pose = None
-                near = [i, *self.graph.candidates(pose, new.cameras, 2, exclude=[i])]
-                if not self._solve(new, near, pose, anywhere=False, min_fraction=limit):
-                    return ""
-                new.pose = None
-        self.state = state
-        return "lost: the frame fits no keyframe"
+        likely = [i for _, i in scored[:RELOCALIZE_TRIES]]
+        reason = self._search(new, likely, self.config.tracking.relocalize_match_fraction)
+        if reason:
+            self.state = state
+        return reason
+
+    def _search(self, new: Tracked, keyframes: list[int], min_fraction: float) -> str:
+        """Finds the pose by descriptors against one keyframe after the other.
+
+        A find counts if the landmarks around it are then found where they should be, or, where the view has changed too
+        much for that, if descriptors alone agree clearly.
+        """
+        for i in keyframes:
+            located, share = self._locate(new, self.graph.keyframes[i])
+            if located is None:
+                continue
+            near = [i, *self.graph.candidates(located.T_map_rig, new.cameras, 2, exclude=[i])]
+            if not self._solve(new, near, located.T_map_rig, min_fraction):
+                return ""
+            if located.inlier_count >= CLEAR_INLIERS and share >= 0.5 and not self._too_fast(new, located):
+                new.pose, new.matches, new.fraction, new.reference = located, {}, min_fraction, i
+                return ""
+        return "the frame fits no keyframe"
+
+    def _locate(self, new: Tracked, keyframe: Keyframe) -> tuple[RigPose | None, float]:
+        """Pose from the descriptors that the frame set shares with a keyframe, and the share of them that agree."""
+        t, views = self.config.tracking, []
+        for camera, view in keyframe.views.items():
+            if camera in new.tokens:
+                both = self.model.correspond(new.tokens[camera], view.tokens)
+                both = both.where(np.isfinite(both.depth_b))
+                points_cam = view.intrinsics.unproject(both.pixels_b) * both.depth_b[:, None]
+                points_map = transform_points(keyframe.T_map_rig @ view.T_rig_cam, points_cam)
+                views.append(View(new.intrinsics[camera], new.T_rig_cam[camera], points_map, both.pixels_a, both.depth_a))
+        found = solve_rig_pose(views, None, 2 * t.sigma_px, 3 * t.depth_sigma, t.huber, LOCATE_INLIERS, self.config.seed)
+        return found, 0.0 if found is None else found.inlier_count / sum(len(v.pixels) for v in views)
 
     def _join(self, new: Keyframe, old: Keyframe) -> bool:
         """Links two keyframes in both directions, where points are found again near where they should be."""

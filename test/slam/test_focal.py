@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lsm_ros.geometry import CameraIntrinsics, se3_exp, transform_points
-from lsm_ros.pairs.base import Matches
+from lsm_ros.pairs.base import Correspondences
 from lsm_ros.slam.focal import FocalEstimator
 
 
@@ -19,15 +19,11 @@ class Points:
     depth_mm: bool
     depth: np.ndarray
 
-    @property
-    def inverse_depth(self) -> np.ndarray:
-        return 1 / self.depth
-
 
 class PointMatcher:
-    def match_anywhere(self, a: Points, b: Points) -> Matches:
-        seen = np.flatnonzero(np.isfinite(a.corners).all(1))
-        return Matches(seen, a.corners[seen], a.depth[seen])
+    def correspond(self, a: Points, b: Points) -> Correspondences:
+        seen = np.isfinite(a.corners).all(1) & np.isfinite(b.corners).all(1)
+        return Correspondences(a.corners[seen], b.corners[seen], a.depth[seen], b.depth[seen])
 
 
 def images(focal: float, count: int = 10, noise: float = 0.5, outliers: float = 0.05, seed: int = 0, step=(0.08, 0.0, 0.02)):
