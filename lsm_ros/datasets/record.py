@@ -40,13 +40,14 @@ class RecordSummary:
 
 def record(source: Source, bag: str | Path, storage: str = "mcap", *, compressed: bool = False, jpeg_quality: int = 90,
            odometry: bool = True, overwrite: bool = False, start_time_s: float = 1_700_000_000.0,
-           base_frame: str = "base_link", odom_frame: str = "odom", limit: int | None = None,
+           base_frame: str | None = None, odom_frame: str = "odom", limit: int | None = None,
            progress: Callable[[int, int], None] | None = None) -> RecordSummary:
     """Writes `source` to the folder `bag`, in the order of stamps and in memory that does not grow with the length.
 
     By camera: <camera>/image (rgb8) or <camera>/image/compressed (JPEG), camera_info, depth (16UC1, millimetres),
     labels (16UC1), label_info (latched); /tf_static base_frame -> <camera>_optical (latched), /tf odom_frame ->
-    base_frame if the source has odometry, and /ground_truth (PoseStamped of base_frame in 'world', never in TF).
+    base_frame if the source has odometry (base_frame is base_link by default, camera_link for a source without a robot),
+    and /ground_truth (PoseStamped of base_frame in 'world', never in TF).
     Stamps of a source that starts within the first second are moved by start_time_s, as 0 means "none" in ROS.
     limit: at most so many frame sets. progress: called with (frame sets done, expected).
     The bag appears when it is complete; else nothing is left behind. FileExistsError for an existing target unless
@@ -82,7 +83,7 @@ class _Options:
     jpeg_quality: int
     odometry: bool
     start_ns: int
-    base_frame: str
+    base_frame: str | None
     odom_frame: str
     limit: int | None
     progress: Callable[[int, int], None] | None
@@ -140,6 +141,7 @@ class _BagLog:
         self._next_truth = next(self._truth, None)
         self._rig: dict[str, np.ndarray] = {}
         self._label_spaces: set[str] = set()
+        self._base_frame = options.base_frame or ""
         self.offset_ns = 0
         self.counts: dict[str, int] = {}
         self.warnings: list[str] = []
@@ -153,11 +155,12 @@ class _BagLog:
 
     def add(self, frame_set: FrameSet) -> None:
         """Writes all of one instant."""
+        self._base_frame = self._base_frame or ("base_link" if frame_set.rig_is_base else "camera_link")
         stamp_ns = frame_set.stamp_ns + self.offset_ns
         self._fixed_transforms(frame_set, stamp_ns)
         self._ground_truth(frame_set.stamp_ns)
         if self._options.odometry and frame_set.T_odom_base is not None:
-            moving = self._make.transform(stamp_ns, self._options.odom_frame, self._options.base_frame,
+            moving = self._make.transform(stamp_ns, self._options.odom_frame, self._base_frame,
                                           frame_set.T_odom_base)
             self._put("/tf", "tf2_msgs/msg/TFMessage", stamp_ns, self._make.transforms([moving]))
         for frame in frame_set.frames:
@@ -194,7 +197,7 @@ class _BagLog:
         if not new:
             return
         self._rig.update(new)
-        transforms = [self._make.transform(stamp_ns, self._options.base_frame, _optical_frame(c), T)
+        transforms = [self._make.transform(stamp_ns, self._base_frame, _optical_frame(c), T)
                       for c, T in self._rig.items()]
         self._put("/tf_static", "tf2_msgs/msg/TFMessage", stamp_ns, self._make.transforms(transforms), latched=True)
 

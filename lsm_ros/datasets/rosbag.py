@@ -135,7 +135,8 @@ class RosbagSource:
                 frames.append(self._frame(camera, stamp_ns, image, message.header.frame_id, group))
         if not frames:
             return
-        yield FrameSet(group.stamp_ns, tuple(frames), dict(self.T_rig_cam), self._odometry(tree, group.stamp_ns))
+        yield FrameSet(group.stamp_ns, tuple(frames), dict(self.T_rig_cam), self._odometry(tree, group.stamp_ns),
+                           rig_is_base=bool(self.base_frame))
 
     def _frame(self, camera: CameraTopics, stamp_ns: int, image: np.ndarray, frame_id: str, group: Group) -> Frame:
         model = self._intrinsics[camera.camera]

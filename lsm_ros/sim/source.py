@@ -76,7 +76,7 @@ class RoomSource:
         pose = self.ground_truth[index]
         frames = tuple(self._frame(index, k, pose) for k in range(len(self.cameras)))
         return FrameSet(pose.stamp_ns, frames, dict(self.T_rig_cam),
-                        None if self._odometry is None else self._odometry[index])
+                        None if self._odometry is None else self._odometry[index], rig_is_base=True)
 
     def render(self, index: int, camera: str = "front") -> Rendering:
         """What a camera sees at one instant, without noise."""

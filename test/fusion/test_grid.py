@@ -33,7 +33,7 @@ def test_room():
     inside = np.hypot(x - 1.7, y - 0.2) < 0.35
     assert gap[~inside].max() < 0.08
     assert np.mean(g.grid[:, int((2.6 - g.origin_x) / 0.05)] == 100) > 0.8  # the wall has no holes
-    assert cell(g, 1.0, 0.0) == 0 and cell(g, 1.4, -0.8) == 0 and cell(g, 1.4, 0.8) == 0
+    assert cell(g, 1.0, 0.0) == 0 and cell(g, 1.9, -0.8) == 0 and cell(g, 1.9, 0.8) == 0
     assert cell(g, 1.4, 0.2) == 100 or cell(g, 1.35, 0.2) == 100
     behind = g.grid[:, int((2.75 - g.origin_x) / 0.05):]
     assert (behind == -1).all()
@@ -43,6 +43,8 @@ def test_floor_alone_is_free_and_the_band_matters():
     m = fused([plane((0, 0, 1), 0.0)], [pose(0, 0, 0.8, 0, 0.5)])
     g = m.occupancy(BAND)
     assert not (g.grid == 100).any() and cell(g, 1.0, 0.0) == 0
+    rows = np.nonzero(g.grid == 0)[0]
+    assert abs(g.origin_y + (rows + 0.5).mean() * 0.05) < 0.02  # the camera looks along y = 0
     under = m.occupancy(GridConfig(min_height=-0.1, max_height=0.1))
     assert cell(under, 1.0, 0.0) == 100
     assert m.occupancy(BAND).grid.shape == g.grid.shape

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rendering import ROOM, SMALL, T_RIG_CAM, observe, plane, pose, sphere
+from rendering import MIDDLE, ROOM, SMALL, T_RIG_CAM, observe, plane, pose, sphere
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion.blocks import unpack_keys
@@ -29,14 +29,18 @@ def voxel_centres(c, layout=LAYOUT):
 ])
 def test_signed_distance_is_the_distance_to_the_surface(surface, distance):
     T = pose(0.05, -0.1, 0.02, 0.1, -0.1)
-    c = contribution(prepare(observe([surface], T), LAYOUT), CameraPose.of(T, T_RIG_CAM), LAYOUT)
+    c = contribution(prepare(observe([surface], T, camera=MIDDLE), LAYOUT), CameraPose.of(T, T_RIG_CAM), LAYOUT)
     assert len(c.voxel) > 2500
     value = c.values[:, SDF] / c.values[:, WEIGHT] / 511 * LAYOUT.truncation
-    true = distance(voxel_centres(c))
-    close = np.abs(true) < LAYOUT.voxel_size
+    centres = voxel_centres(c)
+    true = distance(centres)
+    gradient = np.stack([distance(centres + 1e-4 * e) - true for e in np.eye(3)], -1) / 1e-4
+    eye = (T @ T_RIG_CAM)[:3, 3] - centres
+    faced = (gradient * eye).sum(1) > 0.4 * np.linalg.norm(eye, axis=1)  # not at the outline of something round
+    close = (np.abs(true) < LAYOUT.voxel_size) & faced
     error = np.abs(value - true)[close]
     assert np.median(error) < 0.12 * LAYOUT.voxel_size
-    assert np.percentile(error, 75) < 0.3 * LAYOUT.voxel_size
+    assert np.percentile(error, 90) < 0.3 * LAYOUT.voxel_size
     far = true > 1.2 * LAYOUT.truncation  # in front of the surface, in blocks that the surface is in: free
     assert far.sum() > 100 and np.mean(value[far] == LAYOUT.truncation) > 0.97
     assert (c.values[:, NEAR][value < 0.999 * LAYOUT.truncation] > 0).all()

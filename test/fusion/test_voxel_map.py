@@ -37,6 +37,7 @@ def test_add_then_remove_leaves_nothing():
     assert state_of(m) == before
     m.remove(0)
     assert m.block_count == 0 and state_of(m) == ({}, {}) and not m.observations and m.observation_bytes == 0
+    assert not len(m.pools.labels.sorted()[0])
     assert not m.pools.voxels.rows("voxels").any() and not m.pools.voxels.rows("labels").any()
     assert not m.pools.free.rows("weight").any()
 
@@ -117,7 +118,7 @@ def test_late_labels():
     assert (m.observations[0].labels == SEEN[0].labels).all()
     assert set(np.unique(m.snapshot().labels)) & {1, 2, 5}
     m.add_labels(0, np.full_like(SEEN[0].labels, UNLABELLED))
-    assert state_of(m) == before
+    assert state_of(m) == before and not len(m.pools.labels.sorted()[0])
 
 
 def test_frozen_observations_stay():

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""What is known of each observation: the pose it is fused with, the blocks it touches, how far it should move."""
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lsm_ros.fusion.layout import CameraPose, check_pose
+from lsm_ros.types import Observation, frozen_copy
+
+_VIEW_ANGLE = math.radians(30.0)
+
+
+@dataclass
+class Entry:
+    """One observation. T_map_rig (4, 4) float64: the pose it is fused with, or, while not `fused`, would be fused with.
+    keys: blocks that it touches. median_depth in the camera's units."""
+
+    observation: Observation
+    T_map_rig: np.ndarray
+    fused: bool
+    keys: np.ndarray
+    median_depth: float
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the observation's arrays."""
+        o = self.observation
+        return sum(a.nbytes for a in (o.z, o.confidence, o.rgb, o.labels, o.features) if a is not None)
+
+
+def checked_observation(o: Observation) -> Observation:
+    """A copy with read-only arrays of its own. ValueError, naming the value, if something does not fit."""
+    name = f"observation {o.id!r}"
+    for field in ("id", "keyframe"):
+        value = getattr(o, field)
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or not 0 <= value < 2**63:
+            raise ValueError(f"{field} of {name} must be a whole number >= 0, got {value!r}")
+    if o.intrinsics.has_distortion:
+        raise ValueError(f"{name} has distortion {o.intrinsics.distortion_model!r}; rectify it first")
+    shape = o.intrinsics.shape
+    wanted = {"z": (shape, np.uint16), "confidence": (shape, np.uint8), "rgb": ((*shape, 3), np.uint8)}
+    for field, (size, kind) in wanted.items():
+        a = getattr(o, field)
+        if not isinstance(a, np.ndarray) or a.shape != size or a.dtype != kind:
+            raise ValueError(f"{field} of {name} must be {size} {np.dtype(kind)}, got {_describe(a)}")
+    if not (math.isfinite(o.z_step) and o.z_step > 0):
+        raise ValueError(f"z_step of {name} must be positive and finite, got {o.z_step!r}")
+    T = check_pose(o.T_rig_cam, f"T_rig_cam of {name}", may_scale=False)
+    T.setflags(write=False)
+    labels = None if o.labels is None else checked_labels(o.labels, o)
+    return replace(o, id=int(o.id), keyframe=int(o.keyframe), z_step=float(o.z_step), T_rig_cam=T, z=frozen_copy(o.z),
+                   confidence=frozen_copy(o.confidence), rgb=frozen_copy(o.rgb), labels=labels)
+
+
+def checked_labels(labels: np.ndarray, o: Observation) -> np.ndarray:
+    """A read-only copy of labels (H, W) uint16 for an observation. ValueError for another size or type."""
+    if not isinstance(labels, np.ndarray) or labels.shape != o.intrinsics.shape or labels.dtype != np.uint16:
+        raise ValueError(f"labels of observation {o.id} must be {o.intrinsics.shape} uint16, got {_describe(labels)}")
+    return frozen_copy(labels)
+
+
+def displacement(entry: Entry, T_map_rig: np.ndarray) -> float:
+    """How far, in metres, a new pose moves the camera's centre or the point at median depth on its axis, whichever is
+    more."""
+    old = CameraPose.of(entry.T_map_rig, entry.observation.T_rig_cam)
+    new = CameraPose.of(T_map_rig, entry.observation.T_rig_cam)
+    centre = new.t - old.t
+    axis = entry.median_depth * (new.scale * new.R[:, 2] - old.scale * old.R[:, 2])
+    return float(max(np.linalg.norm(centre), np.linalg.norm(centre + axis)))
+
+
+def view_cell(entry: Entry, size: float) -> tuple[int, ...]:
+    """Where an observation is seen from: cell of its camera's centre (`size` metres), 30 degrees of direction."""
+    pose = CameraPose.of(entry.T_map_rig, entry.observation.T_rig_cam)
+    x, y, z = pose.R[:, 2].tolist()
+    azimuth, elevation = math.atan2(y, x), math.asin(min(max(z, -1.0), 1.0))
+    place = (math.floor(v / size) for v in pose.t.tolist())
+    return *place, math.floor(azimuth / _VIEW_ANGLE), math.floor(elevation / _VIEW_ANGLE)
+
+
+def ranks(entries: Iterable[Entry], size: float) -> dict[int, int]:
+    """For each observation id, how many newer keyframes look from its view cell."""
+    cells: dict[tuple[int, ...], list[Entry]] = {}
+    for entry in entries:
+        cells.setdefault(view_cell(entry, size), []).append(entry)
+    out = {}
+    for members in cells.values():
+        newest_first = sorted({e.observation.keyframe for e in members}, reverse=True)
+        rank = {k: n for n, k in enumerate(newest_first)}
+        out.update({e.observation.id: rank[e.observation.keyframe] for e in members})
+    return out
+
+
+def nearest_first(moves: Iterable[tuple[Entry, np.ndarray]],
+                  poses: Mapping[int, np.ndarray]) -> list[tuple[Entry, np.ndarray]]:
+    """Entries and their new T_map_rig in the order of its distance from the newest keyframe of `poses`."""
+    centre = np.asarray(poses[max(poses)])[:3, 3] if poses else np.zeros(3)
+    return sorted(moves, key=lambda m: (float(np.linalg.norm(m[1][:3, 3] - centre)), m[0].observation.id))
+
+
+def _describe(a: object) -> str:
+    return f"{a.shape} {a.dtype}" if isinstance(a, np.ndarray) else repr(a)

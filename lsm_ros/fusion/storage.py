@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""The voxel map on disk: one npz file without pickles, written beside the old one and then put in its place."""
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from lsm_ros.fusion.blocks import BlockPool, unpack_keys
+from lsm_ros.fusion.labels import LabelTable
+from lsm_ros.fusion.layout import Layout, check_pose
+from lsm_ros.fusion.ledger import Entry, checked_observation
+from lsm_ros.fusion.pools import Pools
+from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.types import Observation
+
+FILE = "voxel_map.npz"
+FORMAT = 1
+_IMAGES = ("z", "confidence", "rgb", "labels", "features")
+
+
+@contextmanager
+def replacing_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that takes the place of `path` when the block ends well. On an error it is removed, and what was at `path`
+    is as before; an OSError names the path."""
+    fresh = path.with_name(f".{path.name}.new-{os.getpid()}")
+    try:
+        with fresh.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(path)
+    except OSError as error:
+        why = error.strerror or error
+        raise OSError(error.errno, f"cannot write {path}: {why}; what was there is unchanged") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def save(folder: Path, layout: Layout, seq: int, pools: Pools, entries: dict[int, Entry], frozen: set[int]) -> None:
+    """Writes everything into `folder`/voxel_map.npz. OSError if that fails."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ledger = []
+    for i, e in entries.items():
+        o, k = e.observation, e.observation.intrinsics
+        ledger.append({"id": i, "keyframe": o.keyframe, "stamp_ns": int(o.stamp_ns), "camera": o.camera,
+                       "fused": e.fused, "z_step": o.z_step, "intrinsics": [k.width, k.height, k.fx, k.fy, k.cx, k.cy],
+                       "T_map_rig": e.T_map_rig.tolist(), "T_rig_cam": np.asarray(o.T_rig_cam).tolist()})
+    meta = {"format": FORMAT, "layout": asdict(layout), "seq": seq, "ledger": ledger, "frozen": sorted(frozen)}
+    with replacing_file(folder / FILE) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED,
+                                                                  compresslevel=1) as out:
+        _write(out, "meta", np.frombuffer(json.dumps(meta).encode(), np.uint8))
+        _write(out, "label_table", pools.labels.state())
+        for name, pool, arrays in (("voxels", pools.voxels, ("voxels", "labels")), ("free", pools.free, ("weight",))):
+            slots = pool.all_slots()
+            _write(out, f"{name}/keys", pool.keys[slots])
+            _write(out, f"{name}/users", pool.users[slots])
+            for array in arrays:
+                _write(out, f"{name}/{array}", pool.blocks(array)[slots])
+        for i, e in entries.items():
+            _write(out, f"observation{i}/keys", e.keys)
+            for field in _IMAGES:
+                if getattr(e.observation, field) is not None:
+                    _write(out, f"observation{i}/{field}", getattr(e.observation, field))
+
+
+def load(folder: Path, layout: Layout) -> tuple[int, Pools, dict[int, Entry], set[int]]:
+    """seq, sums, ledger and frozen ids from `folder`. FileNotFoundError or ValueError as in `VoxelMap.load`."""
+    path = folder / FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} holds no voxel map ({FILE} is missing)")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            meta = json.loads(_read(archive, "meta", np.uint8).tobytes())
+            if meta["format"] != FORMAT:
+                raise ValueError(f"format {meta['format']!r} is not {FORMAT}")
+            _same_layout(meta["layout"], layout)
+            pools = _load_pools(archive)
+            entries = {int(e["id"]): _entry(archive, e) for e in meta["ledger"]}
+            return int(meta["seq"]), pools, entries, {int(i) for i in meta["frozen"]}
+    except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, IndexError, AttributeError, EOFError,
+            NotImplementedError, RuntimeError, ValueError, OSError, MemoryError) as error:
+        raise ValueError(f"voxel map {path} cannot be read: {error}") from error
+
+
+def _load_pools(archive: zipfile.ZipFile) -> Pools:
+    pools = Pools()
+    pools.labels = LabelTable.from_state(_read(archive, "label_table", np.int64))
+    pools.voxels.widen("labels", pools.labels.width)
+    for name, pool, arrays in (("voxels", pools.voxels, ("voxels", "labels")), ("free", pools.free, ("weight",))):
+        keys, users = _read(archive, f"{name}/keys", np.int64), _read(archive, f"{name}/users", np.int32)
+        if keys.ndim != 1 or users.shape != keys.shape or (np.diff(keys) <= 0).any() or (users < 1).any() or (
+                keys < 0).any():
+            raise ValueError(f"keys or users of the {name} blocks are damaged")
+        slots = _claim(pool, keys, users)
+        for array in arrays:
+            content = _read(archive, f"{name}/{array}", np.int32)
+            pool.widen(array, content.shape[-1])
+            target = pool.blocks(array)
+            if content.shape[:2] != (len(keys), target.shape[1]) or content.shape[2:] > target.shape[2:]:
+                raise ValueError(f"{name}/{array} has shape {content.shape}")
+            target[slots, :, :content.shape[2]] = content
+    return pools
+
+
+def _claim(pool: BlockPool, keys: np.ndarray, users: np.ndarray) -> np.ndarray:
+    slots = pool.claim(keys)
+    pool.users[slots] = users
+    return slots
+
+
+def _entry(archive: zipfile.ZipFile, e: dict[str, Any]) -> Entry:
+    names = set(archive.namelist())
+    prefix = f"observation{e['id']}/"
+    kinds = {"z": np.uint16, "confidence": np.uint8, "rgb": np.uint8, "labels": np.uint16, "features": np.int8}
+    images = {f: _read(archive, prefix + f, kinds[f]) for f in _IMAGES if f"{prefix}{f}.npy" in names}
+    observation = checked_observation(Observation(
+        id=int(e["id"]), keyframe=int(e["keyframe"]), stamp_ns=int(e["stamp_ns"]), camera=e["camera"],
+        T_rig_cam=np.array(e["T_rig_cam"]), z_step=e["z_step"],
+        intrinsics=CameraIntrinsics(*e["intrinsics"]), **images))
+    keys = _read(archive, prefix + "keys", np.int64)
+    unpack_keys(keys)
+    return Entry(observation, check_pose(e["T_map_rig"], "T_map_rig"), bool(e["fused"]), keys, observation.median_depth)
+
+
+def _same_layout(saved: dict[str, Any], layout: Layout) -> None:
+    for name, value in asdict(layout).items():
+        if saved[name] != value:
+            raise ValueError(f"it was made with {name} {saved[name]}, the configuration says {value}; "
+                             f"set fusion.{name} to {saved[name]}")
+
+
+def _write(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _read(archive: zipfile.ZipFile, name: str, kind: type) -> np.ndarray:
+    # Read whole: only then does zipfile compare the checksum.
+    array = np.lib.format.read_array(io.BytesIO(archive.read(f"{name}.npy")), allow_pickle=False)
+    if array.dtype != kind:
+        raise ValueError(f"{name} has type {array.dtype}, not {np.dtype(kind)}")
+    return array

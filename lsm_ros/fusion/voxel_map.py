@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""The voxel map: adds, moves and removes observations, always exactly; what it shows is read by `surface` and `grid`.
+
+Always: map = sum of the contributions of all fused observations at their fused poses (and of frozen ones), whatever
+was done in which order. A call that raises has changed nothing.
+"""
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lsm_ros.config import FusionConfig, GridConfig
+from lsm_ros.fusion import grid, ledger, storage
+from lsm_ros.fusion.blocks import MapFullError, unpack_keys
+from lsm_ros.fusion.layout import CameraPose, Layout, check_pose
+from lsm_ros.fusion.ledger import Entry
+from lsm_ros.fusion.pixels import Pixels, prepare
+from lsm_ros.fusion.pools import Part, Pools, part
+from lsm_ros.fusion.surface import Surface, SurfaceReader, snapshot
+from lsm_ros.types import MapSnapshot, Observation, OccupancyMap
+
+__all__ = ["MapFullError", "VoxelMap"]
+
+
+class VoxelMap:
+    """Block-sparse signed distances, colours, labels and free space. Not thread-safe.
+
+    `layout` (voxel size, truncation, depth limit, stride) is fixed when the map is made; the other parameters follow
+    `config`, which may be replaced at any time. `seq` grows with every change.
+    """
+
+    def __init__(self, config: FusionConfig) -> None:
+        self.config = config
+        self.layout = Layout.of(config)
+        self.seq = 0
+        self.pools = Pools()
+        self._entries: dict[int, Entry] = {}
+        self._frozen: set[int] = set()
+        self._reader = SurfaceReader(self.layout)
+        self._snapshot: tuple[Surface, float, MapSnapshot] | None = None
+        self._occupancy: tuple[object, OccupancyMap] | None = None
+
+    # what is in the map
+
+    @property
+    def observations(self) -> dict[int, Observation]:
+        """The known observations by id, fused or resting; frozen ones are no longer known."""
+        return {i: e.observation for i, e in self._entries.items()}
+
+    @property
+    def observation_bytes(self) -> int:
+        """Bytes of the known observations."""
+        return sum(e.nbytes for e in self._entries.values())
+
+    @property
+    def block_count(self) -> int:
+        """Number of voxel blocks."""
+        return len(self.pools.voxels)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the voxel arrays, without observations."""
+        return self.pools.nbytes
+
+    def fused_poses(self) -> dict[int, np.ndarray]:
+        """T_map_rig (4, 4) float64 that each fused observation is in the map with, by observation id."""
+        return {i: e.T_map_rig.copy() for i, e in self._entries.items() if e.fused}
+
+    def touched_blocks(self, observation_id: int) -> np.ndarray:
+        """Block indices (N, 3) int32 that an observation contributes to. ValueError for an unknown id."""
+        return unpack_keys(self._entry(observation_id).keys)
+
+    # changes
+
+    def add(self, observation: Observation, T_map_rig: np.ndarray) -> int:
+        """Fuses a new observation at pose T_map_rig (4, 4), rigid or scaled; returns the number of changed blocks.
+
+        ValueError for a bad pose, bad arrays, a known id, more than 64 labels in the map, or indices that overflow;
+        MapFullError if it does not fit. The map is unchanged then.
+        """
+        checked = ledger.checked_observation(observation)
+        if checked.id in self._entries or checked.id in self._frozen:
+            raise ValueError(f"observation {checked.id} is in the map already; move it or remove it first")
+        T = check_pose(T_map_rig, "T_map_rig")
+        new = part(prepare(checked, self.layout), CameraPose.of(T, checked.T_rig_cam), self.layout)
+        self.pools.check([new], [], self.config.max_blocks)
+        self.seq += 1
+        self.pools.add(new, self.seq)
+        self._entries[checked.id] = Entry(checked, T, True, new.voxels.keys, checked.median_depth)
+        return len(new.voxels.keys)
+
+    def remove(self, observation_id: int, keep: bool = False) -> int:
+        """Takes an observation out of the map; returns the number of changed blocks. ValueError for an unknown id.
+
+        With `keep` it stays known and can be restored; else it is forgotten.
+        """
+        entry = self._entry(observation_id)
+        changed = 0
+        if entry.fused:
+            old = self._part(entry)
+            self.seq += 1
+            self.pools.remove(old, self.seq, self.config.max_blocks)
+            entry.fused, entry.keys, changed = False, np.zeros(0, np.int64), len(old.voxels.keys)
+        if not keep:
+            del self._entries[observation_id]
+        return changed
+
+    def restore(self, observation_id: int) -> int:
+        """Fuses an observation again that was removed with `keep`, at the pose where its keyframe is now; returns the
+        number of changed blocks. ValueError for an unknown id, MapFullError if it does not fit."""
+        entry = self._entry(observation_id)
+        if entry.fused:
+            raise ValueError(f"observation {observation_id} is fused already")
+        new = self._part(entry)
+        self.pools.check([new], [], self.config.max_blocks)
+        self.seq += 1
+        self.pools.add(new, self.seq)
+        entry.fused, entry.keys = True, new.voxels.keys
+        return len(new.voxels.keys)
+
+    def move(self, observation_id: int, T_map_rig: np.ndarray) -> int:
+        """Fuses an observation at another pose instead of its own; returns the number of changed blocks.
+
+        ValueError for an unknown id or a bad pose, MapFullError if it does not fit; the map is unchanged then.
+        """
+        entry = self._entry(observation_id)
+        T = check_pose(T_map_rig, "T_map_rig")
+        if not entry.fused:
+            entry.T_map_rig = T
+            return 0
+        pixels = prepare(entry.observation, self.layout)
+        old = self._part(entry, pixels)
+        new = part(pixels, CameraPose.of(T, entry.observation.T_rig_cam), self.layout)
+        self.pools.check([new], [old], self.config.max_blocks)
+        self.seq += 1
+        self.pools.remove(old, self.seq, self.config.max_blocks)
+        self.pools.add(new, self.seq)
+        entry.T_map_rig, entry.keys = T, new.voxels.keys
+        return len(np.union1d(old.voxels.keys, new.voxels.keys))
+
+    def add_labels(self, observation_id: int, labels: np.ndarray) -> int:
+        """Gives an observation labels (H, W) uint16, in place of those it had; returns the number of changed blocks.
+
+        ValueError for an unknown id, a wrong size or type, or more than 64 labels in the map.
+        """
+        entry = self._entry(observation_id)
+        version = replace(entry.observation, labels=ledger.checked_labels(labels, entry.observation))
+        if not entry.fused:
+            entry.observation = version
+            return 0
+        old = self._part(entry)
+        new = part(prepare(version, self.layout), CameraPose.of(entry.T_map_rig, version.T_rig_cam), self.layout,
+                   entry.keys)
+        self.pools.check([new], [old], self.config.max_blocks)
+        self.seq += 1
+        self.pools.apply_labels(old, -1)
+        self.pools.apply_labels(new, 1)
+        self.pools.voxels.seq[self.pools.voxels.find(entry.keys)] = self.seq
+        entry.observation = version
+        return len(entry.keys)
+
+    def freeze(self, keyframe: int) -> tuple[int, ...]:
+        """Makes the observations of a keyframe part of the map for good and lets go of their images; returns their ids.
+
+        They can no longer be moved or removed; those that rest are forgotten.
+        """
+        ids = tuple(i for i, e in self._entries.items() if e.observation.keyframe == keyframe)
+        for i in ids:
+            if self._entries.pop(i).fused:
+                self._frozen.add(i)
+        return ids
+
+    # following the graph
+
+    def follow(self, poses: Mapping[int, np.ndarray], budget_ms: float) -> tuple[tuple[int, ...], int]:
+        """Moves the observations whose keyframe is elsewhere now, nearest to the newest keyframe first.
+
+        poses: T_map_rig by keyframe id; observations of other keyframes stay. One is moved when its camera or its point
+        at median depth is off by more than `config.move_voxels`. At least one is moved if there is any budget, and none
+        is begun that would not end in time. Returns the ids moved and the number that still wait.
+        """
+        limit = self.config.move_voxels * self.layout.voxel_size
+        waiting = []
+        for entry, T in self._moved(poses):
+            if not entry.fused:
+                entry.T_map_rig = T
+            elif ledger.displacement(entry, T) > limit:
+                waiting.append((entry, T))
+        moved: list[int] = []
+        start, longest = time.perf_counter(), 0.0
+        for entry, T in ledger.nearest_first(waiting, poses):
+            begin = time.perf_counter()
+            if budget_ms <= 0 or (moved and (begin - start + longest) * 1e3 > budget_ms):
+                break
+            try:
+                self.move(entry.observation.id, T)
+            except MapFullError:
+                break  # it stays in the backlog, which is reported
+            longest = max(longest, time.perf_counter() - begin)
+            moved.append(entry.observation.id)
+        return tuple(moved), len(waiting) - len(moved)
+
+    def settle(self, poses: Mapping[int, np.ndarray]) -> tuple[int, ...]:
+        """Makes the map what fusing all observations with these poses (T_map_rig by keyframe id) gives, exactly.
+
+        Where the map is full and the new poses need more blocks, the oldest observations that do not fit rest; their
+        ids are returned.
+        """
+        late = []
+        for entry, T in self._moved(poses):
+            try:
+                self.move(entry.observation.id, T)
+            except MapFullError:
+                late.append((entry, T))
+        for entry, T in late:
+            self.remove(entry.observation.id, keep=True)
+            entry.T_map_rig = T
+        resting = []
+        for entry, _ in sorted(late, key=lambda e: e[0].observation.id, reverse=True):
+            try:
+                self.restore(entry.observation.id)
+            except MapFullError:
+                resting.append(entry.observation.id)
+        return tuple(sorted(resting))
+
+    def stale_observations(self) -> tuple[int, ...]:
+        """Fused observations whose view cell has `config.view_cell_keyframes` newer fused keyframes, in order of id.
+
+        A view cell is a cube of `config.view_cell` metres around the camera and 30 degrees of its direction.
+        """
+        rank = ledger.ranks((e for e in self._entries.values() if e.fused), self.config.view_cell)
+        return tuple(sorted(i for i, n in rank.items() if n >= self.config.view_cell_keyframes))
+
+    def returnable_observations(self) -> tuple[int, ...]:
+        """Resting observations that are again among the newest of their view cell, in order of id."""
+        rank = ledger.ranks(self._entries.values(), self.config.view_cell)
+        return tuple(sorted(i for i, n in rank.items()
+                            if n < self.config.view_cell_keyframes and not self._entries[i].fused))
+
+    # reading
+
+    def changed_blocks(self, since_seq: int) -> np.ndarray:
+        """Indices (N, 3) int32 of the blocks that changed or went after `since_seq`, in order of their keys.
+
+        Complete unless more than `config.max_blocks` blocks went since then.
+        """
+        pool = self.pools.voxels
+        slots = pool.all_slots()
+        keys = [pool.keys[slots[pool.seq[slots] > since_seq]],
+                np.array([k for k, s in self.pools.freed.items() if s > since_seq], np.int64)]
+        return unpack_keys(np.sort(np.concatenate(keys)))
+
+    def surface(self) -> Surface:
+        """All surface voxels, with the probability of their labels. Computed anew only where blocks changed."""
+        return self._reader.read(self.pools, self.seq, self.config.min_weight)
+
+    def snapshot(self, graph_version: int = 0, map_epoch: int = 0, label_threshold: float = 0.0) -> MapSnapshot:
+        """The surface as others may keep it. Labels less probable than `label_threshold` are `UNLABELLED`.
+
+        The arrays are read-only. Costs nothing while the map is unchanged.
+        """
+        surface = self.surface()
+        old = self._snapshot
+        if old is None or old[0] is not surface or old[1] != label_threshold:
+            old = surface, label_threshold, snapshot(surface, self.pools, self.layout, label_threshold, self.seq)
+            self._snapshot = old
+        return replace(old[2], graph_version=graph_version, map_epoch=map_epoch)
+
+    def occupancy(self, config: GridConfig) -> OccupancyMap:
+        """2D grid of the height band of `config`; z of the map must be up. ValueError if it would be too large."""
+        key = (self.seq, config, self.config.min_weight)
+        if self._occupancy is None or self._occupancy[0] != key:
+            self._occupancy = key, grid.occupancy(self.pools, self.surface(), self.layout, config)
+        return self._occupancy[1]
+
+    # on disk
+
+    def save(self, folder: Path) -> None:
+        """Writes map, ledger and observations into `folder`, which is made. OSError if that fails; what was there stays
+        whole."""
+        storage.save(Path(folder), self.layout, self.seq, self.pools, self._entries, self._frozen)
+
+    def load(self, folder: Path) -> None:
+        """Replaces the map by a saved one; moves and removals are exact as before.
+
+        FileNotFoundError if there is none; ValueError, naming the file, if it is damaged or was made with another voxel
+        size, truncation, depth limit or stride. Nothing has changed then.
+        """
+        seq, pools, entries, frozen = storage.load(Path(folder), self.layout)
+        self.seq, self.pools, self._entries, self._frozen = max(seq, self.seq) + 1, pools, entries, frozen
+        pools.voxels.seq[:] = self.seq  # all of it is new to whoever asks for changes
+        self._reader, self._snapshot, self._occupancy = SurfaceReader(self.layout), None, None
+
+    # inside
+
+    def _entry(self, observation_id: int) -> Entry:
+        if observation_id not in self._entries:
+            why = "is frozen" if observation_id in self._frozen else "is not in the map"
+            raise ValueError(f"observation {observation_id!r} {why}")
+        return self._entries[observation_id]
+
+    def _part(self, entry: Entry, pixels: Pixels | None = None) -> Part:
+        o = entry.observation
+        return part(pixels or prepare(o, self.layout), CameraPose.of(entry.T_map_rig, o.T_rig_cam), self.layout,
+                    entry.keys if entry.fused else None)
+
+    def _moved(self, poses: Mapping[int, np.ndarray]) -> list[tuple[Entry, np.ndarray]]:
+        """Entries whose keyframe's pose is not the one they have, and that pose. ValueError if one of these is bad."""
+        out = []
+        for entry in self._entries.values():
+            T = poses.get(entry.observation.keyframe)
+            if T is not None and not np.array_equal(T, entry.T_map_rig):
+                out.append((entry, check_pose(T, f"T_map_rig of keyframe {entry.observation.keyframe}")))
+        return out
