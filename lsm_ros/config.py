@@ -78,7 +78,7 @@ class FusionConfig:
     max_depth: float = param(5.0, "farthest depth that is fused", unit="m", low=0.1, high=200.0)
     stride: int = param(1, "every n-th pixel in each direction is fused", unit="px", low=1, high=8)
     max_blocks: int = param(60000, "most voxel blocks (8x8x8 voxels) kept in memory", low=100, high=10000000)
-    min_weight: float = param(2.0, "a surface voxel needs this weight to be published (a good pixel at 1 m gives about 1)",
+    min_weight: float = param(0.5, "a surface voxel needs this weight to be published (a good pixel at 1 m gives about 1)",
                               low=0.0, high=1000.0, runtime=True)
     move_voxels: float = param(0.25, "an observation is fused anew when its keyframe moved it by this many voxels",
                                low=0.0, high=100.0)
@@ -147,6 +147,8 @@ class NodeConfig:
     map_directory: str = param("~/.ros/lsm_maps", "folder of saved maps; services read and write nowhere else")
     load_map: str = param("", "name of a saved map that is loaded on configure")
     localization_only: bool = param(False, "track in the loaded map without changing it")
+    service_timeout: float = param(60.0, "a service that waits for the worker gives up after this time", unit="s", low=0.1,
+                                   high=3600.0, runtime=True)
 
 
 @dataclass(frozen=True)

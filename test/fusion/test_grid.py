@@ -2,7 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 import numpy as np
 import pytest
-from rendering import MIDDLE, ROOM, observe, plane, pose
+from fusion_scenes import MIDDLE, ROOM, observe, plane, pose
 
 from lsm_ros.config import FusionConfig, GridConfig
 from lsm_ros.fusion import VoxelMap

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rendering import MIDDLE, ROOM, SMALL, T_RIG_CAM, observe, plane, pose, sphere
+from fusion_scenes import MIDDLE, ROOM, SMALL, T_RIG_CAM, observe, plane, pose, sphere
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion.blocks import unpack_keys
@@ -42,7 +42,7 @@ def test_signed_distance_is_the_distance_to_the_surface(surface, distance):
     assert np.median(error) < 0.12 * LAYOUT.voxel_size
     assert np.percentile(error, 90) < 0.3 * LAYOUT.voxel_size
     far = true > 1.2 * LAYOUT.truncation  # in front of the surface, in blocks that the surface is in: free
-    assert far.sum() > 100 and np.mean(value[far] == LAYOUT.truncation) > 0.97
+    assert far.sum() > 100 and np.mean(value[far] == LAYOUT.truncation) > 0.9
     assert (c.values[:, NEAR][value < 0.999 * LAYOUT.truncation] > 0).all()
 
 

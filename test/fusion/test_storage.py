@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rendering import ROOM, observe, pose, state_of
+from fusion_scenes import ROOM, observe, pose, state_of
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rendering import MIDDLE, ROOM, observe, plane, pose, sphere
+from fusion_scenes import MIDDLE, ROOM, observe, plane, pose, sphere
 
 from lsm_ros.config import FusionConfig, GridConfig
 from lsm_ros.fusion import VoxelMap

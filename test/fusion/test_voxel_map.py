@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from fusion_scenes import ROOM, observe, plane, pose, state_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rendering import ROOM, observe, plane, pose, state_of
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import MapFullError, VoxelMap

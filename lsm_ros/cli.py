@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""The command line `lsm`. Exit status: 0; 2 with one line on bad input; 130 when interrupted, 143 when terminated."""
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import lsm_ros
+from lsm_ros.commands import COMMANDS
+
+EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with status 2 and says where the help is."""
+        self.exit(EXIT_BAD_INPUT, f"lsm: error: {' '.join(message.split())} (see {self.prog} --help)\n")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser with all commands; only light modules are imported for it."""
+    parser = _Parser(prog="lsm", description=lsm_ros.__doc__)
+    parser.add_argument("--version", action="version", version=f"lsm_ros {lsm_ros.__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, module in COMMANDS.items():
+        summary = (module.__doc__ or "").strip().splitlines()[0]
+        command = commands.add_parser(name, help=summary, description=module.__doc__)
+        module.add_arguments(command)
+        command.add_argument("--debug", action="store_true", help="show where an error comes from")
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns the exit status; argv: without the program's name, by default the process's own."""
+    try:
+        args = make_parser().parse_args(argv)
+    except SystemExit as end:  # argparse ends by itself after --help, --version and errors
+        return int(end.code or 0)
+    previous = _terminate_by_exception()
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        print("lsm: interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except _Terminated:
+        print("lsm: terminated", file=sys.stderr)
+        return EXIT_TERMINATED
+    except BrokenPipeError:  # the reader of a pipe, such as head, has gone; nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (ValueError, OSError, ImportError, MemoryError) as error:
+        if args.debug:
+            traceback.print_exc()
+        print(f"lsm: error: {one_line(error)}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error says, in one line; for an OSError its reason and its file."""
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
+    elif isinstance(error, MemoryError):
+        text = f"out of memory {error}"
+    else:
+        text = str(error)
+    return " ".join(text.split()) or type(error).__name__
+
+
+class _Terminated(BaseException):
+    """SIGTERM, raised so that what is half written is taken away as after Ctrl-C."""
+
+
+def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _terminate_by_exception() -> object | None:
+    """Handles SIGTERM where that is possible, which is the main thread; returns the handler before."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+    return signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""The commands of `lsm`, one file each: `add_arguments(parser)` and `run(args) -> exit status`; the first line of the
+module's docstring is its help."""
+from __future__ import annotations
+
+from types import ModuleType
+
+from lsm_ros.commands import doctor, evaluate, map, params, record, replay
+
+COMMANDS: dict[str, ModuleType] = {"map": map, "eval": evaluate, "record": record, "replay": replay, "params": params,
+                                   "doctor": doctor}

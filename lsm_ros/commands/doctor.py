@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""say what is installed, and what each missing thing would give"""
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import lsm_ros
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that may be installed. detail: its version, or what it would give and how to get it."""
+
+    name: str
+    present: bool
+    needed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class _Module:
+    name: str
+    module: str
+    gives: str
+    install: str
+    needed: bool = False
+
+
+_MODULES = (
+    _Module("NumPy", "numpy", "everything", "pip install numpy", True),
+    _Module("SciPy", "scipy", "everything", "pip install scipy", True),
+    _Module("OpenCV", "cv2", "everything", "pip install opencv-python-headless", True),
+    _Module("PyYAML", "yaml", "config files", "pip install PyYAML", True),
+    _Module("tqdm", "tqdm", "progress bars", "pip install tqdm", True),
+    _Module("torch", "torch", "the networks", "pip install torch", True),
+    _Module("rosbags", "rosbags", "reading and writing bags without ROS", "pip install rosbags", True),
+    _Module("evo", "evo", "trajectory errors (lsm eval, lsm map --gt)", "pip install lsm_ros[eval]"),
+    _Module("Open3D", "open3d", "the ICP figures of lsm eval --icp", "pip install lsm_ros[eval]"),
+    _Module("CuPy", "cupy", "the GPU kernels of the voxel map", "pip install lsm_ros[gpu]"),
+    _Module("rclpy", "rclpy", "the ROS 2 node and lsm replay", "source a ROS 2 installation, or . tools/env.sh"),
+    _Module("messages of lsm_ros", "lsm_ros.msg", "the ROS 2 node", "colcon build, then source install/setup.bash"),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """There are none."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints one line for each thing; status 0 if all that is needed is there, else 1."""
+    findings = examine()
+    width = max(len(f.name) for f in findings)
+    for f in findings:
+        mark = "ok" if f.present else "MISSING" if f.needed else "absent"
+        print(f"{f.name:<{width}}  {mark:<8} {f.detail}")
+    return 1 if any(f.needed and not f.present for f in findings) else 0
+
+
+def examine() -> list[Finding]:
+    """Looks for everything that the package can use."""
+    version = platform.python_version()
+    good = sys.version_info >= (3, 10)
+    findings = [Finding("lsm_ros", True, True, lsm_ros.__version__),
+                Finding("Python", good, True, version if good else f"{version}: 3.10 or newer is needed")]
+    findings += [_look_for(m) for m in _MODULES]
+    findings.append(_cuda())
+    distro = os.environ.get("ROS_DISTRO", "")
+    rmw = os.environ.get("RMW_IMPLEMENTATION", "")
+    findings.append(Finding("ROS environment", bool(distro or rmw), False,
+                            f"{distro or 'ROS_DISTRO is not set'}, {rmw or 'default middleware'}" if distro or rmw
+                            else "for the node: source a ROS 2 installation, or . tools/env.sh"))
+    return findings
+
+
+def _look_for(wanted: _Module) -> Finding:
+    try:
+        module = importlib.import_module(wanted.module)
+    except ImportError as error:
+        top = wanted.module.split(".")[0]
+        absent = isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == top
+        why = "" if absent else f" ({' '.join(str(error).split())})"
+        return Finding(wanted.name, False, wanted.needed, f"would give {wanted.gives}: {wanted.install}{why}")
+    return Finding(wanted.name, True, wanted.needed, str(getattr(module, "__version__", "")))
+
+
+def _cuda(load: Callable[[str], object] = importlib.import_module) -> Finding:
+    gives = "would give speed: an NVIDIA GPU with its driver, and torch built for CUDA"
+    try:
+        torch = load("torch")
+    except ImportError:
+        return Finding("CUDA", False, False, gives)
+    cuda = torch.cuda  # type: ignore[attr-defined]
+    if not cuda.is_available():
+        return Finding("CUDA", False, False, gives)
+    return Finding("CUDA", True, False, f"{cuda.get_device_name(0)}, CUDA {torch.version.cuda}")  # type: ignore[attr-defined]

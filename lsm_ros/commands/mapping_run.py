@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""What `lsm map` does: source through pipeline, then the files of the result."""
+from __future__ import annotations
+
+import argparse
+import itertools
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from lsm_ros import store
+from lsm_ros.commands.options import assignments, make_config
+from lsm_ros.config import Config
+from lsm_ros.datasets import open_source
+from lsm_ros.datasets.base import T_BODY_OPTICAL, Source
+from lsm_ros.datasets.tum import read_tum, write_tum
+from lsm_ros.evaluation import metrics, trajectory
+from lsm_ros.evaluation.cost import StageTimes
+from lsm_ros.evaluation.report import RunRecord, write_report
+from lsm_ros.evaluation.samples import SampleKeeper
+from lsm_ros.fusion.ply import write_ply
+from lsm_ros.geometry.lie import se3_inverse
+from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.types import FrameSet, TrackingState, TrajectoryPose
+
+_CLOSE_NS = 20_000_000
+
+
+@dataclass
+class Progress:
+    """What is collected while frames go through the pipeline."""
+
+    stages: StageTimes = field(default_factory=StageTimes)
+    samples: SampleKeeper = field(default_factory=SampleKeeper)
+    frames: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    loops: int = 0
+    T_rig_camera: np.ndarray | None = None
+    wall_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Ground truth: poses of the first camera in a world of their own, and where they came from."""
+
+    poses: list[TrajectoryPose]
+    name: str
+
+
+def map_source(args: argparse.Namespace) -> str:
+    """Runs the mapping that the arguments ask for and returns a summary of a few lines. The folder args.out is replaced
+    only when everything is written. ValueError, FileNotFoundError and OSError for bad input."""
+    config = make_config(args.config, args.set, args.pairs, args.seed)
+    given_truth = None if args.gt is None else read_tum(args.gt)
+    out = check_out(args.out, args.source, args.overwrite)
+    source = open_source(args.source, **assignments(args.source_option, "--source-option"))
+    try:
+        with store.replacing(out) as fresh:
+            pipeline = MappingPipeline(config)
+            try:
+                progress = feed(pipeline, source, args.stride, args.max_frames, args.quiet)
+                check_result(pipeline, source, progress)
+                truth = find_truth(given_truth, args, source, progress)
+                record = collect(pipeline, source, progress, truth, config, args)
+                write_files(fresh, pipeline, record, args)
+            finally:
+                pipeline.close()
+    finally:
+        source.close()
+    return summary(record.metrics, args.out)
+
+
+def check_out(out: Path, source: Path, overwrite: bool) -> Path:
+    """The folder to write, resolved. ValueError or FileExistsError if that would destroy something else."""
+    resolved = out.resolve()
+    if resolved.is_dir() and any(resolved.iterdir()):
+        if not overwrite:
+            raise FileExistsError(f"{out} exists already; give another --out, or --overwrite")
+        if not (resolved / metrics.FILE).is_file():
+            raise FileExistsError(f"{out} holds no result of lsm map and is not overwritten; give another --out")
+        if source.exists() and source.resolve().is_relative_to(resolved):
+            raise ValueError(f"the source {source} lies inside --out {out}, which would be replaced")
+    elif resolved.exists() and not resolved.is_dir():
+        raise FileExistsError(f"{out} is a file; give a folder for --out")
+    return resolved
+
+
+def feed(pipeline: MappingPipeline, source: Source, stride: int, most: int | None, quiet: bool) -> Progress:
+    """Sends the frames of a source through the pipeline, then brings the map up to date with the final poses."""
+    progress = Progress()
+    expected = len(source)
+    total = None if expected < 0 else min(-(-expected // stride), most or expected)
+    start = time.perf_counter()
+    chosen = itertools.islice(itertools.islice(iter(source), 0, None, stride), most)
+    with tqdm(chosen, total=total, desc="mapping", unit="frame", disable=quiet, file=sys.stderr) as bar:
+        for frame_set in bar:
+            update = pipeline.process(frame_set)
+            note(progress, source, frame_set)
+            progress.stages.add(update.milliseconds)
+            progress.loops += len(update.tracking.closed_loops)
+            if update.tracking.new_keyframe is not None or update.tracking.state == TrackingState.LOST:
+                bar.set_postfix(state=update.tracking.state.name.lower(), keyframe=update.tracking.new_keyframe,
+                                refresh=False)
+    if progress.frames:
+        pipeline.settle()
+    progress.wall_s = time.perf_counter() - start
+    return progress
+
+
+def note(progress: Progress, source: Source, frame_set: FrameSet) -> None:
+    """Keeps count of one frame set."""
+    if progress.frames == 0:
+        progress.first_ns = frame_set.stamp_ns
+    if progress.T_rig_camera is None:
+        camera = source.cameras[0]
+        if frame_set.T_rig_cam:
+            progress.T_rig_camera = frame_set.T_rig_cam.get(camera, np.eye(4))
+        else:  # the rig of a single camera is its body frame
+            progress.T_rig_camera = T_BODY_OPTICAL if len(frame_set.frames) == 1 else np.eye(4)
+    progress.last_ns = frame_set.stamp_ns
+    progress.frames += 1
+    progress.samples.add(frame_set)
+
+
+def check_result(pipeline: MappingPipeline, source: Source, progress: Progress) -> None:
+    """ValueError if there is nothing to write."""
+    if progress.frames == 0:
+        raise ValueError("; ".join([f"source {source.name} gave no frames", *source.warnings]))
+    if not pipeline.trajectory():
+        status = pipeline.status()
+        reasons = [r for r in dict.fromkeys([status.state_reason, *status.warnings, *source.warnings]) if r]
+        raise ValueError(f"none of {progress.frames} frames of {source.name} got a pose: "
+                         f"{'; '.join(reasons) or 'tracking did not start'}")
+
+
+def find_truth(given: list[TrajectoryPose] | None, args: argparse.Namespace, source: Source,
+               progress: Progress) -> Truth | None:
+    """The ground truth as poses of the first camera: the file that was given, else the source's own, else None."""
+    T_rig_camera = progress.T_rig_camera
+    assert T_rig_camera is not None  # there was a frame
+    if given is not None:
+        is_rig, poses, name = args.gt_frame == "rig", given, args.gt.name
+    elif source.ground_truth:
+        is_rig, poses, name = source.ground_truth_frame == "rig", source.ground_truth, "ground truth of the source"
+    else:
+        return None
+    return Truth(camera_poses(poses, T_rig_camera) if is_rig else list(poses), name)
+
+
+def collect(pipeline: MappingPipeline, source: Source, progress: Progress, truth: Truth | None, config: Config,
+            args: argparse.Namespace) -> RunRecord:
+    """Metrics, map and trajectories of a run that has ended."""
+    poses = camera_poses(pipeline.trajectory(), progress.T_rig_camera)
+    status, snapshot = pipeline.status(), pipeline.snapshot()
+    stamp_offset_ns = int(getattr(source, "stamp_offset_ns", 0))
+    notes = [*source.warnings, *status.warnings]
+    errors = None
+    if truth is not None:
+        try:
+            offset_ns = trajectory.choose_time_offset(poses, truth.poses, stamp_offset_ns, _CLOSE_NS)
+            errors = trajectory.evaluate(poses, truth.poses, max_dt_ns=_CLOSE_NS, time_offset_ns=offset_ns)
+        except ValueError as error:  # the map is worth keeping also where it cannot be judged
+            notes.append(f"no trajectory errors: {error}")
+    about = {"path": str(args.source), "name": source.name, "kind": type(source).__name__,
+             "cameras": list(source.cameras), "duration_s": (progress.last_ns - progress.first_ns) * 1e-9,
+             "first_stamp_ns": progress.first_ns, "stamp_offset_ns": stamp_offset_ns}
+    found = metrics.build(about, config, snapshot, status, progress.stages, T_rig_camera=progress.T_rig_camera,
+                          trajectory_frame=args.frame, frames=progress.frames, frames_with_pose=len(poses),
+                          loops=progress.loops, wall_s=progress.wall_s, warnings=notes,
+                          label_space=pipeline.label_space, errors=errors,
+                          truth_name="" if truth is None else truth.name)
+    aligned = None
+    if truth is not None and errors is not None:
+        T_map_world = se3_inverse(errors.T_truth_estimate)
+        aligned = [TrajectoryPose(p.stamp_ns, T_map_world @ p.T_map_rig)
+                   for p in within(truth.poses, progress, errors.time_offset_ns)]
+    return RunRecord(metrics.plain(found), snapshot, pipeline.label_space, poses,
+                     camera_poses(pipeline.keyframe_trajectory(), progress.T_rig_camera), progress.stages,
+                     progress.samples.samples(), aligned, 0 if errors is None else errors.time_offset_ns)
+
+
+def within(poses: list[TrajectoryPose], progress: Progress, offset_ns: int) -> list[TrajectoryPose]:
+    """The poses from the time that was mapped."""
+    first, last = progress.first_ns - offset_ns - _CLOSE_NS, progress.last_ns - offset_ns + _CLOSE_NS
+    return [p for p in poses if first <= p.stamp_ns <= last]
+
+
+def camera_poses(poses: list[TrajectoryPose], T_rig_camera: np.ndarray | None) -> list[TrajectoryPose]:
+    """Poses of the rig as poses of the camera's optical frame."""
+    return [TrajectoryPose(p.stamp_ns, p.T_map_rig @ T_rig_camera) for p in poses]
+
+
+def write_files(folder: Path, pipeline: MappingPipeline, record: RunRecord, args: argparse.Namespace) -> None:
+    """All files of the result."""
+    T_rig_camera = np.array(record.metrics["T_rig_camera"])
+    of = "first camera's optical frame" if args.frame == "camera" else "rig"
+    for name, poses, what in (("trajectory", pipeline.trajectory(), "final poses of all frames"),
+                              ("keyframes", pipeline.keyframe_trajectory(), "final poses of the keyframes"),
+                              ("online", pipeline.online_trajectory(), "poses as they were first published")):
+        chosen = camera_poses(poses, T_rig_camera) if args.frame == "camera" else poses
+        write_tum(folder / f"{name}.tum", chosen, f"{what}: {of} in the map; stamp tx ty tz qx qy qz qw")
+    write_ply(folder / "map.ply", record.snapshot)
+    metrics.write(folder / metrics.FILE, record.metrics)
+    if not args.no_report:
+        write_report(folder / "report.html", record)
+
+
+def summary(found: dict[str, Any], out: Path) -> str:
+    """A few lines for the terminal."""
+    lines = [f"warning: {w}" for w in found["warnings"]]
+    lines.append(f"{found['frames_with_pose']} of {found['frames']} frames have a pose "
+                 f"({100 * found['coverage']:.1f} %), {found['keyframes']} keyframes, {found['map']['voxels']} voxels, "
+                 f"{found['frames_per_s']:.1f} frames/s")
+    truth = found["ground_truth"]
+    if truth:
+        ate = ", ".join(f"{name} {s['rmse']:.4f} m" for name, s in truth["ate_m"].items() if name in ("sim3", "se3"))
+        lines.append(f"ATE RMSE: {ate}")
+    return "\n".join([*lines, str(out) + os.sep])
