@@ -10,7 +10,7 @@ setup:
 	@$(PYTHON) tools/setup_env.py
 
 demo: setup
-	@$(ENV) && python -m lsm_ros.demo --out out/demo $(ARGS)
+	@$(ENV) && python -m lsm_ros.ros.demo --out out/demo $(ARGS)
 
 test: setup
 	@$(ENV) && python -m pytest -m "not slow" $(ARGS)

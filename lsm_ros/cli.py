@@ -75,6 +75,8 @@ def one_line(error: BaseException) -> str:
         text = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     elif isinstance(error, MemoryError):
         text = f"out of memory {error}"
+    elif isinstance(error, ModuleNotFoundError):
+        text = f"{error}; `lsm doctor` says how to install what is missing"
     else:
         text = str(error)
     return " ".join(text.split()) or type(error).__name__

@@ -214,11 +214,12 @@ def _draw_line(picture: np.ndarray, line_map: np.ndarray, color: tuple[int, int,
     points = transform_points(se3_inverse(view.T_map_view), np.asarray(line_map, np.float64))
     front = np.ones(len(points), bool) if view.orthographic else points[:, 2] > _NEAR_M
     pixels = np.rint(np.clip(_pixels(points, view)[0], -30000, 30000)).astype(np.int32)
-    runs = np.split(pixels, np.flatnonzero(~front))
+    parts = np.split(np.arange(len(points)), np.flatnonzero(~front))
+    runs = [pixels[part[front[part]]] for part in parts]
     for thickness, paint in ((7, (255, 255, 255)), (3, color)):
         for run in runs:
-            if len(run) > 2:
-                cv2.polylines(picture, [run[1:] if run is not runs[0] else run], False, paint, thickness, cv2.LINE_AA)
+            if len(run) > 1:
+                cv2.polylines(picture, [run], False, paint, thickness, cv2.LINE_AA)
     if len(points) and front[0]:
         cv2.circle(picture, tuple(int(c) for c in pixels[0]), 9, (255, 255, 255), -1, cv2.LINE_AA)
         cv2.circle(picture, tuple(int(c) for c in pixels[0]), 7, color, -1, cv2.LINE_AA)
