@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""What the node knows of each camera, and the step from messages of one instant to a frame set."""
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sensor_msgs.msg import CameraInfo
+from vision_msgs.msg import LabelInfo
+
+from lsm_ros.assembler import Group, Item
+from lsm_ros.geometry import CameraIntrinsics
+from lsm_ros.ros import conversions
+from lsm_ros.ros.problems import Problems
+from lsm_ros.types import Frame, FrameSet, LabelSpace
+
+MIN_SIDE_PX = 32
+RATE_WINDOW_S = 5.0
+
+
+@dataclass
+class Camera:
+    """State of one camera. Counters are written by callbacks, the rest by the worker."""
+
+    name: str
+    rectified: bool = False
+    received: int = 0
+    dropped: int = 0
+    invalid: int = 0
+    depths: int = 0
+    labels: int = 0
+    frame_id: str = ""
+    width: int = 0
+    height: int = 0
+    last_stamp_ns: int = 0
+    last_was_invalid: bool = False
+    stale: bool = False
+    info: CameraInfo | None = None
+    label_info: LabelInfo | None = None
+    intrinsics: CameraIntrinsics | None = None
+    label_space: LabelSpace | None = None
+    first_image: float | None = None
+    arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
+    _info_key: tuple[Any, ...] = ()
+    _label_message: LabelInfo | None = None
+
+    def arrived(self, now: float) -> None:
+        """Counts an image that came at `now` (monotonic seconds)."""
+        self.received += 1
+        self.arrivals.append(now)
+        if self.first_image is None:
+            self.first_image = now
+
+    def rate_hz(self) -> float:
+        """Images a second over the last 5 s."""
+        now = time.monotonic()
+        recent = sum(1 for t in list(self.arrivals) if now - t <= RATE_WINDOW_S)
+        span = min(RATE_WINDOW_S, max(now - (self.first_image or now), 1e-3))
+        return recent / max(span, 1.0)
+
+    def forget(self) -> None:
+        """As before the first image; the newest camera_info and label_info are kept, since they may be latched."""
+        info, labels = self.info, self.label_info
+        self.__init__(self.name, self.rectified)
+        self.info, self.label_info = info, labels
+
+    def update_intrinsics(self, message: CameraInfo | None, problems: Problems) -> CameraIntrinsics | None:
+        """Camera by the newest camera_info. An unusable one is named, and the last usable one stays."""
+        if message is None:
+            return self.intrinsics
+        key = (message.width, message.height, message.distortion_model, *np.asarray(message.k).tolist(),
+               *np.asarray(message.d).tolist(), *np.asarray(message.p).tolist())
+        if repr(key) == repr(self._info_key):  # repr: NaN does not equal itself
+            return self.intrinsics
+        self._info_key = key
+        what = f"camera_info of camera {self.name!r}"
+        stays = "the last usable one stays" if self.intrinsics is not None else "the focal length is estimated"
+        try:
+            fresh = conversions.camera_intrinsics(message, self.rectified)
+        except ValueError as error:
+            problems.say(f"{self.name} info", f"{what} is unusable, {stays}: {error}")
+            return self.intrinsics
+        if fresh is None:
+            problems.say(f"{self.name} info", f"{what} has a K of zero (not calibrated), {stays}")
+            return self.intrinsics
+        problems.over(f"{self.name} info", f"{what} is usable: {fresh.width}x{fresh.height}, fx {fresh.fx:.1f} px")
+        self.intrinsics = fresh
+        return fresh
+
+    def update_labels(self, message: LabelInfo | None, problems: Problems) -> LabelSpace | None:
+        """Label space by the newest label_info. An unusable one is named, and the last usable one stays."""
+        if message is None or message is self._label_message:
+            return self.label_space
+        self._label_message = message
+        try:
+            self.label_space = conversions.label_space(message)
+        except ValueError as error:
+            problems.say(f"{self.name} label_info", f"label_info of camera {self.name!r} is unusable: {error}")
+        else:
+            problems.over(f"{self.name} label_info", f"label_info of camera {self.name!r} is usable")
+        return self.label_space
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A group of messages with what was known when it was handed on."""
+
+    group: Group
+    infos: dict[str, CameraInfo | None]
+    label_infos: dict[str, LabelInfo | None]
+    T_rig_cam: dict[str, np.ndarray]
+    T_odom_base: np.ndarray | None
+    rig_is_base: bool
+
+
+def decode(bundle: Bundle, cameras: dict[str, Camera], problems: Problems) -> FrameSet | None:
+    """Frame set of a bundle. Images that cannot be used are counted and named; None if there is no usable one."""
+    frames = []
+    for name, item in bundle.group.images.items():
+        camera = cameras[name]
+        try:
+            frame = _frame(camera, item, bundle, problems)
+        except ValueError as error:
+            camera.invalid += 1
+            camera.last_was_invalid = True
+            problems.say(f"{name} image", f"image of camera {name!r} is refused: {error}")
+            continue
+        camera.last_was_invalid = False
+        camera.height, camera.width = frame.image.shape[:2]
+        camera.last_stamp_ns = frame.stamp_ns
+        problems.over(f"{name} image", f"images of camera {name!r} are good again")
+        frames.append(frame)
+    if not frames:
+        return None
+    return FrameSet(bundle.group.stamp_ns, tuple(frames), {f.camera: bundle.T_rig_cam[f.camera] for f in frames},
+                    bundle.T_odom_base, bundle.rig_is_base)
+
+
+def _frame(camera: Camera, item: Item, bundle: Bundle, problems: Problems) -> Frame:
+    name, group = camera.name, bundle.group
+    image = conversions.color_image(item.payload)
+    height, width = image.shape[:2]
+    if min(height, width) < MIN_SIDE_PX:
+        raise ValueError(f"{width}x{height} pixels are too few to find anything; {MIN_SIDE_PX} a side are needed")
+    intrinsics = camera.update_intrinsics(bundle.infos.get(name), problems)
+    if intrinsics is not None and (intrinsics.width, intrinsics.height) != (width, height):
+        raise ValueError(f"it is {width}x{height}, but camera_info is for {intrinsics.width}x{intrinsics.height}; the "
+                         "driver must publish both alike")
+    frame_id = item.payload.header.frame_id or f"{name}_optical_frame"
+    if camera.frame_id not in ("", frame_id):
+        problems.say(f"{name} frame", f"frame_id of camera {name!r} changed from {camera.frame_id!r} to {frame_id!r}")
+    camera.frame_id = frame_id
+    space = camera.update_labels(bundle.label_infos.get(name), problems)
+    depth = _registered(name, "depth", group.depth.get(name), conversions.depth_image, (height, width), problems)
+    labels = _registered(name, "labels", group.labels.get(name), conversions.label_image, (height, width), problems)
+    return Frame(item.stamp_ns, name, image, intrinsics, depth, labels, space, frame_id)
+
+
+def _registered(camera: str, kind: str, item: Item | None, decoder: Any, shape: tuple[int, int],
+                problems: Problems) -> np.ndarray | None:
+    """Depth or labels of an image; what is unusable is named and left out."""
+    if item is None:
+        return None
+    try:
+        out = decoder(item.payload)
+        if out.shape != shape:
+            raise ValueError(f"it is {out.shape[1]}x{out.shape[0]}, the image {shape[1]}x{shape[0]}; it must be "
+                             "registered to the image")
+    except ValueError as error:
+        problems.say(f"{camera} {kind}", f"{kind} of camera {camera!r} is refused: {error}")
+        return None
+    problems.over(f"{camera} {kind}", f"{kind} of camera {camera!r} is good again")
+    return out

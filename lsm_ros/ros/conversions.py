@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Messages from and to the types of the pipeline. Decoding of pixels is in `lsm_ros.imaging`."""
+from __future__ import annotations
+
+import array
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose, PoseStamped, PoseWithCovarianceStamped, Transform, TransformStamped, Twist
+from nav_msgs.msg import OccupancyGrid, Odometry, Path
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from vision_msgs.msg import LabelInfo, VisionClass
+
+from lsm_ros import imaging
+from lsm_ros.geometry import CameraIntrinsics, make_se3, matrix_to_quat, quat_to_matrix
+from lsm_ros.types import UNLABELLED, FrameCloud, LabelSpace, MapSnapshot, OccupancyMap, TrajectoryPose
+
+POINT_STEP = 24
+FIELDS = [PointField(name=name, offset=offset, datatype=datatype, count=1) for name, offset, datatype in (
+    ("x", 0, PointField.FLOAT32), ("y", 4, PointField.FLOAT32), ("z", 8, PointField.FLOAT32),
+    ("rgb", 12, PointField.FLOAT32), ("label", 16, PointField.UINT16), ("confidence", 20, PointField.FLOAT32))]
+
+
+# time and poses
+
+def stamp_ns(stamp: Time) -> int:
+    """Nanoseconds of a message's stamp."""
+    return stamp.sec * 1_000_000_000 + stamp.nanosec
+
+
+def to_stamp(ns: int) -> Time:
+    """Stamp of nanoseconds; ValueError for what int32 seconds cannot hold."""
+    sec, nanosec = divmod(int(ns), 1_000_000_000)
+    if not -2**31 <= sec < 2**31:
+        raise ValueError(f"stamp {ns} ns does not fit into a message")
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def from_transform(message: Transform) -> np.ndarray:
+    """(4, 4) of a Transform; ValueError if it holds NaN or a quaternion of length zero."""
+    t, q = message.translation, message.rotation
+    return _rigid((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+
+
+def from_pose(message: Pose) -> np.ndarray:
+    """(4, 4) of a Pose; ValueError if it holds NaN or a quaternion of length zero."""
+    p, q = message.position, message.orientation
+    return _rigid((p.x, p.y, p.z), (q.x, q.y, q.z, q.w))
+
+
+def _rigid(t: tuple[float, ...], q: tuple[float, ...]) -> np.ndarray:
+    norm = float(np.linalg.norm(q))
+    if not np.isfinite([*t, *q]).all() or norm < 1e-6:
+        raise ValueError(f"no pose: translation {t}, quaternion {q}")
+    return make_se3(quat_to_matrix(np.asarray(q) / norm), np.asarray(t))
+
+
+def to_pose(T: np.ndarray) -> Pose:
+    """Pose of T (4, 4)."""
+    pose = Pose()
+    p, q = pose.position, pose.orientation
+    p.x, p.y, p.z = (float(v) for v in T[:3, 3])
+    q.x, q.y, q.z, q.w = (float(v) for v in matrix_to_quat(T[:3, :3]))
+    return pose
+
+
+def to_transform(T_parent_child: np.ndarray, ns: int, parent: str, child: str) -> TransformStamped:
+    """TransformStamped of T_parent_child (4, 4)."""
+    out = TransformStamped()
+    out.header.stamp, out.header.frame_id, out.child_frame_id = to_stamp(ns), parent, child
+    t, q = out.transform.translation, out.transform.rotation
+    t.x, t.y, t.z = (float(v) for v in T_parent_child[:3, 3])
+    q.x, q.y, q.z, q.w = (float(v) for v in matrix_to_quat(T_parent_child[:3, :3]))
+    return out
+
+
+def to_pose_with_covariance(T_map_base: np.ndarray, covariance: np.ndarray | None, ns: int,
+                            frame_id: str) -> PoseWithCovarianceStamped:
+    """Pose in the map. covariance: (6, 6) in ROS order, or None (then -1 at [0], unknown)."""
+    out = PoseWithCovarianceStamped()
+    out.header.stamp, out.header.frame_id = to_stamp(ns), frame_id
+    out.pose.pose = to_pose(T_map_base)
+    out.pose.covariance = _covariance(covariance)
+    return out
+
+
+def to_odometry(T_odom_base: np.ndarray, pose_covariance: np.ndarray | None, twist_base: np.ndarray,
+                twist_covariance: np.ndarray | None, ns: int, frame_id: str, child_frame_id: str) -> Odometry:
+    """Odometry; twist_base: (6,) m/s and rad/s, in the child frame, linear first."""
+    out = Odometry()
+    out.header.stamp, out.header.frame_id, out.child_frame_id = to_stamp(ns), frame_id, child_frame_id
+    out.pose.pose, out.pose.covariance = to_pose(T_odom_base), _covariance(pose_covariance)
+    out.twist.twist, out.twist.covariance = _twist(twist_base), _covariance(twist_covariance)
+    return out
+
+
+def _twist(twist: np.ndarray) -> Twist:
+    out = Twist()
+    out.linear.x, out.linear.y, out.linear.z = (float(v) for v in twist[:3])
+    out.angular.x, out.angular.y, out.angular.z = (float(v) for v in twist[3:])
+    return out
+
+
+def _covariance(covariance: np.ndarray | None) -> np.ndarray:
+    if covariance is None:
+        return np.array([-1.0] + [0.0] * 35)
+    return np.asarray(covariance, dtype=np.float64).reshape(36)
+
+
+def to_path(poses: Iterable[TrajectoryPose], ns: int, frame_id: str) -> Path:
+    """Path of the poses, each with its own stamp."""
+    out = Path()
+    out.header.stamp, out.header.frame_id = to_stamp(ns), frame_id
+    for p in poses:
+        stamped = PoseStamped(pose=to_pose(p.T_map_rig))
+        stamped.header.stamp, stamped.header.frame_id = to_stamp(p.stamp_ns), frame_id
+        out.poses.append(stamped)
+    return out
+
+
+# images and cameras
+
+def color_image(message: Image | CompressedImage) -> np.ndarray:
+    """(H, W, 3) uint8 RGB. ValueError names what is wrong."""
+    if isinstance(message, CompressedImage):
+        return imaging.decode_compressed(message.data, message.format)
+    return imaging.decode_image(message.encoding, message.width, message.height, message.step, message.data,
+                                bool(message.is_bigendian))
+
+
+def depth_image(message: Image | CompressedImage) -> np.ndarray:
+    """(H, W) float32 metres, 0 where there is none. ValueError names what is wrong."""
+    if isinstance(message, CompressedImage):
+        return imaging.decode_compressed_depth(message.data, message.format)
+    return imaging.decode_depth(message.encoding, message.width, message.height, message.step, message.data,
+                                bool(message.is_bigendian))
+
+
+def label_image(message: Image | CompressedImage) -> np.ndarray:
+    """(H, W) uint16, `UNLABELLED` where there is none. ValueError names what is wrong."""
+    if isinstance(message, CompressedImage):
+        return imaging.decode_compressed_labels(message.data, message.format)
+    return imaging.decode_labels(message.encoding, message.width, message.height, message.step, message.data,
+                                 bool(message.is_bigendian))
+
+
+def camera_intrinsics(message: CameraInfo, rectified: bool = False) -> CameraIntrinsics | None:
+    """Camera of a CameraInfo; None if K is zero (uncalibrated). rectified: the images are, so P counts instead of K, D.
+    ValueError for NaN, negative focal lengths, zero size or unknown distortion."""
+    if not np.isfinite(np.asarray(message.k)).all():
+        raise ValueError(f"K holds a value that is not finite: {[float(v) for v in message.k]}")
+    return imaging.camera_from_info(message.width, message.height, message.k, message.d, message.distortion_model,
+                                    message.p, rectified)
+
+
+def label_space(message: LabelInfo) -> LabelSpace:
+    """Names of label ids. ValueError for an id that is not below 65535 or that has two names."""
+    names: dict[int, str] = {}
+    for entry in message.class_map:
+        if names.setdefault(entry.class_id, entry.class_name) != entry.class_name:
+            first = names[entry.class_id]
+            raise ValueError(f"label id {entry.class_id} has two names, {first!r} and {entry.class_name!r}")
+    return LabelSpace(names, float(message.threshold))
+
+
+def to_label_info(space: LabelSpace, ns: int, frame_id: str) -> LabelInfo:
+    """LabelInfo of a label space."""
+    out = LabelInfo(threshold=float(space.threshold))
+    out.header.stamp, out.header.frame_id = to_stamp(ns), frame_id
+    out.class_map = [VisionClass(class_id=int(i), class_name=n) for i, n in sorted(space.names.items())]
+    return out
+
+
+# clouds and grids
+
+def to_cloud(points: np.ndarray, colors: np.ndarray, labels: np.ndarray | None, confidence: np.ndarray, ns: int,
+             frame_id: str) -> PointCloud2:
+    """Cloud x y z rgb label confidence, 24 bytes a point, one row.
+
+    points: (N, 3) float32 m; colors: (N, 3) uint8 RGB; labels: (N,) uint16 or None; confidence: (N,) float32 in [0, 1].
+    """
+    cells = np.empty((len(points), POINT_STEP // 4), np.float32)
+    cells[:, :3] = points
+    words = cells.view(np.uint32)
+    words[:, 3] = _packed(colors)
+    words[:, 4] = UNLABELLED if labels is None else labels  # the label is the low half: little endian
+    cells[:, 5] = confidence
+    return _cloud(cells, ns, frame_id)
+
+
+def frame_cloud_message(cloud: FrameCloud, stride: int = 1, min_confidence: float = 0.0) -> PointCloud2:
+    """A frame's points in its optical frame: every stride-th pixel in each direction that has depth and confidence."""
+    depth = np.ascontiguousarray(cloud.depth[::stride, ::stride])
+    confidence = np.ascontiguousarray(cloud.confidence[::stride, ::stride])
+    good = (depth > 0) & (confidence >= min_confidence)
+    height, width = depth.shape
+    k = cloud.intrinsics
+    x = (np.arange(width, dtype=np.float32) * stride - np.float32(k.cx)) / np.float32(k.fx)
+    y = (np.arange(height, dtype=np.float32) * stride - np.float32(k.cy)) / np.float32(k.fy)
+    cells = np.empty((height, width, POINT_STEP // 4), np.float32)
+    np.multiply(x[None, :], depth, out=cells[..., 0])
+    np.multiply(y[:, None], depth, out=cells[..., 1])
+    cells[..., 2], cells[..., 5] = depth, confidence
+    words = cells.view(np.uint32)
+    words[..., 3] = _packed(cloud.image[::stride, ::stride])
+    words[..., 4] = UNLABELLED if cloud.labels is None else cloud.labels[::stride, ::stride]
+    cells = cells.reshape(-1, POINT_STEP // 4)
+    if not good.all():  # whole rows at once: much faster than to pick from each source
+        cells = cells.view(f"V{POINT_STEP}")[:, 0].take(np.flatnonzero(good)).view(np.float32)
+    return _cloud(cells.reshape(-1, POINT_STEP // 4), cloud.stamp_ns, cloud.frame_id)
+
+
+def map_cloud_message(snapshot: MapSnapshot, ns: int, frame_id: str) -> PointCloud2:
+    """All surface voxels in the map frame."""
+    return to_cloud(snapshot.points_map, snapshot.colors, snapshot.labels, snapshot.confidence, ns, frame_id)
+
+
+def _packed(colors: np.ndarray) -> np.ndarray:
+    """0x00RRGGBB as PCL and RViz have it, with a top byte of 0, hence never a NaN; (..., 3) uint8 to (...) uint32."""
+    shape = colors.shape[:-1]
+    if not colors.size:
+        return np.zeros(shape, np.uint32)
+    flat = np.ascontiguousarray(colors).reshape(1, -1, 3) if colors.ndim != 3 else np.ascontiguousarray(colors)
+    return (cv2.cvtColor(flat, cv2.COLOR_RGB2BGRA).view("<u4") & np.uint32(0xFFFFFF)).reshape(shape)
+
+
+def _cloud(cells: np.ndarray, ns: int, frame_id: str) -> PointCloud2:
+    out = PointCloud2(height=1, width=len(cells), fields=FIELDS, is_bigendian=False, point_step=POINT_STEP,
+                      row_step=POINT_STEP * len(cells), is_dense=True)
+    out.header.stamp, out.header.frame_id = to_stamp(ns), frame_id
+    data = array.array("B")
+    if len(cells):
+        data.frombytes(memoryview(cells).cast("B"))
+    out.data = data  # of any other type, each byte would be checked in Python
+    return out
+
+
+def to_occupancy_grid(occupancy: OccupancyMap, ns: int, frame_id: str) -> OccupancyGrid:
+    """Grid in the map frame."""
+    out = OccupancyGrid()
+    out.header.stamp, out.header.frame_id = to_stamp(ns), frame_id
+    out.info.map_load_time = out.header.stamp
+    out.info.resolution = float(occupancy.resolution)
+    out.info.height, out.info.width = (int(v) for v in occupancy.grid.shape)
+    out.info.origin.position.x, out.info.origin.position.y = float(occupancy.origin_x), float(occupancy.origin_y)
+    out.info.origin.orientation.w = 1.0
+    data = array.array("b")
+    if occupancy.grid.size:
+        data.frombytes(memoryview(np.ascontiguousarray(occupancy.grid, dtype=np.int8)).cast("B"))
+    out.data = data
+    return out

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Subscriptions of the cameras. Callbacks only enqueue; a feeder thread groups, waits for TF, and hands on."""
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from vision_msgs.msg import LabelInfo
+
+from lsm_ros.assembler import (
+    DEPTH,
+    IMAGE,
+    LABELS,
+    Assembler,
+    Dropped,
+    Event,
+    Group,
+    Item,
+    LateLabels,
+    Recovered,
+    Stale,
+    TimeGap,
+    TimeJump,
+)
+from lsm_ros.config import Config
+from lsm_ros.ros.cameras import Bundle, Camera
+from lsm_ros.ros.conversions import stamp_ns
+from lsm_ros.ros.problems import Problems
+from lsm_ros.ros.transforms import OdometryState, TransformInput
+
+IDLE_S = 0.005  # how long the feeder sleeps while something waits for a partner or a transform
+REPLAY_DEPTH = 100
+BRIEF_S = 10.0  # how long a single event stays among the problems
+
+
+class Inputs:
+    """All inputs of mapping.
+
+    submit: takes a Bundle (may block in replay). late_labels: takes an Item and the stamp of its image. jumped: takes
+    the reason when stamps jumped back. They are called from the feeder thread, late_labels also from callbacks.
+    """
+
+    def __init__(self, node: Node, config: Config, names: list[str], transforms: TransformInput, problems: Problems,
+                 submit: Callable[[Bundle], object], late_labels: Callable[[Item, int], object],
+                 jumped: Callable[[str], object]) -> None:
+        self._node, self._transforms, self._problems = node, transforms, problems
+        self._submit, self._late_labels, self._jumped = submit, late_labels, jumped
+        self.cameras = {name: Camera(name) for name in names}
+        self._group = MutuallyExclusiveCallbackGroup()
+        self._changed = threading.Condition()
+        self._open = False
+        self._generation = 0
+        self._thread: threading.Thread | None = None
+        self.worst_callback_ms = 0.0
+        self.configure(config)
+        self._topics: dict[tuple[str, str], str] = {}
+        for name in names:
+            self._subscribe(name)
+
+    def configure(self, config: Config) -> None:
+        """Takes over settings; nothing is kept of what waited."""
+        n = config.node
+        self._config = config
+        with self._changed:
+            self._assembler = Assembler(
+                list(self.cameras), slop_ns=int(n.sync_slop_ms * 1e6), wait_s=n.sync_wait_ms * 1e-3,
+                stale_s=n.missing_input_seconds, capacity_bytes=int(config.limits.input_megabytes * 1e6),
+                patient=n.replay)
+            for camera in self.cameras.values():
+                camera.forget()
+
+    def _subscribe(self, name: str) -> None:
+        n = self._config.node
+        reliable = n.image_reliability == "reliable"
+        images = QoSProfile(history=HistoryPolicy.KEEP_LAST, durability=DurabilityPolicy.VOLATILE,
+                            depth=max(n.queue_depth, REPLAY_DEPTH) if n.replay else n.queue_depth,
+                            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
+        one = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        compressed = n.image_transport == "compressed"
+        for what, message, callback, qos in (
+                (IMAGE, CompressedImage if compressed else Image, partial(self._on_item, name, IMAGE), images),
+                (DEPTH, Image, partial(self._on_item, name, DEPTH), images),
+                (LABELS, Image, partial(self._on_item, name, LABELS), images),
+                ("camera_info", CameraInfo, partial(self._on_info, name), one),
+                ("label_info", LabelInfo, partial(self._on_label_info, name), latched)):
+            topic = self._node.resolve_topic_name(f"{name}/{what}")
+            self._topics[name, what] = topic
+            self._node.create_subscription(message, topic, callback, qos, callback_group=self._group)
+            if what == IMAGE and compressed and not topic.endswith("/compressed"):
+                # image_transport puts it one level deeper, so that remapping <camera>/image moves both transports.
+                self._topics[name, what] = topic = f"{topic}/compressed"
+                self._node.create_subscription(message, topic, callback, qos, callback_group=self._group)
+        leaf = self._topics[name, IMAGE].removesuffix("/compressed").rsplit("/", 1)[-1]
+        self.cameras[name].rectified = "_rect" in leaf
+
+    # callbacks
+
+    def _on_item(self, name: str, kind: str, message: Any) -> None:
+        if not self._open:
+            return
+        now, start = time.monotonic(), time.thread_time()
+        camera = self.cameras[name]
+        item = Item(name, kind, stamp_ns(message.header.stamp), len(message.data), message)
+        if kind == IMAGE:
+            camera.arrived(now)
+            self._transforms.saw_image(name, message.header.frame_id, now)
+        elif kind == DEPTH:
+            camera.depths += 1
+        else:
+            camera.labels += 1
+        with self._changed:
+            if kind == IMAGE and camera.received == 1:
+                self._expect_published(now)
+            if self._config.node.replay:
+                while self._open and self._assembler.is_full(item.nbytes):
+                    self._changed.wait(0.1)
+                now = time.monotonic()
+            events = self._assembler.add(item, now)
+            self._changed.notify_all()
+        self._tell(events)
+        self.worst_callback_ms = max(self.worst_callback_ms, (time.thread_time() - start) * 1e3)
+
+    def _on_info(self, name: str, message: CameraInfo) -> None:
+        self.cameras[name].info = message
+
+    def _on_label_info(self, name: str, message: LabelInfo) -> None:
+        self.cameras[name].label_info = message
+
+    # open and closed
+
+    def open(self) -> None:
+        """Starts to take messages."""
+        self._open = True
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._feed, name="feeder", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Takes nothing more, drops what waits, and joins the feeder. The receiver must not block for ever."""
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets what waits and all stamps."""
+        with self._changed:
+            self._generation += 1
+            self._assembler.clear()
+            self._changed.notify_all()
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of images that wait to be grouped."""
+        return self._assembler.nbytes
+
+    def poll(self) -> None:
+        """Once a second: finds inputs that exist but are silent, and names what went stale."""
+        now = time.monotonic()
+        with self._changed:
+            events = self._assembler.poll(now) if self._open else []
+            if self._open:
+                self._expect_published(now)
+        self._tell(events)
+
+    def _expect_published(self, now: float) -> None:
+        """Inputs that somebody publishes are waited for from the first image on."""
+        for (name, what), topic in self._topics.items():
+            if what in (IMAGE, DEPTH, LABELS) and self._node.count_publishers(topic):
+                self._assembler.expect(name, what, now)
+
+    # the feeder
+
+    def _feed(self) -> None:
+        while self._open:
+            with self._changed:
+                generation, out = self._generation, self._assembler.pop(time.monotonic())
+                if out is None:
+                    self._changed.wait(IDLE_S if self._assembler.nbytes else 0.1)
+                    continue
+                self._changed.notify_all()
+            if isinstance(out, TimeJump):
+                self._jumped(f"stamps jumped back by {-out.seconds:.1f} s")
+                continue
+            bundle = self._complete(out, generation)
+            if bundle is not None:
+                self._submit(bundle)
+
+    def _complete(self, group: Group, generation: int) -> Bundle | None:
+        """Waits until TF and camera_info of a group are there, or cannot be waited for any longer."""
+        wait_s = self._config.node.sync_wait_ms * 1e-3
+        start = time.monotonic()
+        while self._open and generation == self._generation:
+            waited = time.monotonic() - (start if self._config.node.replay else group.arrived)
+            T_rig_cam = {name: T for name, item in group.images.items()
+                         if (T := self._transforms.rig(name, item.payload.header.frame_id)) is not None}
+            T_odom_base, odometry_due = self._odometry(group, T_rig_cam)
+            missing = len(T_rig_cam) < len(group.images) or odometry_due
+            if (not missing or waited >= wait_s) and not self._info_due(group):
+                return self._bundle(group, T_rig_cam, T_odom_base)
+            time.sleep(IDLE_S)
+        return None
+
+    def _odometry(self, group: Group, T_rig_cam: dict[str, np.ndarray]) -> tuple[np.ndarray | None, bool]:
+        """T_odom_base at the group's stamp if TF has it, and whether it is worth waiting for."""
+        state = self._transforms.odometry
+        if state in (OdometryState.NONE, OdometryState.ABSENT):
+            return None, False
+        T = self._transforms.odometry_at(group.stamp_ns, T_rig_cam.get(next(iter(self.cameras))))
+        return T, T is None and (state is OdometryState.UNKNOWN or self._transforms.odometry_is_fresh)
+
+    def _info_due(self, group: Group) -> bool:
+        """Whether a camera_info is still to come: its topic is published, and the camera's first images are young."""
+        now = time.monotonic()
+        for name in group.images:
+            camera = self.cameras[name]
+            age = now - (camera.first_image or now)
+            if camera.info is not None:
+                continue
+            if age < min(0.5, self._config.node.missing_input_seconds):
+                return True
+            topic = self._topics[name, "camera_info"]
+            if age < self._config.node.missing_input_seconds and self._node.count_publishers(topic):
+                return True
+            self._problems.say(f"{name} info", f"no camera_info on {topic!r}: the focal length of camera {name!r} is "
+                               "estimated")
+        return False
+
+    def _bundle(self, group: Group, T_rig_cam: dict[str, np.ndarray], T_odom_base: np.ndarray | None) -> Bundle | None:
+        for name in [n for n in group.images if n not in T_rig_cam]:
+            self.cameras[name].dropped += 1
+            del group.images[name]
+        if not group.images:
+            return None
+        return Bundle(group, {n: self.cameras[n].info for n in group.images},
+                      {n: self.cameras[n].label_info for n in group.images}, T_rig_cam, T_odom_base,
+                      bool(self._config.node.base_frame))
+
+    def count_dropped(self, bundle: Bundle) -> None:
+        """The worker could not keep up: this bundle made room for newer ones."""
+        for name in bundle.group.images:
+            self.cameras[name].dropped += 1
+
+    def _tell(self, events: list[Event]) -> None:
+        for event in events:
+            if isinstance(event, LateLabels):
+                self._late_labels(event.item, event.stamp_ns)
+            elif isinstance(event, Dropped):
+                self._tell_dropped(event)
+            elif isinstance(event, TimeGap):
+                self._problems.say(f"{event.camera} gap", f"stamps of camera {event.camera!r} went forward by "
+                                   f"{event.seconds:.1f} s", BRIEF_S)
+            elif isinstance(event, Stale):
+                self.cameras[event.camera].stale |= event.kind == IMAGE
+                topic = self._topics[event.camera, event.kind]
+                self._problems.say(f"{event.camera} silent {event.kind}", f"no {event.kind} of camera {event.camera!r} "
+                                   f"for {event.seconds:.1f} s on {topic!r}")
+            elif isinstance(event, Recovered):
+                self.cameras[event.camera].stale &= event.kind != IMAGE
+                self._problems.over(f"{event.camera} silent {event.kind}",
+                                    f"{event.kind} of camera {event.camera!r} is back")
+
+    def _tell_dropped(self, event: Dropped) -> None:
+        item, camera = event.item, self.cameras[event.item.camera]
+        what = f"{item.kind} of camera {item.camera!r}"
+        if item.kind == IMAGE:
+            camera.dropped += event.reason == "overflow"
+            camera.invalid += event.reason != "overflow"
+        reasons = {"repeated": "its stamp repeats the last one", "late": "its stamp goes back",
+                   "leap": "its stamp is far from those before and after",
+                   "overflow": "limits.input_megabytes is reached while it waits for other inputs"}
+        if item.kind == DEPTH and event.reason == "late":
+            text = f"{what} came too late for its image; raise sync_wait_ms"
+        else:
+            text = f"{what} with stamp {item.stamp_ns * 1e-9:.3f} was dropped: {reasons[event.reason]}"
+        self._problems.say(f"{item.camera} {item.kind} stamps", text, BRIEF_S)

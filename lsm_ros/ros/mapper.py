@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""What the worker thread does: decode, map, publish. It alone touches the pipeline."""
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+
+from lsm_ros.assembler import Item
+from lsm_ros.config import Config
+from lsm_ros.ros import conversions
+from lsm_ros.ros.broadcasting import TransformOutput
+from lsm_ros.ros.cameras import Bundle, Camera, decode
+from lsm_ros.ros.problems import Problems
+from lsm_ros.ros.publishers import Publishers
+from lsm_ros.ros.smooth_odometry import Motion, SmoothOdometry
+from lsm_ros.ros.status import FrameTiming, StatusReport
+from lsm_ros.ros.transforms import OdometryState, TransformInput
+from lsm_ros.types import FrameSet, MappingUpdate, PipelineStatus
+from lsm_ros.worker import Worker
+
+MAX_LATE_LABELS = 16
+ERROR_S = 10.0
+
+
+class Mapper:
+    """A pipeline, its worker, and the way from a bundle of messages to what is published."""
+
+    def __init__(self, node: Node, config: Config, pipeline: Any, cameras: dict[str, Camera], tf_in: TransformInput,
+                 tf_out: TransformOutput, publishers: Publishers, report: StatusReport, problems: Problems,
+                 on_drop: Callable[[Bundle], None]) -> None:
+        self._node, self.config, self.pipeline, self._cameras = node, config, pipeline, cameras
+        self._tf_in, self._tf_out, self._publishers = tf_in, tf_out, publishers
+        self._report, self._problems = report, problems
+        self._odometry = SmoothOdometry()
+        self._late_labels = 0
+        self._late_lock = threading.Lock()
+        self._latched_pending = False
+        self.map_frame = config.node.map_frame
+        self._loaded: Path | None = None
+        self._adopt_session()
+        self.worker: Worker[Bundle] = Worker(
+            self.process, capacity=config.limits.queue_frames, block=config.node.replay, on_error=self._failed,
+            on_drop=on_drop, name="mapping")
+
+    # one bundle
+
+    def process(self, bundle: Bundle) -> None:
+        """Decodes, maps, publishes."""
+        start = time.perf_counter()
+        frame_set = decode(bundle, self._cameras, self._problems)
+        if frame_set is None:
+            return
+        decoded = time.perf_counter()
+        update = self.pipeline.process(frame_set)
+        status = self.pipeline.status()
+        self._follow_session(status)
+        self._pose(frame_set, update, status)
+        latency_ms = (time.monotonic() - bundle.group.arrived) * 1e3
+        mapped = time.perf_counter()
+        self._rest(frame_set, update, status)
+        self._problems.over("frame", "frames are processed again")
+        stage_ms = {"decode": (decoded - start) * 1e3, **update.milliseconds,
+                    "publish": (time.perf_counter() - mapped) * 1e3}
+        self._report.add(FrameTiming(time.monotonic(), latency_ms, stage_ms), status, frame_set.stamp_ns)
+        self._report.publish(only_if_state_changed=True)
+
+    def _pose(self, frame_set: FrameSet, update: MappingUpdate, status: PipelineStatus) -> None:
+        """Everything that follows from a believed pose."""
+        T, covariance, stamp_ns = update.tracking.T_map_rig, update.tracking.covariance, frame_set.stamp_ns
+        if T is None:
+            return
+        self._publishers.pose(stamp_ns, T, covariance, self.map_frame)
+        motion = self._odometry.add(stamp_ns, T, covariance, (update.map_epoch, update.graph_version),
+                                    self.pipeline.keyframe_trajectory)
+        state = self._tf_in.odometry
+        if state is OdometryState.PRESENT:
+            if frame_set.T_odom_base is None:
+                return
+            motion = Motion(frame_set.T_odom_base, motion.twist_base, motion.twist_covariance)
+        if state is not OdometryState.UNKNOWN:
+            self._publishers.odometry(stamp_ns, motion, covariance, self.config.node.odom_frame or "odom",
+                                      self._tf_in.base_name)
+        if self.map_frame == self.config.node.map_frame:
+            self._tf_out.pose(stamp_ns, T, motion.T_odom_base, state, self._for_navigation(status))
+
+    def _rest(self, frame_set: FrameSet, update: MappingUpdate, status: PipelineStatus) -> None:
+        """Clouds and the map."""
+        out = self._publishers
+        out.clouds(update, self._for_navigation(status))
+        if update.tracking.new_keyframe is not None or update.moved:
+            out.path.changed()
+        if update.changed_blocks or update.moved or update.added or update.removed:
+            out.map_cloud.changed()
+            out.occupancy.changed()
+        out.label_info(self.pipeline.label_space, frame_set.stamp_ns, self.map_frame)
+        out.send_latched(self.pipeline, frame_set.stamp_ns, self.map_frame, self._for_navigation(status))
+
+    def _for_navigation(self, status: PipelineStatus) -> bool:
+        return status.scale_is_metric or self.config.scale.publish_nonmetric
+
+    # sessions
+
+    def _adopt_session(self) -> None:
+        """The pipeline's present session is the one that owns the map frame: after a start, a reset, a load."""
+        status = self.pipeline.status()
+        self._session = status.session
+        self._new_map(self.config.node.map_frame)
+        self._remember(status)
+
+    def _follow_session(self, status: PipelineStatus) -> None:
+        """A session that began by itself. Without odometry nothing joins it to the map: it gets a frame of its own."""
+        if status.session == self._session:
+            return
+        self._session = status.session
+        joined = self._tf_in.odometry is OdometryState.PRESENT
+        frame = self.config.node.map_frame if joined else f"{self.config.node.map_frame}_s{status.session}"
+        self._node.get_logger().warning(f"session {status.session} starts, in frame {frame!r}")
+        self._new_map(frame)
+
+    def _new_map(self, frame: str) -> None:
+        self.map_frame = self._report.map_frame = frame
+        self._tf_out.forget()
+        self._odometry.restart()
+        self._publishers.changed()
+
+    def _remember(self, status: PipelineStatus) -> None:
+        self._report.pipeline = status
+
+    # commands, to be run by the worker
+
+    def reset(self) -> str:
+        """Forgets the map."""
+        self.pipeline.reset()
+        self._loaded = None
+        self._adopt_session()
+        return "the map is empty"
+
+    def load(self, folder: Path, localization_only: bool) -> PipelineStatus:
+        """Replaces the map by a saved one. FileNotFoundError or ValueError if it is unusable; then nothing changes."""
+        self.pipeline.load(folder, localization_only)
+        self._loaded = folder
+        self._adopt_session()
+        return self.pipeline.status()
+
+    def time_jumped(self, directory: Path, reason: str) -> None:
+        """Time went back: keeps what was mapped on disk and starts anew."""
+        status = self.pipeline.status()
+        if status.localization_only and self._loaded is not None:
+            self._node.get_logger().warning(f"{reason}: looking for the camera in {self._loaded.name!r} again")
+            self.load(self._loaded, True)
+            return
+        if status.keyframes:
+            folder = directory / f"session_{status.session}_{datetime.now():%Y%m%d_%H%M%S}"
+            try:
+                self.pipeline.save(folder)
+            except (OSError, ValueError) as error:
+                self._problems.say("save", f"{reason}: the map could not be saved to {folder}: {error}", ERROR_S)
+            else:
+                self._node.get_logger().warning(f"{reason}: the map so far is in {folder}")
+        self.pipeline.new_session()
+        status = self.pipeline.status()
+        self._follow_session(status)
+        self._remember(status)
+
+    def apply(self, config: Config) -> None:
+        """Takes over parameters that may change while running."""
+        self.config = config
+        self._publishers.config = config.node
+        self._publishers.changed()
+        self._tf_out.config = self._tf_in.config = config.node
+        self.pipeline.apply_runtime(config)
+
+    def poll(self) -> None:
+        """Once a second: latched topics for new subscribers, also while no frame comes."""
+        self._publishers.poll()
+        self._report.counts = self.worker.counts
+        if not self._latched_pending:
+            self._latched_pending = True
+            self.command("publish the map", self._send_latched)
+
+    def _send_latched(self) -> None:
+        self._latched_pending = False
+        status = self.pipeline.status()
+        self._remember(status)
+        self._publishers.send_latched(self.pipeline, self._report.stamp_ns, self.map_frame,
+                                      self._for_navigation(status))
+
+    def late_labels(self, item: Item, stamp_ns: int) -> None:
+        """Labels of a frame that has gone on. Only a few wait; more are counted as refused."""
+        with self._late_lock:
+            if self._late_labels >= MAX_LATE_LABELS:
+                self._problems.say(f"{item.camera} labels", f"labels of camera {item.camera!r} come faster than they "
+                                   "are used; some are dropped", ERROR_S)
+                return
+            self._late_labels += 1
+
+        def add() -> None:
+            with self._late_lock:
+                self._late_labels -= 1
+            camera = self._cameras[item.camera]
+            space = camera.update_labels(camera.label_info, self._problems)
+            if self.pipeline.add_labels(stamp_ns, item.camera, conversions.label_image(item.payload), space):
+                self._publishers.map_cloud.changed()
+
+        self.command(f"{item.camera} labels", add)
+
+    def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
+        """Where the rig is, as somebody says."""
+        self.pipeline.set_initial_pose(T_map_rig)
+        self._odometry.restart()
+
+    def command(self, name: str, function: Callable[[], Any]) -> Future[Any]:
+        """Runs a command between frames; its error is told by name."""
+        future = self.worker.call(function)
+
+        def tell(done: Future[Any]) -> None:
+            if not done.cancelled() and done.exception() is not None:
+                self._problems.say(name, f"{name}: {done.exception()}", ERROR_S)
+
+        future.add_done_callback(tell)
+        return future
+
+    def _failed(self, bundle: Bundle, error: Exception) -> None:
+        """A frame set brought up an error: told by name, with the place in the log if it is not a plain refusal."""
+        what = f"{type(error).__name__}: {error}"
+        self._problems.say("frame", f"frame at {bundle.group.stamp_ns * 1e-9:.3f} s failed: {what}")
+        if not isinstance(error, ValueError):
+            place = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            self._node.get_logger().error(place, throttle_duration_sec=ERROR_S)
+
+    def close(self) -> None:
+        """Ends the worker and frees the pipeline."""
+        self.worker.stop()
+        self.pipeline.close()

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Services of the node: they wait for the worker, in a reentrant group, with a timeout."""
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from concurrent.futures import TimeoutError as FutureTimeout
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from lsm_ros import store
+from lsm_ros.ros.mapper import Mapper
+from lsm_ros.srv import LoadMap, SaveMap
+from lsm_ros.types import OccupancyMap
+
+
+def resolve_map(directory: str | Path, name: str) -> Path:
+    """Folder of the map `name` below `directory`. ValueError for anything that is not inside, also by way of links."""
+    base = Path(directory).expanduser().resolve()
+    if not name or "\0" in name or len(name) > 200:
+        raise ValueError(f"map name {name!r} is empty, too long, or holds a zero byte")
+    relative = Path(name)
+    if relative.is_absolute() or any(part == ".." or part.startswith(".") for part in relative.parts):
+        raise ValueError(f"map name {name!r} must be a folder inside of map_directory, without '..' or a leading dot")
+    folder = (base / relative).resolve()
+    if folder == base or not folder.is_relative_to(base):
+        raise ValueError(f"map name {name!r} leads out of map_directory {base}, to {folder}")
+    return folder
+
+
+def save_with_grid(pipeline: Any, folder: Path) -> int:
+    """Saves the map, and its grid as occupancy.pgm and .yaml for map_server, all or nothing. Returns bytes written."""
+    with store.replacing(folder) as fresh:
+        pipeline.save(fresh)
+        occupancy = pipeline.occupancy()
+        if occupancy is not None:
+            write_pgm(fresh, occupancy)
+    return store.folder_bytes(folder)
+
+
+def write_pgm(folder: Path, occupancy: OccupancyMap) -> None:
+    """Grid as map_server reads it: dark is occupied, grey unknown, and the first row is the northernmost."""
+    shades = np.full(occupancy.grid.shape, 205, np.uint8)
+    shades[occupancy.grid == 0] = 254
+    shades[occupancy.grid >= 65] = 0
+    height, width = shades.shape
+    (folder / "occupancy.pgm").write_bytes(f"P5\n{width} {height}\n255\n".encode() + shades[::-1].tobytes())
+    (folder / "occupancy.yaml").write_text(
+        f"image: occupancy.pgm\nmode: trinary\nresolution: {occupancy.resolution:.6g}\n"
+        f"origin: [{occupancy.origin_x:.6f}, {occupancy.origin_y:.6f}, 0.0]\n"
+        "negate: 0\noccupied_thresh: 0.65\nfree_thresh: 0.196\n")
+
+
+class Services:
+    """Advertises the services. mapper: gives the Mapper, or None while the node is not configured."""
+
+    def __init__(self, node: Node, mapper: Callable[[], Mapper | None], pause: Callable[[bool], str],
+                 forget_inputs: Callable[[], None]) -> None:
+        self._node, self._mapper = node, mapper
+        self._pause, self._forget_inputs = pause, forget_inputs
+        self._busy = threading.Lock()  # one at a time: a second one that waits would leave no thread for the inputs
+        group = ReentrantCallbackGroup()
+        for kind, name, callback in ((Trigger, "~/reset", self._on_reset), (Trigger, "~/pause", self._on_pause),
+                                     (Trigger, "~/resume", self._on_resume), (SaveMap, "~/save_map", self._on_save),
+                                     (LoadMap, "~/load_map", self._on_load)):
+            node.create_service(kind, name, callback, callback_group=group)
+
+    def _run(self, response: Any, action: Callable[[Mapper], str]) -> Any:
+        """Fills success and message; refuses while another service call works or the node is not configured."""
+        mapper = self._mapper()
+        if mapper is None:
+            response.success, response.message = False, "the node is not configured"
+        elif not self._busy.acquire(blocking=False):
+            response.success, response.message = False, "another service call is at work; call again"
+        else:
+            try:
+                response.message, response.success = action(mapper), True
+            except FutureTimeout:
+                response.message = f"not done after {mapper.config.node.service_timeout:g} s; it goes on"
+            except CancelledError:
+                response.message = "the node was cleaned up"
+            except (ValueError, OSError, RuntimeError) as error:
+                response.message = str(error)
+            finally:
+                self._busy.release()
+        text = f"{type(response).__name__}: {response.message}"
+        if response.success:
+            self._node.get_logger().info(text)
+        else:
+            self._node.get_logger().warning(text)
+        return response
+
+    @staticmethod
+    def _wait(mapper: Mapper, command: Callable[[], Any]) -> Any:
+        return mapper.worker.call(command).result(mapper.config.node.service_timeout)
+
+    def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        def reset(mapper: Mapper) -> str:
+            self._forget_inputs()
+            mapper.worker.discard_waiting()
+            return self._wait(mapper, mapper.reset)
+
+        return self._run(response, reset)
+
+    def _on_pause(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._run(response, lambda mapper: self._pause(True))
+
+    def _on_resume(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._run(response, lambda mapper: self._pause(False))
+
+    def _on_save(self, request: SaveMap.Request, response: SaveMap.Response) -> SaveMap.Response:
+        def save(mapper: Mapper) -> str:
+            name = request.name or f"map_{datetime.now():%Y%m%d_%H%M%S}"
+            folder = resolve_map(mapper.config.node.map_directory, name)
+            if folder.exists() and not request.overwrite:
+                raise ValueError(f"{folder} exists; set overwrite to replace it")
+            if folder.exists() and not (folder / store.META).is_file():
+                raise ValueError(f"{folder} is not a map and is not replaced")
+
+            def write() -> int:
+                if not mapper.pipeline.status().keyframes:
+                    raise ValueError("there is no map yet: nothing was saved")
+                return save_with_grid(mapper.pipeline, folder)
+
+            try:
+                response.size_bytes = self._wait(mapper, write)
+            except OSError as error:
+                raise OSError(f"{folder} could not be written, what was there stays as it was: {error}") from error
+            response.path = str(folder)
+            return f"{response.size_bytes / 1e6:.1f} MB in {folder}"
+
+        return self._run(response, save)
+
+    def _on_load(self, request: LoadMap.Request, response: LoadMap.Response) -> LoadMap.Response:
+        def load(mapper: Mapper) -> str:
+            folder = resolve_map(mapper.config.node.map_directory, request.name)
+            status = self._wait(mapper, lambda: mapper.load(folder, request.localization_only))
+            response.keyframes, response.voxel_blocks = status.keyframes, status.voxel_blocks
+            mode = "localization only" if request.localization_only else "mapping goes on"
+            return f"{folder.name}: {status.keyframes} keyframes, {status.voxel_blocks} voxel blocks; {mode}"
+
+        return self._run(response, load)
