@@ -3,7 +3,6 @@
 """Messages from and to the types of the pipeline. Decoding of pixels is in `lsm_ros.imaging`."""
 from __future__ import annotations
 
-import array
 from collections.abc import Iterable
 
 import cv2
@@ -182,13 +181,12 @@ def to_cloud(points: np.ndarray, colors: np.ndarray, labels: np.ndarray | None, 
 
     points: (N, 3) float32 m; colors: (N, 3) uint8 RGB; labels: (N,) uint16 or None; confidence: (N,) float32 in [0, 1].
     """
-    cells = np.empty((len(points), POINT_STEP // 4), np.float32)
+    message, cells, words = _cloud(len(points), ns, frame_id)
     cells[:, :3] = points
-    words = cells.view(np.uint32)
     words[:, 3] = _packed(colors)
     words[:, 4] = UNLABELLED if labels is None else labels  # the label is the low half: little endian
     cells[:, 5] = confidence
-    return _cloud(cells, ns, frame_id)
+    return message
 
 
 def frame_cloud_message(cloud: FrameCloud, stride: int = 1, min_confidence: float = 0.0) -> PointCloud2:
@@ -200,17 +198,15 @@ def frame_cloud_message(cloud: FrameCloud, stride: int = 1, min_confidence: floa
     k = cloud.intrinsics
     x = (np.arange(width, dtype=np.float32) * stride - np.float32(k.cx)) / np.float32(k.fx)
     y = (np.arange(height, dtype=np.float32) * stride - np.float32(k.cy)) / np.float32(k.fy)
-    cells = np.empty((height, width, POINT_STEP // 4), np.float32)
-    np.multiply(x[None, :], depth, out=cells[..., 0])
-    np.multiply(y[:, None], depth, out=cells[..., 1])
-    cells[..., 2], cells[..., 5] = depth, confidence
-    words = cells.view(np.uint32)
-    words[..., 3] = _packed(cloud.image[::stride, ::stride])
-    words[..., 4] = UNLABELLED if cloud.labels is None else cloud.labels[::stride, ::stride]
-    cells = cells.reshape(-1, POINT_STEP // 4)
-    if not good.all():  # whole rows at once: much faster than to pick from each source
-        cells = cells.view(f"V{POINT_STEP}")[:, 0].take(np.flatnonzero(good)).view(np.float32)
-    return _cloud(cells.reshape(-1, POINT_STEP // 4), cloud.stamp_ns, cloud.frame_id)
+    index = slice(None) if good.all() else np.flatnonzero(good)
+    message, cells, words = _cloud(int(np.count_nonzero(good)), cloud.stamp_ns, cloud.frame_id)
+    cells[:, 0] = (x[None, :] * depth).reshape(-1)[index]
+    cells[:, 1] = (y[:, None] * depth).reshape(-1)[index]
+    cells[:, 2] = depth.reshape(-1)[index]
+    words[:, 3] = _packed(cloud.image[::stride, ::stride]).reshape(-1)[index]
+    words[:, 4] = UNLABELLED if cloud.labels is None else cloud.labels[::stride, ::stride].reshape(-1)[index]
+    cells[:, 5] = confidence.reshape(-1)[index]
+    return message
 
 
 def map_cloud_message(snapshot: MapSnapshot, ns: int, frame_id: str) -> PointCloud2:
@@ -227,15 +223,22 @@ def _packed(colors: np.ndarray) -> np.ndarray:
     return (cv2.cvtColor(flat, cv2.COLOR_RGB2BGRA).view("<u4") & np.uint32(0xFFFFFF)).reshape(shape)
 
 
-def _cloud(cells: np.ndarray, ns: int, frame_id: str) -> PointCloud2:
-    out = PointCloud2(height=1, width=len(cells), fields=FIELDS, is_bigendian=False, point_step=POINT_STEP,
-                      row_step=POINT_STEP * len(cells), is_dense=True)
+def _cloud(count: int, ns: int, frame_id: str) -> tuple[PointCloud2, np.ndarray, np.ndarray]:
+    """A message of `count` points and its memory, to be filled, as (count, 6) float32 and uint32.
+
+    The memory is the message's own array.array, grown in place: what is assigned to `data` is copied by Jazzy, and
+    checked byte by byte by Humble unless it is an array.array.
+    """
+    out = PointCloud2(height=1, width=count, fields=FIELDS, is_bigendian=False, point_step=POINT_STEP,
+                      row_step=POINT_STEP * count, is_dense=True)
     out.header.stamp, out.header.frame_id = to_stamp(ns), frame_id
-    data = array.array("B")
-    if len(cells):
-        data.frombytes(memoryview(cells).cast("B"))
-    out.data = data  # of any other type, each byte would be checked in Python
-    return out
+    data = out.data
+    if count:
+        data.append(0)
+        data *= POINT_STEP * count
+    cells = np.frombuffer(data, np.float32) if count else np.empty(0, np.float32)
+    cells = cells.reshape(count, POINT_STEP // 4)
+    return out, cells, cells.view(np.uint32)
 
 
 def to_occupancy_grid(occupancy: OccupancyMap, ns: int, frame_id: str) -> OccupancyGrid:
@@ -247,8 +250,6 @@ def to_occupancy_grid(occupancy: OccupancyMap, ns: int, frame_id: str) -> Occupa
     out.info.height, out.info.width = (int(v) for v in occupancy.grid.shape)
     out.info.origin.position.x, out.info.origin.position.y = float(occupancy.origin_x), float(occupancy.origin_y)
     out.info.origin.orientation.w = 1.0
-    data = array.array("b")
     if occupancy.grid.size:
-        data.frombytes(memoryview(np.ascontiguousarray(occupancy.grid, dtype=np.int8)).cast("B"))
-    out.data = data
+        out.data.frombytes(memoryview(np.ascontiguousarray(occupancy.grid, dtype=np.int8)).cast("B"))
     return out

@@ -38,7 +38,8 @@ def test_frame_cloud(stride, labels):
     assert isinstance(message.data, array.array) and message.data.typecode == "B"
     assert (message.point_step, message.height, message.row_step) == (24, 1, 24 * message.width)
     assert [(f.name, f.offset, f.datatype, f.count) for f in message.fields] == [
-        ("x", 0, 7, 1), ("y", 4, 7, 1), ("z", 8, 7, 1), ("rgb", 12, 7, 1), ("label", 16, 4, 1), ("confidence", 20, 7, 1)]
+        ("x", 0, 7, 1), ("y", 4, 7, 1), ("z", 8, 7, 1), ("rgb", 12, 7, 1), ("label", 16, 4, 1),
+        ("confidence", 20, 7, 1)]
     assert c.stamp_ns(message.header.stamp) == cloud.stamp_ns and message.header.frame_id == "optical"
     points = np.frombuffer(bytes(message.data), LAYOUT)
     v, u = (x * stride for x in np.nonzero(((cloud.depth > 0) & (cloud.confidence >= 0.1))[::stride, ::stride]))
@@ -67,7 +68,8 @@ def test_empty_clouds():
     cloud = frame_cloud(8, 8)
     cloud.depth[:] = 0
     assert c.frame_cloud_message(cloud).width == 0
-    empty = c.to_cloud(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.uint8), None, np.zeros(0, np.float32), 0, "map")
+    none = np.zeros((0, 3), np.float32)
+    empty = c.to_cloud(none, none.astype(np.uint8), None, np.zeros(0, np.float32), 0, "map")
     assert empty.width == 0 and len(empty.data) == 0
 
 
@@ -152,4 +154,5 @@ def test_occupancy_grid():
     message = c.to_occupancy_grid(OccupancyMap(grid, -1.0, 2.0, 0.1), 5, "map")
     assert (message.info.width, message.info.height) == (3, 2)
     assert list(message.data) == [-1, 0, 100, 0, 0, 100]
-    assert (message.info.origin.position.x, message.info.origin.position.y, message.info.origin.orientation.w) == (-1, 2, 1)
+    origin = message.info.origin
+    assert (origin.position.x, origin.position.y, origin.orientation.w) == (-1, 2, 1)

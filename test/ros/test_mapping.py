@@ -211,7 +211,8 @@ def _kinds():
     from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
     return {"camera/image": (Image, "camera/image"),
-            "camera/image/compressed": (CompressedImage, "camera/image/compressed"), "camera/depth": (Image, "camera/depth"),
+            "camera/image/compressed": (CompressedImage, "camera/image/compressed"),
+            "camera/depth": (Image, "camera/depth"),
             "camera/camera_info": (CameraInfo, "camera/camera_info"),
             "camera/labels": (Image, "camera/labels"),
             "camera/label_info": (LabelInfo, "camera/label_info", LATCHED), "/tf": (TFMessage, "/tf")}

@@ -22,7 +22,8 @@ def test_a_jump_of_the_graph_drops_out():
         if k in (5, 10, 15):  # and this frame is a keyframe
             version += 1
             keyframes = [*keyframes, TrajectoryPose(k * NS, T_map @ true)]
-        out.append(odometry.add(k * NS, T_map @ true, np.eye(6) * 1e-6, (0, version), lambda keys=tuple(keyframes): keys))
+        now = tuple(keyframes)
+        out.append(odometry.add(k * NS, T_map @ true, np.eye(6) * 1e-6, (0, version), lambda now=now: now))
         np.testing.assert_allclose(out[-1].T_odom_base, true, atol=1e-9)
         true = true @ STEP
     for motion in out[1:]:
