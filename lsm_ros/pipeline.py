@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +14,15 @@ import numpy as np
 from lsm_ros import store
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import MapFullError, VoxelMap
-from lsm_ros.geometry import depth_to_pointmap, is_se3, make_se3, se3_inverse, transform_points
+from lsm_ros.geometry import T_BODY_OPTICAL, is_se3, se3_inverse, transform_points
 from lsm_ros.observing import FrameRectifier, Prepared, observation, prepare
 from lsm_ros.pairs import make_pair_model
 from lsm_ros.slam.focal import FocalEstimator
 from lsm_ros.slam.gravity import find_floor
+from lsm_ros.slam.history import PoseHistory
 from lsm_ros.slam.tracking import Tracked, Tracker
 from lsm_ros.types import (
     Frame,
-    FrameCloud,
     FrameSet,
     LabelSpace,
     MappingUpdate,
@@ -34,20 +33,6 @@ from lsm_ros.types import (
     TrackingUpdate,
     TrajectoryPose,
 )
-
-MAX_POSES = 2_000_000
-# axes of a camera's body frame (x forward, y left, z up) in its optical frame, REP-103
-T_BODY_OPTICAL = make_se3(np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]), np.zeros(3))
-
-
-@dataclass(frozen=True)
-class PoseRecord:
-    """A frame's pose, held relative to its reference keyframe so that it follows when the graph changes."""
-
-    stamp_ns: int
-    keyframe: int
-    T_keyframe_rig: np.ndarray
-    online: np.ndarray
 
 
 class MappingPipeline:
@@ -61,8 +46,7 @@ class MappingPipeline:
         self._frames, self._without_pose = 0, 0
         self._rectify = FrameRectifier()
         self._focal: dict[str, FocalEstimator] = {}
-        self._retired: list[TrajectoryPose] = []
-        self._retired_online: list[TrajectoryPose] = []
+        self._history = PoseHistory()
         self._start()
 
     def _start(self) -> None:
@@ -70,7 +54,6 @@ class MappingPipeline:
         self.tracker = Tracker(self.config, self.model)
         self.map = VoxelMap(self.config.fusion)
         self.localization_only = False
-        self._poses: deque[PoseRecord] = deque(maxlen=MAX_POSES)
         self._next_observation = 0
         self._gravity_source = "none"
         self._lost_since: int | None = None
@@ -234,8 +217,7 @@ class MappingPipeline:
             self._without_pose += 1
             return
         keyframe = self.tracker.reference if update.new_keyframe is None else update.new_keyframe
-        T = se3_inverse(self.tracker.graph.keyframes[keyframe].T_map_rig) @ update.T_map_rig
-        self._poses.append(PoseRecord(frame_set.stamp_ns, keyframe, T, update.T_map_rig.copy()))
+        self._history.add(frame_set.stamp_ns, update.T_map_rig, self.tracker.graph, keyframe)
 
     def _fuse(self, prepared: Prepared, update: TrackingUpdate) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Adds the observations of a new keyframe; takes out those that newer ones of the same view replace."""
@@ -273,22 +255,10 @@ class MappingPipeline:
         while len(graph.keyframes) > self.config.keyframes.max_keyframes or (
                 graph.nbytes + self.map.observation_bytes > limits.keyframe_megabytes * 1e6 and len(graph.keyframes) > 3):
             oldest = graph.keyframes[min(graph.keyframes)]
-            self._retire_poses(oldest.id)
+            self._history.retire(graph, oldest.id)
             self.map.freeze(oldest.id)
             graph.remove(oldest.id)
             self._warnings["keyframes"] = "the oldest keyframes were dropped to stay within limits; their map stays as it is"
-
-    def _retire_poses(self, keyframe: int) -> None:
-        T = self.tracker.graph.keyframes[keyframe].T_map_rig
-        kept: deque[PoseRecord] = deque(maxlen=MAX_POSES)
-        for p in self._poses:
-            if p.keyframe == keyframe:
-                self._retired.append(TrajectoryPose(p.stamp_ns, T @ p.T_keyframe_rig))
-                self._retired_online.append(TrajectoryPose(p.stamp_ns, p.online))
-            else:
-                kept.append(p)
-        self._poses = kept
-        del self._retired[:-MAX_POSES], self._retired_online[:-MAX_POSES]
 
     # what others ask for
 
@@ -313,15 +283,14 @@ class MappingPipeline:
 
     def reset(self) -> None:
         """Forgets everything but the settings; epoch and session go up."""
-        self._retired, self._retired_online = [], []
+        self._history = PoseHistory()
         self._focal.clear()
         self._frames, self._without_pose = 0, 0
         self._begin_session()
 
     def new_session(self) -> None:
         """Starts an empty map; the poses of the session that ends are kept for the trajectory."""
-        self._retired = self.trajectory()
-        self._retired_online = self.online_trajectory()
+        self._history.retire(self.tracker.graph)
         self._begin_session()
         self._warnings["session"] = f"session {self.session} started: tracking could not be regained"
 
@@ -347,21 +316,21 @@ class MappingPipeline:
 
     def trajectory(self) -> list[TrajectoryPose]:
         """Final pose of every frame that has one, in order of time."""
-        keyframes = self.tracker.graph.keyframes
-        return sorted(self._retired + [TrajectoryPose(p.stamp_ns, keyframes[p.keyframe].T_map_rig @ p.T_keyframe_rig)
-                                       for p in self._poses], key=lambda p: p.stamp_ns)
+        return self._history.final(self.tracker.graph)
 
     def online_trajectory(self) -> list[TrajectoryPose]:
         """Poses as they were first published."""
-        return sorted(self._retired_online + [TrajectoryPose(p.stamp_ns, p.online) for p in self._poses],
-                      key=lambda p: p.stamp_ns)
+        return self._history.online()
 
     def keyframe_trajectory(self) -> list[TrajectoryPose]:
         """Poses of the keyframes, in order of time."""
         return [TrajectoryPose(k.stamp_ns, k.T_map_rig.copy()) for _, k in sorted(self.tracker.graph.keyframes.items())]
 
     def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
-        """Where the rig is in the map, as somebody outside says. ValueError for what is no rigid transform."""
+        """Where the rig is in the map, as somebody outside says. ValueError for what is no rigid transform, and where
+        there is no map yet."""
+        if not self.tracker.graph.keyframes:
+            raise ValueError("an initial pose needs a map: load one, or wait for the first keyframe")
         if not is_se3(T_map_rig):
             raise ValueError(f"the initial pose is no rigid transform: {T_map_rig}")
         self.tracker.set_initial_pose(T_map_rig)
@@ -409,6 +378,7 @@ class MappingPipeline:
         meta = store.load_graph(folder, tracker, self.model, self.config.pairs)
         voxels = VoxelMap(self.config.fusion)
         voxels.load(folder / "map")
+        self._history = PoseHistory()
         self._begin_session()
         self.tracker, self.map = tracker, voxels
         self.localization_only = tracker.localization_only = localization_only
@@ -421,15 +391,10 @@ class MappingPipeline:
 
     def close(self) -> None:
         """Lets go of all memory."""
-        self._begin_session()
+        self.reset()
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
         self._stage_ms[stage] = (time.perf_counter() - start) * 1e3
-
-
-def cloud_points(cloud: FrameCloud) -> np.ndarray:
-    """(H, W, 3) float points of a frame's cloud in its optical frame, NaN where unknown."""
-    return depth_to_pointmap(cloud.depth, cloud.intrinsics)[0]

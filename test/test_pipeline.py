@@ -188,6 +188,17 @@ def test_save_and_load_keep_the_map_and_find_the_camera_in_it(source, mapped, fr
     assert other.map.seq == before, "localisation must not change the map"
 
 
+def test_loading_over_a_running_session_forgets_its_poses(mapped, frame_sets, tmp_path):
+    mapped[0].save(tmp_path / "map")
+    other = MappingPipeline(CONFIG)
+    with pytest.raises(ValueError, match="needs a map"):
+        other.set_initial_pose(np.eye(4))
+    for f in frame_sets[:3]:
+        other.process(f)
+    other.load(tmp_path / "map")
+    assert other.trajectory() == [] and len(other.keyframe_trajectory()) == len(mapped[0].keyframe_trajectory())
+
+
 def test_a_damaged_map_is_refused_and_nothing_changes(mapped, frame_sets, tmp_path):
     pipeline, _ = mapped
     pipeline.save(tmp_path / "map")

@@ -13,14 +13,11 @@ from typing import Any, Protocol, runtime_checkable
 import cv2
 import numpy as np
 
+from lsm_ros.geometry.camera import T_BODY_OPTICAL as T_BODY_OPTICAL
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.types import FrameSet, LabelSpace, TrajectoryPose
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
-
-T_BODY_OPTICAL = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
-"""Pose of a camera's optical frame (x right, y down, z forward) in its body frame (x forward, y left, z up)."""
-T_BODY_OPTICAL.setflags(write=False)
 
 
 @runtime_checkable

@@ -12,7 +12,7 @@ from lsm_ros.geometry.align import (
     umeyama,
     umeyama_ransac,
 )
-from lsm_ros.geometry.camera import CameraIntrinsics, Rectifier
+from lsm_ros.geometry.camera import T_BODY_OPTICAL, CameraIntrinsics, Rectifier
 from lsm_ros.geometry.lie import (
     hat,
     interpolate_se3,
@@ -53,7 +53,7 @@ from lsm_ros.geometry.pointmap import (
 )
 
 __all__ = [
-    'AlignResult', 'CameraIntrinsics', 'DegenerateGeometryError', 'PnPResult', 'PoseRefinement', 'Rectifier',
+    'AlignResult', 'CameraIntrinsics', 'DegenerateGeometryError', 'PnPResult', 'PoseRefinement', 'Rectifier', 'T_BODY_OPTICAL',
     'depth_discontinuities', 'depth_to_pointmap', 'downsample_depth', 'downsample_pointmap', 'hat', 'interpolate_se3',
     'is_se3', 'make_se3', 'make_sim3', 'matrix_to_quat', 'normalize_rotation', 'normals_from_pointmap',
     'pointmap_to_depth', 'quat_to_matrix', 'ray_from_pointmap', 'refine_pose', 'resize_pointmap', 'se3_adjoint',

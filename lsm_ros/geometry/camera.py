@@ -23,6 +23,11 @@ _MAX_HALF_VIEW = math.radians(65.0)
 _UNLABELLED = 65535
 
 
+T_BODY_OPTICAL = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+"""Pose of a camera's optical frame (x right, y down, z forward) in its body frame (x forward, y left, z up), REP-103."""
+T_BODY_OPTICAL.setflags(write=False)
+
+
 @dataclass(frozen=True)
 class CameraIntrinsics:
     """Pinhole with distortion, as in sensor_msgs/CameraInfo.
