@@ -61,7 +61,8 @@ def bench_cloud() -> dict[str, float]:
     message = frame_cloud_message(cloud)
     names = ("x", "y", "z", "rgb", "label", "confidence")
     kinds = (7, 7, 7, 7, 4, 7)
-    fields = [PointField(name=n, offset=o, datatype=t, count=1) for n, o, t in zip(names, (0, 4, 8, 12, 16, 18), kinds, strict=True)]
+    fields = [PointField(name=n, offset=o, datatype=t, count=1)
+              for n, o, t in zip(names, (0, 4, 8, 12, 16, 18), kinds, strict=True)]
     points = np.ones(480 * 640, np.dtype(list(zip(names, ["<f4"] * 4 + ["<u2", "<f4"], strict=True))))
     out = {"make": median_ms(lambda: frame_cloud_message(cloud)), "publish": median_ms(lambda: publisher.publish(message)),
            "peer": median_ms(lambda: create_cloud(Header(), fields, points))}
@@ -131,7 +132,8 @@ def main() -> int:
     rclpy.init()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        source = RoomSource(frames=150, width=640, height=480, labels=False) if args.source is None else open_source(args.source)
+        room = RoomSource(frames=150, width=640, height=480, labels=False)
+        source = room if args.source is None else open_source(args.source)
         frames = min(len(source), 120 if args.quick else 10**9)
         camera = source.cameras[0]
         record(source, folder / "bag", limit=frames)

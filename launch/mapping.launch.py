@@ -8,11 +8,12 @@
 The topics are those of the first camera of `cameras`. For more cameras, name them in `config` and let their topics be
 <camera>/image and so on. An argument that is left empty leaves the value of `config`.
 """
+import os
 import tempfile
 from pathlib import Path
 
 import yaml
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
@@ -84,4 +85,10 @@ def generate_launch_description():
                 arguments=["-d", str(SHARE / "config" / "mapping.rviz")],
                 parameters=[{"use_sim_time": LaunchConfiguration("use_sim_time")}],
                 condition=IfCondition(LaunchConfiguration("rviz")))
-    return LaunchDescription([*arguments(), OpaqueFunction(function=start), rviz])
+    return LaunchDescription([*arguments(), *shared_memory(), OpaqueFunction(function=start), rviz])
+
+
+def shared_memory():
+    """Room for images in Fast DDS's shared memory, unless the user has a profile; other middlewares ignore it."""
+    name = "FASTRTPS_DEFAULT_PROFILES_FILE"
+    return [] if name in os.environ else [SetEnvironmentVariable(name, str(SHARE / "config" / "fastdds.xml"))]

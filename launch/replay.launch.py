@@ -67,6 +67,6 @@ def play(bag, given):
     images = [topic for name in ("image", "depth", "labels") if (topic := given(name))]
     if images:
         with tempfile.NamedTemporaryFile("w", prefix="replay_qos_", suffix=".yaml", delete=False) as file:
-            yaml.safe_dump({topic: RELIABLE for topic in images}, file)
+            yaml.safe_dump({topic: dict(RELIABLE) for topic in images}, file)
         command += ["--qos-profile-overrides-path", file.name]
     return command

@@ -45,7 +45,8 @@ class TrackingConfig:
     min_match_fraction: float = param(0.05, "below this share of matched points the frame is not used", low=0.0, high=1.0)
     min_inliers: int = param(20, "fewest matched points behind a pose that is believed", low=6, high=1000)
     relocalize_match_fraction: float = param(0.15, "share of matched points that regains a lost pose", low=0.0, high=1.0)
-    sigma_px: float = param(2.5, "standard deviation of a match, errors of the calibration included", unit="px", low=0.05, high=10.0)
+    sigma_px: float = param(2.5, "standard deviation of a match, errors of the calibration included", unit="px", low=0.05,
+                            high=10.0)
     depth_sigma: float = param(0.0015, "standard deviation of depth at 1 m; it grows with the square of depth", unit="m",
                                low=0.0001, high=0.5)
     huber: float = param(1.345, "Huber threshold in standard deviations", low=0.1, high=10.0)
@@ -63,7 +64,8 @@ class KeyframeConfig:
     overlap: float = param(0.6, "a new keyframe when fewer of the last one's points are found", low=0.05, high=0.95)
     max_translation: float = param(0.2, "a new keyframe after this distance, relative to the median depth", low=0.01, high=2.0)
     max_rotation: float = param(0.26, "a new keyframe after this rotation", unit="rad", low=0.02, high=3.0)
-    max_seconds: float = param(10.0, "a new keyframe after this time if the camera moved at all", unit="s", low=0.1, high=3600.0)
+    max_seconds: float = param(10.0, "a new keyframe after this time if the camera moved at all", unit="s", low=0.1,
+                               high=3600.0)
     window: int = param(8, "newest keyframes moved by the local bundle adjustment", low=2, high=50)
     neighbours: int = param(6, "keyframes that a new keyframe is matched with", low=1, high=50)
     max_keyframes: int = param(2000, "keyframes kept in the graph", low=10, high=100000)
@@ -104,7 +106,8 @@ class ScaleConfig:
 
     publish_nonmetric: bool = param(False, "publish navigation outputs although the scale is not metric")
     gravity: str = param("auto", "what gives z of the map: base_link, floor (found whenever it comes into view), auto "
-                         "(base_link if there is one, else the floor if the first keyframe sees it), none", choices=("auto", "base_link", "floor", "none"))
+                         "(base_link if there is one, else the floor if the first keyframe sees it), none",
+                         choices=("auto", "base_link", "floor", "none"))
 
 
 @dataclass(frozen=True)
@@ -203,7 +206,7 @@ def check(name: str, f: dataclasses.Field, value: Any) -> None:
         raise ValueError(f"{name}: expected {kind.__name__}, got {value!r}")
     low, high, choices = f.metadata["low"], f.metadata["high"], f.metadata["choices"]
     if (low is not None and value < low) or (high is not None and value > high):
-        raise ValueError(f"{name}: {value!r} is outside {low} to {high}{' ' + f.metadata['unit'] if f.metadata['unit'] else ''}")
+        raise ValueError(f"{name}: {value!r} is outside {low} to {high} {f.metadata['unit']}".rstrip())
     if choices and value not in choices:
         raise ValueError(f"{name}: {value!r} is none of {', '.join(choices)}")
 
@@ -225,6 +228,7 @@ def from_dict(values: Mapping[str, Any], base: Config | None = None) -> Config:
     stages: dict[str, dict[str, Any]] = {}
     top: dict[str, Any] = {}
     for name, value in flat.items():
+        name = name if name in known or f"node.{name}" not in known else f"node.{name}"  # as ROS knows it
         if name not in known:
             import difflib
 
@@ -270,12 +274,12 @@ def load_config(path: str | Path | None, base: Config | None = None) -> Config:
 
 
 def parameter_table() -> str:
-    """All parameters as a Markdown table."""
+    """All parameters as a Markdown table, under the names that they have as ROS parameters."""
     rows = ["| parameter | default | range | unit | at run time | meaning |", "|---|---|---|---|---|---|"]
     for name, f, value in walk(Config()):
         m = f.metadata
         span = ", ".join(m["choices"]) or (f"{m['low']:g} to {m['high']:g}" if m["low"] is not None else "")
         shown = json.dumps(value)
-        rows.append(f"| `{name}` | `{shown}` | {span} | {m['unit']} | {'yes' if m['runtime'] else 'reset needed'} "
-                    f"| {m['description']} |")
+        when = "yes" if m["runtime"] else "reset needed"
+        rows.append(f"| `{name.removeprefix('node.')}` | `{shown}` | {span} | {m['unit']} | {when} | {m['description']} |")
     return "\n".join(rows)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
+from pathlib import Path
+
 import pytest
 
 from lsm_ros.config import Config, from_dict, load_config, parameter_table, walk
@@ -63,4 +65,10 @@ def test_bad_files_are_named(tmp_path):
 
 def test_table_lists_every_parameter():
     table = parameter_table()
-    assert all(f"| `{name}` |" in table for name, _, _ in walk(Config()))
+    assert all(f"| `{name.removeprefix('node.')}` |" in table for name, _, _ in walk(Config()))
+
+
+def test_the_parameter_file_of_the_node_is_a_config():
+    path = Path(__file__).resolve().parent.parent / "config" / "mapping.yaml"
+    assert load_config(path) == Config()
+    assert from_dict({"base_frame": "base_link"}).node.base_frame == "base_link"

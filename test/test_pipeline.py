@@ -244,7 +244,7 @@ def test_lost_for_long_goes_on_from_odometry_or_starts_a_session(frame_sets):
         for i, f in enumerate(frame_sets[:40]):
             if not with_odometry:
                 f = replace(f, T_odom_base=None)
-            if 5 <= i:  # a place that was never seen: the same shapes under other pictures
+            if i >= 5:  # a place that was never seen: the same shapes under other pictures
                 image = noise.integers(0, 255, f.frames[0].image.shape, dtype=np.uint8) if i < 20 else np.ascontiguousarray(
                     frame_sets[59 - (i - 20) // 2].frames[0].image[::-1])
                 f = replace(f, frames=(replace(f.frames[0], image=image),))

@@ -89,7 +89,8 @@ def check_tf(node: Witness, camera_frame: str) -> list[Check]:
     asked = len(deviations) + missing
     worst = max(deviations, default=float("nan"))
     gap = max(node.heard.tf_gaps_s, default=float("nan"))
-    return [Check(f"TF map -> {camera_frame}", f"{len(deviations)} of {asked} stamps", "95 %", len(deviations) >= 0.95 * asked > 0),
+    return [Check(f"TF map -> {camera_frame}", f"{len(deviations)} of {asked} stamps", "95 %",
+                  len(deviations) >= 0.95 * asked > 0),
             Check("TF against ~/pose", f"{worst * 100:.1f} cm (worst)", "below 10 cm", worst < 0.10),
             Check("longest gap in TF", f"{gap * 1e3:.0f} ms", "below 300 ms on a busy machine", gap < 0.3)]
 

@@ -64,8 +64,8 @@ class Witness(Node):
                 (MappingStatus, f"{mapping}/status", LATCHED, self._on_status),
                 (TFMessage, "/tf", MANY, self._on_tf)):
             self.create_subscription(kind, topic, call, qos, callback_group=group)
-        for kind, name, qos in ((Path, "path", LATCHED), (PointCloud2, "map_cloud", LATCHED), (LabelInfo, "label_info", LATCHED),
-                                (OccupancyGrid, "occupancy", LATCHED), (Odometry, "odometry", MANY),
+        for kind, name, qos in ((Path, "path", LATCHED), (PointCloud2, "map_cloud", LATCHED),
+                                (LabelInfo, "label_info", LATCHED), (OccupancyGrid, "occupancy", LATCHED), (Odometry, "odometry", MANY),
                                 (PointCloud2, "cloud", MANY), (PointCloud2, "keyframe_cloud", MANY)):
             self.create_subscription(kind, f"{mapping}/{name}", lambda m, n=name: self._keep(n, m), qos, callback_group=group)
         self.create_subscription(DiagnosticArray, "/diagnostics", lambda m: self._keep("diagnostics", m), MANY,

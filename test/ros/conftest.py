@@ -10,7 +10,7 @@ import pytest
 # Of its own for each test process, and below 102, where the ports of DDS are outside of the ephemeral range.
 os.environ["ROS_DOMAIN_ID"] = os.environ.get("LSM_TEST_DOMAIN_ID", str(2 + os.getpid() % 99))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(Path(__file__).parent / "fastdds.xml")
+os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(Path(__file__).resolve().parents[2] / "config" / "fastdds.xml")
 sys.path.insert(0, str(Path(__file__).parent))
 
 rclpy = pytest.importorskip("rclpy")
@@ -23,15 +23,17 @@ from lsm_ros.sim.source import RoomSource  # noqa: E402
 
 @pytest.fixture(scope="session")
 def ros():
-    rclpy.init()
-    yield
-    rclpy.try_shutdown()
+    """A context of its own, so that what is tested finds the default one as a program does: not initialised."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    context.try_shutdown()
 
 
 @pytest.fixture(scope="module")
 def client(ros):
     """A node of the test, spun in a thread."""
-    c = Client()
+    c = Client(ros)
     yield c
     c.close()
 

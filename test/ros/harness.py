@@ -80,12 +80,12 @@ class NodeProcess:
 class Client:
     """Publishes what a robot publishes, and keeps what the node publishes."""
 
-    def __init__(self):
-        self.node = rclpy.create_node("client")
+    def __init__(self, context):
+        self.node = rclpy.create_node("client", context=context)
         self.lock = threading.RLock()
         self.received = {}
         self._publishers, self._subscriptions, self._clients = {}, {}, {}
-        self._executor = SingleThreadedExecutor()
+        self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
         self._running = True
         self._thread = threading.Thread(target=self._spin, daemon=True)

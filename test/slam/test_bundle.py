@@ -46,7 +46,8 @@ def scene(noise_px: float = 0.0, keyframes: int = 4, seed: int = 0, cameras: int
 def disturbed(problem: BundleProblem, seed: int = 1) -> BundleProblem:
     rng = np.random.default_rng(seed)
     for k in range(1, len(problem.T_map_rig)):
-        problem.T_map_rig[k] = problem.T_map_rig[k] @ se3_exp(np.r_[0.03 * rng.standard_normal(3), 0.02 * rng.standard_normal(3)])
+        shake = se3_exp(np.r_[0.03 * rng.standard_normal(3), 0.02 * rng.standard_normal(3)])
+        problem.T_map_rig[k] = problem.T_map_rig[k] @ shake
     problem.inverse_depth = problem.inverse_depth * rng.uniform(0.95, 1.05, len(problem.inverse_depth))
     return problem
 
