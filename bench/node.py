@@ -107,14 +107,13 @@ def bench_topics(bag: Path, camera: str, base: str, rate: float, live: bool, fra
         values = {f"{s.name.split(': ')[1]}/{v.key}": v.value for s in heard.newest["diagnostics"].status for v in s.values}
     spinning.close()
     witness.destroy_node()
-    status = heard.newest["status"]
+    status, busy = heard.newest["status"], [s for s in heard.statuses_while_mapping() if s.frame_rate_hz > 0]
     out = {"images_received": status.cameras[0].images_received / frames, "frames_with_pose": len(heard.poses) / frames,
            "frame_sets_dropped": status.frames_dropped, "worst_callback_ms": float(values[f"input {camera}/worst_callback_ms"]),
            "worst_tf_gap_sent_ms": float(values["tf/worst_gap_ms"]),
-           "frame_rate_hz": max(s.frame_rate_hz for s in heard.statuses),
-           "latency_ms": float(np.median([s.latency_ms for s in heard.statuses if s.frame_rate_hz > 0]))}
-    busy = [s for s in heard.statuses if s.frame_rate_hz > 0]
-    for name in busy[-1].stage_names if busy else ():
+           "frame_rate_hz": max(s.frame_rate_hz for s in busy),
+           "latency_ms": float(np.median([s.latency_ms for s in busy]))}
+    for name in busy[-1].stage_names:
         out[f"{name}_ms"] = float(np.mean([s.stage_ms[list(s.stage_names).index(name)] for s in busy if name in s.stage_names]))
     if len(heard.truth) > 3:
         errors = trajectory.evaluate(heard.poses, heard.truth, alignments=("se3", "sim3"))

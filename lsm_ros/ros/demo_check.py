@@ -115,11 +115,13 @@ def check_outputs(heard: Heard) -> list[Check]:
 def wait_for_the_end(heard: Heard, done: Path) -> None:
     """Until the bag has ended (`done` exists) and the node has worked off what it got."""
     deadline = time.monotonic() + PATIENCE_S
+    ended = None
     while time.monotonic() < deadline:
         time.sleep(0.2)
-        if done.exists() and time.monotonic() - max(heard.last_pose_at, done.stat().st_mtime - time.time()
-                                                    + time.monotonic()) > QUIET_S:
-            return
+        if done.exists():
+            ended = ended or time.monotonic()
+            if time.monotonic() - max(heard.last_pose_at, ended) > QUIET_S:
+                return
 
 
 def save_map(node: Node, name: str) -> SaveMap.Response:
@@ -160,9 +162,11 @@ def run(args: argparse.Namespace) -> int:
     write_tum(args.out / "keyframes.tum", keyframes, "keyframes of base_link in the map; stamp tx ty tz qx qy qz qw")
     write_tum(args.out / "truth.tum", [TrajectoryPose(p.stamp_ns, se3_inverse(T_world_map) @ p.T_map_rig) for p in heard.truth],
               "true poses of base_link, moved into the map; stamp tx ty tz qx qy qz qw")
-    stages = [dict(zip(s.stage_names, map(float, s.stage_ms), strict=True)) for s in heard.statuses if s.frames_processed]
+    while_mapping = heard.statuses_while_mapping()  # after the bag's end the node rightly misses its images
+    stages = [dict(zip(s.stage_names, map(float, s.stage_ms), strict=True)) for s in while_mapping]
     result = {"checks": [asdict(c) for c in checks], "map": saved.path, "stages_ms": stages,
-              "warnings": list(heard.newest["status"].warnings) if "status" in heard.newest else []}
+              "warnings": list(while_mapping[-1].warnings) if while_mapping else [],
+              "seconds": heard.last_pose_at - heard.first_pose_at}
     (args.out / "checks.json").write_text(json.dumps(result, indent=2, default=bool))
     node.destroy_node()
     return 0 if all(c.good for c in checks) else 1

@@ -40,11 +40,16 @@ class Heard:
 
     poses: list[TrajectoryPose] = field(default_factory=list)
     truth: list[TrajectoryPose] = field(default_factory=list)
-    statuses: list[MappingStatus] = field(default_factory=list)
+    statuses_at: list[tuple[float, MappingStatus]] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     newest: dict[str, Any] = field(default_factory=dict)
     tf_gaps_s: list[float] = field(default_factory=list)
+    first_pose_at: float = 0.0
     last_pose_at: float = 0.0
+
+    def statuses_while_mapping(self) -> list[MappingStatus]:
+        """Those that came before the last pose did, with at least one frame processed."""
+        return [s for at, s in self.statuses_at if s.frames_processed and at <= self.last_pose_at]
 
 
 class Witness(Node):
@@ -64,9 +69,10 @@ class Witness(Node):
                 (MappingStatus, f"{mapping}/status", LATCHED, self._on_status),
                 (TFMessage, "/tf", MANY, self._on_tf)):
             self.create_subscription(kind, topic, call, qos, callback_group=group)
-        for kind, name, qos in ((Path, "path", LATCHED), (PointCloud2, "map_cloud", LATCHED),
-                                (LabelInfo, "label_info", LATCHED), (OccupancyGrid, "occupancy", LATCHED), (Odometry, "odometry", MANY),
-                                (PointCloud2, "cloud", MANY), (PointCloud2, "keyframe_cloud", MANY)):
+        for kind, name, qos in (
+                (Path, "path", LATCHED), (PointCloud2, "map_cloud", LATCHED), (LabelInfo, "label_info", LATCHED),
+                (OccupancyGrid, "occupancy", LATCHED), (Odometry, "odometry", MANY), (PointCloud2, "cloud", MANY),
+                (PointCloud2, "keyframe_cloud", MANY)):
             self.create_subscription(kind, f"{mapping}/{name}", lambda m, n=name: self._keep(n, m), qos, callback_group=group)
         self.create_subscription(DiagnosticArray, "/diagnostics", lambda m: self._keep("diagnostics", m), MANY,
                                  callback_group=group)
@@ -78,6 +84,7 @@ class Witness(Node):
     def _on_pose(self, message: PoseWithCovarianceStamped) -> None:
         self._keep("pose", message)
         self.heard.last_pose_at = time.monotonic()
+        self.heard.first_pose_at = self.heard.first_pose_at or self.heard.last_pose_at
         self.heard.poses.append(TrajectoryPose(stamp_ns(message.header.stamp), from_pose(message.pose.pose)))
 
     def _on_truth(self, message: PoseStamped) -> None:
@@ -85,7 +92,7 @@ class Witness(Node):
 
     def _on_status(self, message: MappingStatus) -> None:
         self._keep("status", message)
-        self.heard.statuses.append(message)
+        self.heard.statuses_at.append((time.monotonic(), message))
 
     def _on_tf(self, message: TFMessage) -> None:
         if any(t.header.frame_id == self.map_frame for t in message.transforms):
