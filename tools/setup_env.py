@@ -65,22 +65,20 @@ class Setup:
         self.venv, self.work, self.symlink = venv, work, symlink
         self.python = venv / "bin" / "python"
 
-    def step(self, name: str, key: str, action) -> bool:
-        stamp = self.work / "stamps" / name
+    def step(self, folder: Path, name: str, key: str, action) -> None:
+        """Runs `action` unless the stamp in `folder` says that it was done for this `key`."""
+        stamp = folder / f".lsm_ros-{name.replace(' ', '-')}"
         if stamp.is_file() and stamp.read_text() == key:
-            return False
+            return
         print(f"setup: {name} ...", end="", flush=True)
         start = time.monotonic()
         action()
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.write_text(key)
         print(f" {time.monotonic() - start:.0f} s", flush=True)
-        return True
 
     def create_venv(self) -> None:
         run([sys.executable, "-m", "venv", "--clear", str(self.venv)], self.work / "log" / "venv.log")
-        for old in (self.work / "stamps").glob("*"):
-            old.unlink()
 
     def install(self) -> None:
         req = ROOT / "requirements"
@@ -105,21 +103,26 @@ class Setup:
         link.unlink(missing_ok=True)
         link.symlink_to(site / "libusb_package" / "libusb-1.0.so")
 
-    def link_workspace(self) -> Path:
-        """A colcon workspace of links. CMake refuses to export include folders below the source folder, as those of a
-        virtual environment inside the checkout would be; seen through the links they are outside."""
+    def make_workspace(self) -> Path:
+        """A colcon workspace beside the checkout, of links or of copies. CMake refuses to export include folders below the
+        source folder, as those of a virtual environment inside the checkout would be; from here they are outside."""
         src = self.work / "src"
         shutil.rmtree(src, ignore_errors=True)
         ours = src / "lsm_ros"
         ours.mkdir(parents=True)
         for name in PACKAGE_FILES:
-            (ours / name).symlink_to(ROOT / name)
+            if self.symlink:
+                (ours / name).symlink_to(ROOT / name)
+            elif (ROOT / name).is_dir():  # plain installation would install a link as a link
+                shutil.copytree(ROOT / name, ours / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy2(ROOT / name, ours / name)
         for manifest in sorted((ROOT / "underlay").glob("*/package.xml")):
             (src / manifest.parent.name).symlink_to(manifest.parent)
         return src
 
     def build(self) -> None:
-        src = self.link_workspace()
+        src = self.make_workspace()
         env = dict(os.environ, AMENT_PREFIX_PATH=str(self.venv), CMAKE_PREFIX_PATH=str(self.venv),
                    PATH=f"{self.venv / 'bin'}{os.pathsep}{os.environ['PATH']}", VIRTUAL_ENV=str(self.venv),
                    PYTHONWARNINGS="ignore")
@@ -131,17 +134,15 @@ class Setup:
         run(command, self.work / "log" / "colcon.log", env)
 
     def all(self) -> None:
-        interpreter = digest(sys.executable, sys.version, str(self.venv))
-        if not self.python.exists():
-            (self.work / "stamps" / "virtual environment").unlink(missing_ok=True)
-        self.step("virtual environment", interpreter, self.create_venv)
+        interpreter = digest(sys.base_prefix, sys.version, str(self.venv))  # the same when called from inside the venv
+        self.step(self.venv, "virtual environment", interpreter, self.create_venv)
         requirements = digest(interpreter, files_digest([ROOT / "requirements"]))
-        self.step("packages", requirements, self.install)
+        self.step(self.venv, "packages", requirements, self.install)
         mended = digest(requirements, Path(__file__).read_text())
-        self.step("mends", mended, self.mend)
+        self.step(self.venv, "mends", mended, self.mend)
         interfaces = files_digest([ROOT / n for n in ("msg", "srv", "underlay", "CMakeLists.txt", "package.xml")])
         ours = files_digest([ROOT / n for n in ("lsm_ros", "scripts", "launch", "config")], contents=not self.symlink)
-        self.step("build", digest(mended, interfaces, ours, str(self.symlink)), self.build)
+        self.step(self.work, "build", digest(mended, interfaces, ours, str(self.symlink)), self.build)
 
 
 def main() -> int:
