@@ -16,14 +16,12 @@ from rclpy.time import Time
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from lsm_ros.config import NodeConfig
-from lsm_ros.geometry import make_se3, se3_inverse
+from lsm_ros.geometry import T_BODY_OPTICAL, se3_inverse
 from lsm_ros.ros.conversions import from_transform
 from lsm_ros.ros.problems import Problems
 
 CACHE_S = 30.0
 LATEST = Time(nanoseconds=0, clock_type=ClockType.ROS_TIME)
-# Axes of a camera's body frame (x forward, y left, z up) in its optical frame, REP-103.
-T_BODY_OPTICAL = make_se3(np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]), np.zeros(3))
 
 
 class OdometryState(Enum):
