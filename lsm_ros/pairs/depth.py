@@ -16,7 +16,7 @@ from lsm_ros.types import Frame, PairPrediction
 
 FLOW_WINDOW = (21, 21)
 FLOW_LEVELS = 3
-FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 20, 0.02)
+FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.02)
 RATIO = 0.8  # best to second best descriptor distance
 FEATURES = 800
 
@@ -134,11 +134,10 @@ class DepthPairModel:
             return Matches.none()
         start = tokens_b.corners[index].reshape(-1, 1, 2)
         guess = guess_a[index].astype(np.float32).reshape(-1, 1, 2)
-        options = dict(winSize=FLOW_WINDOW, maxLevel=FLOW_LEVELS, criteria=FLOW_CRITERIA,
-                       flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
-        found, ok, _ = cv2.calcOpticalFlowPyrLK(tokens_b.gray, tokens_a.gray, start, guess.copy(), **options)
-        back, ok_back, _ = cv2.calcOpticalFlowPyrLK(tokens_a.gray, tokens_b.gray, found, start.copy(),
-                                                    **options)
+        options = dict(winSize=FLOW_WINDOW, criteria=FLOW_CRITERIA, flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
+        found, ok, _ = cv2.calcOpticalFlowPyrLK(tokens_b.gray, tokens_a.gray, start, guess, maxLevel=FLOW_LEVELS, **options)
+        # the way back is known: what is right stays where it started, at full resolution
+        back, ok_back, _ = cv2.calcOpticalFlowPyrLK(tokens_a.gray, tokens_b.gray, found, start.copy(), maxLevel=0, **options)
         found, back = found.reshape(-1, 2), back.reshape(-1, 2)
         good = (ok.ravel() > 0) & (ok_back.ravel() > 0) & (np.abs(back - start.reshape(-1, 2)).max(1) < 0.7)
         good &= np.all((found >= 1) & (found <= (w - 2, h - 2)), axis=1)

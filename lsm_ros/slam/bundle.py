@@ -166,6 +166,13 @@ def _cross_right(D: np.ndarray, v: np.ndarray) -> np.ndarray:
     return np.cross(D, v[:, None, :])
 
 
+def _sum_by(group: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:
+    """Sums of `values` (n, ...) over equal `group` (n,): (groups, ...). Much faster than np.add.at."""
+    width = int(np.prod(values.shape[1:]))
+    index = group[:, None] * width + np.arange(width)
+    return np.bincount(index.ravel(), values.ravel(), groups * width).reshape(groups, *values.shape[1:])
+
+
 def _step(p: BundleProblem, s: _State, column: np.ndarray, damping: float) -> tuple[np.ndarray, np.ndarray]:
     """Solves the damped normal equations: (free keyframes, 6) and (L,)."""
     free, L = int(column.max()) + 1, len(p.inverse_depth)
@@ -180,10 +187,11 @@ def _step(p: BundleProblem, s: _State, column: np.ndarray, damping: float) -> tu
     g = np.zeros((free, 6))
     for ci, Ji in blocks:
         mi = ci >= 0
-        np.add.at(g, ci[mi], np.einsum("mrj,mr->mj", Ji[mi], wr[mi]))
+        g += _sum_by(ci[mi], np.einsum("mrj,mr->mj", Ji[mi], wr[mi]), free)
         for cj, Jj in blocks:
             both = mi & (cj >= 0)
-            np.add.at(H, (ci[both], cj[both]), np.matmul((Ji[both] * w[both, :, None]).transpose(0, 2, 1), Jj[both]))
+            parts = np.matmul((Ji[both] * w[both, :, None]).transpose(0, 2, 1), Jj[both])
+            H += _sum_by(ci[both] * free + cj[both], parts, free * free).reshape(free, free, 6, 6)
     H = H.transpose(0, 2, 1, 3).reshape(6 * free, 6 * free)
     rows, cols, values = [], [], []
     for ci, Ji in blocks:

@@ -10,6 +10,8 @@ import numpy as np
 from lsm_ros.geometry import CameraIntrinsics, se3_exp, se3_inverse, solve_pnp
 from lsm_ros.slam.bundle import NEAR
 
+CLEAR_SHARE = 0.67  # of the points; a refined guess that explains as many needs no other proposal
+
 
 @dataclass
 class View:
@@ -40,25 +42,24 @@ def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_
                    huber: float, min_inliers: int, seed: int = 0) -> RigPose | None:
     """Robust pose from all views together; None when fewer than `min_inliers` points agree.
 
-    The camera with the most points proposes a pose by RANSAC, the guess is the other proposal; the one that more points
-    agree with is refined on pixels and inverse depths by Gauss-Newton with Huber weights.
+    The pose is refined on pixels and inverse depths by Gauss-Newton with Huber weights, from the guess; where that
+    explains less than two thirds of the points, or there is no guess, also from what RANSAC finds in the camera with the
+    most points, and the better one counts.
     """
     if not views or sum(len(v.pixels) for v in views) < min_inliers:
         return None
-    views_with_points = [v for v in views if len(v.pixels)]
-    main = max(views_with_points, key=lambda v: len(v.pixels))
-    proposals = [] if T_map_rig_guess is None else [T_map_rig_guess]
-    T_cam_map = None if T_map_rig_guess is None else se3_inverse(T_map_rig_guess @ main.T_rig_cam)
-    found = solve_pnp(main.points_map, main.pixels, main.intrinsics, T_cam_map_init=T_cam_map, reprojection_px=4 * sigma_px,
-                      seed=seed, min_inliers=6, depths=main.depth, sigma_px=sigma_px)
-    if found is not None:
-        proposals.append(se3_inverse(main.T_rig_cam @ found.T_cam_map))
-    if not proposals:
-        return None
     stack = _stack(views)
-    loose = [np.count_nonzero(_errors(stack, se3_inverse(T))[0] < 8 * sigma_px) for T in proposals]
-    T_rig_map = se3_inverse(proposals[int(np.argmax(loose))])
-    T_rig_map, H = _refine(stack, T_rig_map, sigma_px, sigma_inverse_depth, huber)
+    if T_map_rig_guess is not None:  # mostly the guess is near, and what it leads to explains most points
+        T_rig_map, H = _refine(stack, se3_inverse(T_map_rig_guess), sigma_px, sigma_inverse_depth, huber)
+        near = np.count_nonzero(_errors(stack, T_rig_map)[0] < 4 * sigma_px)
+    if T_map_rig_guess is None or near < max(min_inliers, CLEAR_SHARE * len(stack.depth)):
+        proposal = _propose(views, T_map_rig_guess, sigma_px, seed)
+        if proposal is not None:
+            better, H_better = _refine(stack, proposal, sigma_px, sigma_inverse_depth, huber)
+            if T_map_rig_guess is None or np.count_nonzero(_errors(stack, better)[0] < 4 * sigma_px) > near:
+                T_rig_map, H = better, H_better
+        elif T_map_rig_guess is None:
+            return None
     error, error_depth = _errors(stack, T_rig_map)
     good = (error < 4 * sigma_px) & (np.abs(error_depth) < 4 * sigma_inverse_depth)
     if np.count_nonzero(good) < min_inliers:
@@ -69,6 +70,15 @@ def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_
         return None
     ends = np.cumsum([len(v.pixels) for v in views])[:-1]
     return RigPose(se3_inverse(T_rig_map), covariance, np.split(good, ends), float(np.sqrt(np.mean(error[good] ** 2))))
+
+
+def _propose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_px: float, seed: int) -> np.ndarray | None:
+    """T_rig_map by RANSAC from the camera with the most points, or None."""
+    main = max(views, key=lambda v: len(v.pixels))
+    T_cam_map = None if T_map_rig_guess is None else se3_inverse(T_map_rig_guess @ main.T_rig_cam)
+    found = solve_pnp(main.points_map, main.pixels, main.intrinsics, T_cam_map_init=T_cam_map,
+                      reprojection_px=4 * sigma_px, seed=seed, depths=main.depth, sigma_px=sigma_px)
+    return None if found is None else main.T_rig_cam @ found.T_cam_map
 
 
 @dataclass
