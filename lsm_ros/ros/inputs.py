@@ -39,6 +39,7 @@ from lsm_ros.ros.transforms import OdometryState, TransformInput
 
 IDLE_S = 0.005  # how long the feeder sleeps while something waits for a partner or a transform
 REPLAY_DEPTH = 100
+REPLAY_WAIT_S = 2.0  # in replay an image waits for what the bag still holds, however slowly that is played
 BRIEF_S = 10.0  # how long a single event stays among the problems
 
 
@@ -55,7 +56,7 @@ class Inputs:
         self._node, self._transforms, self._problems = node, transforms, problems
         self._submit, self._late_labels, self._jumped = submit, late_labels, jumped
         self.cameras = {name: Camera(name) for name in names}
-        self._group = MutuallyExclusiveCallbackGroup()
+        self.group = MutuallyExclusiveCallbackGroup()
         self._changed = threading.Condition()
         self._open = False
         self._generation = 0
@@ -72,7 +73,8 @@ class Inputs:
         self._config = config
         with self._changed:
             self._assembler = Assembler(
-                list(self.cameras), slop_ns=int(n.sync_slop_ms * 1e6), wait_s=n.sync_wait_ms * 1e-3,
+                list(self.cameras), slop_ns=int(n.sync_slop_ms * 1e6),
+                wait_s=max(n.sync_wait_ms * 1e-3, REPLAY_WAIT_S) if n.replay else n.sync_wait_ms * 1e-3,
                 stale_s=n.missing_input_seconds, capacity_bytes=int(config.limits.input_megabytes * 1e6),
                 patient=n.replay)
             for camera in self.cameras.values():
@@ -95,11 +97,11 @@ class Inputs:
                 ("label_info", LabelInfo, partial(self._on_label_info, name), latched)):
             topic = self._node.resolve_topic_name(f"{name}/{what}")
             self._topics[name, what] = topic
-            self._node.create_subscription(message, topic, callback, qos, callback_group=self._group)
+            self._node.create_subscription(message, topic, callback, qos, callback_group=self.group)
             if what == IMAGE and compressed and not topic.endswith("/compressed"):
                 # image_transport puts it one level deeper, so that remapping <camera>/image moves both transports.
                 self._topics[name, what] = topic = f"{topic}/compressed"
-                self._node.create_subscription(message, topic, callback, qos, callback_group=self._group)
+                self._node.create_subscription(message, topic, callback, qos, callback_group=self.group)
         leaf = self._topics[name, IMAGE].removesuffix("/compressed").rsplit("/", 1)[-1]
         self.cameras[name].rectified = "_rect" in leaf
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import rclpy
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import CallbackGroup, MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
@@ -24,6 +24,7 @@ from lsm_ros.pipeline import MappingPipeline
 from lsm_ros.ros.broadcasting import TransformOutput
 from lsm_ros.ros.conversions import from_pose
 from lsm_ros.ros.diagnostics import Diagnostics
+from lsm_ros.ros.executor import MappingExecutor
 from lsm_ros.ros.inputs import Inputs
 from lsm_ros.ros.mapper import Mapper
 from lsm_ros.ros.parameters import NodeParameters
@@ -66,6 +67,7 @@ class MappingNode(LifecycleNode):
         self.outputs: Publishers | None = None
         self.report = StatusReport(self, {}, self.problems)
         self.services_offered = Services(self, lambda: self.mapper, self._pause, self._forget_inputs)
+        self.waiting_groups: set[CallbackGroup] = {self.services_offered.group}
         self._last_jump = -1e9
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self.create_timer(1.0, self._every_second, callback_group=MutuallyExclusiveCallbackGroup(), clock=steady)
@@ -125,6 +127,8 @@ class MappingNode(LifecycleNode):
             self.inputs = Inputs(self, config, cameras, self.tf_in, self.problems,
                                  lambda bundle: self.mapper.worker.submit(bundle),
                                  lambda item, stamp_ns: self.mapper.late_labels(item, stamp_ns), self._on_stamps_jump)
+            if config.node.replay:
+                self.waiting_groups.add(self.inputs.group)
             self.report.watch(self.inputs.cameras)
             self.create_subscription(PoseWithCovarianceStamped, "/initialpose", self._on_initial_pose, 1)
         else:
@@ -259,7 +263,8 @@ def main(args: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda caught, frame: stop.append(caught))
     sys.setswitchinterval(SWITCH_S)
     node = MappingNode()
-    executor = MultiThreadedExecutor(num_threads=3 if node.get_parameter("replay").value else 2)
+    # one call that waits, one that is refused meanwhile, and in replay an image that waits for room
+    executor = MappingExecutor(node.waiting_groups, threads=3)
     executor.add_node(node)
     try:
         while rclpy.ok() and not stop:

@@ -67,11 +67,11 @@ class Services:
         self._node, self._mapper = node, mapper
         self._pause, self._forget_inputs = pause, forget_inputs
         self._busy = threading.Lock()  # one at a time: a second one that waits would leave no thread for the inputs
-        group = ReentrantCallbackGroup()
+        self.group = ReentrantCallbackGroup()
         for kind, name, callback in ((Trigger, "~/reset", self._on_reset), (Trigger, "~/pause", self._on_pause),
                                      (Trigger, "~/resume", self._on_resume), (SaveMap, "~/save_map", self._on_save),
                                      (LoadMap, "~/load_map", self._on_load)):
-            node.create_service(kind, name, callback, callback_group=group)
+            node.create_service(kind, name, callback, callback_group=self.group)
 
     def _run(self, response: Any, action: Callable[[Mapper], str]) -> Any:
         """Fills success and message; refuses while another service call works or the node is not configured."""
