@@ -43,7 +43,7 @@ _MODULES = (
     _Module("rosbags", "rosbags", "reading and writing bags without ROS", "pip install rosbags", True),
     _Module("evo", "evo", "trajectory errors (lsm eval, lsm map --gt)", "pip install lsm_ros[eval]"),
     _Module("Open3D", "open3d", "the ICP figures of lsm eval --icp", "pip install lsm_ros[eval]"),
-    _Module("CuPy", "cupy", "the GPU kernels of the voxel map", "pip install lsm_ros[gpu]"),
+    _Module("CuPy", "cupy", "nothing yet: GPU kernels come with a later version", "pip install lsm_ros[gpu]"),
     _Module("rclpy", "rclpy", "the ROS 2 node and lsm replay", "source a ROS 2 installation, or . tools/env.sh"),
     _Module("messages of lsm_ros", "lsm_ros.msg", "the ROS 2 node", "colcon build, then source install/setup.bash"),
 )

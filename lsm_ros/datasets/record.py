@@ -93,7 +93,7 @@ def _check_target(bag: Path, overwrite: bool) -> None:
     if not bag.exists():
         return
     if not overwrite:
-        raise FileExistsError(errno.EEXIST, f"bag {bag} exists already; give another name or overwrite it")
+        raise FileExistsError(errno.EEXIST, f"bag {bag} exists already; give another name or overwrite it (--overwrite)")
     if not (bag / "metadata.yaml").is_file():
         raise FileExistsError(errno.EEXIST, f"{bag} is no bag and is not overwritten; give another name")
 
