@@ -89,7 +89,7 @@ def load(folder: Path, layout: Layout) -> tuple[int, Pools, dict[int, Entry], se
             entries = {int(e["id"]): _entry(archive, e) for e in meta["ledger"]}
             return int(meta["seq"]), pools, entries, {int(i) for i in meta["frozen"]}
     except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, IndexError, AttributeError, EOFError,
-            NotImplementedError, RuntimeError, ValueError, OSError, MemoryError) as error:
+            RuntimeError, ValueError, OSError, MemoryError) as error:
         raise ValueError(f"voxel map {path} cannot be read: {error}") from error
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import rclpy
 from rclpy.node import Node
+from scipy.spatial import cKDTree
 from sensor_msgs_py.point_cloud2 import read_points
 
 from lsm_ros.datasets.tum import write_tum
@@ -56,24 +57,15 @@ def check_map(points_truth: np.ndarray, labels: np.ndarray, room: RoomSource) ->
     true_points, true_labels = room.surface_points(60000)
     room_volume = float(np.prod(true_points.max(0) - true_points.min(0)))
     share = volume / room_volume
-    from scipy.spatial import cKDTree
-
     distance, index = cKDTree(true_points).query(points_truth)
     told = (labels != UNLABELLED) & (distance < 0.1)
     right = float(np.mean(labels[told] == true_labels[index[told]])) if told.any() else 0.0
-    found = semantics.evaluate(points_truth, labels, true_points[distance_mask(points_truth, true_points)],
-                               true_labels[distance_mask(points_truth, true_points)], max_distance=0.1)
+    near = cKDTree(points_truth).query(true_points)[0] < 0.1  # what was never seen is not judged
+    found = semantics.evaluate(points_truth, labels, true_points[near], true_labels[near], max_distance=0.1)
     return [Check("volume mapped", f"{volume:.1f} m3 of a room of {room_volume:.1f} m3", "80 to 115 %", 0.8 < share < 1.15),
             Check("surface to the true surface", f"{np.median(distance) * 100:.1f} cm (median)", "below 3 cm",
                   float(np.median(distance)) < 0.03),
             Check("labels of the voxels", f"{right:.0%} right, mean IoU {found.miou:.2f}", "85 % right", right > 0.85)]
-
-
-def distance_mask(points: np.ndarray, true_points: np.ndarray, reach: float = 0.1) -> np.ndarray:
-    """True points that the map has come near to: what was never seen is not judged."""
-    from scipy.spatial import cKDTree
-
-    return cKDTree(points).query(true_points)[0] < reach
 
 
 def check_tf(node: Witness, camera_frame: str) -> list[Check]:

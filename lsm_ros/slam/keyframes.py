@@ -103,14 +103,6 @@ class KeyframeGraph:
     def nbytes(self) -> int:
         return sum(k.nbytes for k in self.keyframes.values()) + sum(len(x.matches) * 32 for x in self.links.values())
 
-    def neighbours(self, keyframe_id: int) -> set[int]:
-        """Keyframes that share a link with this one."""
-        out: set[int] = set()
-        for x in self.links.values():
-            if keyframe_id in (x.anchor, x.observer):
-                out |= {x.anchor, x.observer}
-        return out - {keyframe_id}
-
     def overlap(self, a: Keyframe, T_map_rig: np.ndarray, cameras: dict[str, tuple[CameraIntrinsics, np.ndarray]]) -> float:
         """Share of a's landmarks that cameras {name: (intrinsics, T_rig_cam)} of a rig at T_map_rig would see from a
         direction within 60 degrees of a's."""
