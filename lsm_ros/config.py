@@ -30,12 +30,24 @@ def param(default: Any, description: str, *, unit: str = "", low: float | None =
 class PairConfig:
     """What predicts the geometry of a pair of images."""
 
-    model: str = param("depth", "pair model, a name in lsm_ros.pairs.registry", choices=("depth",))
+    model: str = param("depth", "pair model, a name in lsm_ros.pairs.registry", choices=("depth", "two_view"))
     min_depth: float = param(0.2, "nearest depth that is used", unit="m", low=0.01, high=10.0)
     max_depth: float = param(6.0, "farthest depth that is used", unit="m", low=0.1, high=200.0)
     max_points: int = param(500, "corners tracked for each keyframe and camera", low=50, high=5000)
     min_corner_distance: int = param(12, "smallest distance between two corners, for images 640 wide", unit="px",
                                      low=3, high=100)
+
+
+@dataclass(frozen=True)
+class TwoViewConfig:
+    """Mapping from colour alone with pair model `two_view`."""
+
+    sigma_px: float = param(1.0, "standard deviation of a match", unit="px", low=0.05, high=20.0)
+    references: int = param(4, "keyframes that each frame is matched with", low=1, high=20)
+    refine_focal: bool = param(True, "refine the focal length that a calibration gives, together with the map")
+    focal_std: float = param(0.05, "relative standard deviation of a focal length that a calibration gives", low=0.0001,
+                             high=1.0)
+    min_confidence: float = param(0.3, "pixels below this confidence are not fused", low=0.0, high=1.0)
 
 
 @dataclass(frozen=True)
@@ -159,6 +171,7 @@ class Config:
     """All stages."""
 
     pairs: PairConfig = field(default_factory=PairConfig)
+    two_view: TwoViewConfig = field(default_factory=TwoViewConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)

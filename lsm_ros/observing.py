@@ -9,6 +9,7 @@ import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.geometry import CameraIntrinsics, Rectifier, depth_discontinuities
+from lsm_ros.slam.monocular import DenseView
 from lsm_ros.types import UNLABELLED, Frame, FrameCloud, FrameSet, Observation
 
 Z_STEP = 0.0005  # metres; 16 bits reach 32.7 m
@@ -61,12 +62,25 @@ def confidence(depth: np.ndarray) -> np.ndarray:
     return np.where(depth > 0, np.minimum(1.0, 1.0 / np.maximum(depth, 1e-3)), 0.0).astype(np.float32)
 
 
-def observation(cloud: FrameCloud, number: int, keyframe: int, T_rig_cam: np.ndarray, config: Config) -> Observation:
-    """What a keyframe's camera gives to the map; beyond fusion.max_depth nothing is used."""
+def observation(cloud: FrameCloud, number: int, keyframe: int, T_rig_cam: np.ndarray, config: Config,
+                measured: bool = True) -> Observation:
+    """What a keyframe's camera gives to the map; beyond fusion.max_depth nothing is used. measured: the depth is a
+    camera's, whose noise the map knows; else the cloud's confidence counts."""
     depth = np.where(cloud.depth <= min(config.fusion.max_depth, 65535 * Z_STEP), cloud.depth, 0.0)
     z = (depth / Z_STEP + 0.5).astype(np.uint16)
+    sure = 255 if measured else np.maximum(np.rint(255 * cloud.confidence), 1)
     return Observation(number, keyframe, cloud.stamp_ns, cloud.camera, T_rig_cam, z, Z_STEP,
-                       np.where(z > 0, 255, 0).astype(np.uint8), cloud.image, cloud.intrinsics, cloud.labels)
+                       np.where(z > 0, sure, 0).astype(np.uint8), cloud.image, cloud.intrinsics, cloud.labels)
+
+
+def dense_cloud(view: DenseView, config: Config) -> FrameCloud:
+    """The cloud of a keyframe's camera whose depth tracking found."""
+    frame, confidence = view.tracked.frames[view.camera], view.dense.confidence
+    good = confidence >= config.two_view.min_confidence
+    depth = np.where(good, 1.0 / np.where(good, view.dense.inverse_depth, 1.0), 0.0).astype(np.float32)
+    good &= ~depth_discontinuities(depth)
+    return FrameCloud(frame.camera, frame.frame_id, frame.stamp_ns, np.where(good, depth, np.float32(0.0)), frame.image,
+                      np.where(good, confidence, np.float32(0.0)), view.tracked.intrinsics[view.camera], frame.labels)
 
 
 @dataclass(frozen=True)

@@ -15,18 +15,20 @@ from lsm_ros import store
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import MapFullError, VoxelMap
 from lsm_ros.geometry import T_BODY_OPTICAL, is_se3, se3_inverse, transform_points
-from lsm_ros.observing import FrameRectifier, Prepared, observation, prepare
+from lsm_ros.observing import FrameRectifier, Prepared, dense_cloud, observation, prepare
 from lsm_ros.pairs import make_pair_model
 from lsm_ros.slam.focal import FocalEstimator
 from lsm_ros.slam.gravity import find_floor
 from lsm_ros.slam.history import PoseHistory
-from lsm_ros.slam.tracking import Tracked, Tracker
+from lsm_ros.slam.monocular import DenseView, make_tracker
+from lsm_ros.slam.tracking import Tracked
 from lsm_ros.types import (
     Frame,
     FrameSet,
     LabelSpace,
     MappingUpdate,
     MapSnapshot,
+    Observation,
     OccupancyMap,
     PipelineStatus,
     TrackingState,
@@ -51,7 +53,7 @@ class MappingPipeline:
 
     def _start(self) -> None:
         """Empty graph and map."""
-        self.tracker = Tracker(self.config, self.model)
+        self.tracker = make_tracker(self.config, self.model)
         self.map = VoxelMap(self.config.fusion)
         self.localization_only = False
         self._next_observation = 0
@@ -91,7 +93,7 @@ class MappingPipeline:
             frame_set = replace(frame_set, T_rig_cam={frame_set.frames[0].camera: T_BODY_OPTICAL})
         self._adopt_labels(frame_set)
         frames = [f if f.intrinsics is not None else self._calibrate(f) for f in frame_set.frames]
-        if all(f.depth is None for f in frames) and not self.tracker.graph.keyframes:
+        if self.model.is_metric and all(f.depth is None for f in frames) and not self.tracker.graph.keyframes:
             names = ", ".join(f.camera for f in frames)
             self._warnings["depth"] = f"no depth for camera {names}: pair model {self.model.name!r} cannot start without it"
         elif any(f.depth is not None for f in frames):
@@ -100,6 +102,12 @@ class MappingPipeline:
 
     def _calibrate(self, frame: Frame) -> Frame:
         """Gives an uncalibrated camera its estimated focal length once that is known."""
+        guess = self.tracker.guess_intrinsics(frame)
+        if guess is not None:
+            self._warnings["focal " + frame.camera] = (
+                f"camera {frame.camera!r} has no calibration: its focal length is estimated with the map, {guess.fx:.0f} px "
+                "so far")
+            return replace(frame, intrinsics=guess)
         estimator = self._focal.setdefault(frame.camera, FocalEstimator(self.model))
         if estimator.focal_px is None:
             estimator.add(self.model.encode([frame])[0])
@@ -137,8 +145,6 @@ class MappingPipeline:
             return update
         graph = self.tracker.graph
         if not graph.keyframes:
-            if not self.tracker.has_landmarks(tracked):
-                return replace(update, reason=self._why_no_start(prepared))
             return self._initialize(prepared, tracked)
         if update.T_map_rig is None:
             return self._give_up(prepared, update, tracked)
@@ -150,15 +156,11 @@ class MappingPipeline:
         self._bound_keyframes()
         return replace(update, T_map_rig=keyframe.T_map_rig, new_keyframe=keyframe.id, closed_loops=loops)
 
-    def _why_no_start(self, prepared: Prepared) -> str:
-        if not prepared.clouds:
-            return self._warnings.get("depth", "no frame with depth and calibration yet")
-        return "too few corners with depth to start from"
-
     def _initialize(self, prepared: Prepared, tracked: Tracked, T_map_rig: np.ndarray | None = None) -> TrackingUpdate:
         """First keyframe of a session: the map frame starts at the rig, level with the base or the floor if possible."""
-        start = np.eye(4) if T_map_rig is None else T_map_rig
-        keyframe, _ = self.tracker.add_keyframe(tracked, start)
+        keyframe, reason = self.tracker.start(tracked, np.eye(4) if T_map_rig is None else T_map_rig)
+        if keyframe is None:
+            return TrackingUpdate(TrackingState.INITIALIZING, None, None, 0.0, reason=self._warnings.get("depth", reason))
         wanted = self.config.scale.gravity
         is_base = prepared.frame_set.rig_is_base
         if wanted == "base_link" or (wanted == "auto" and is_base):
@@ -216,29 +218,46 @@ class MappingPipeline:
         if update.T_map_rig is None or tracked is None:
             self._without_pose += 1
             return
+        graph = self.tracker.graph
+        for stamp_ns, T_map_rig, keyframe in self.tracker.recovered:
+            self._history.add(stamp_ns, T_map_rig, graph, keyframe, told=False)
+        self._without_pose -= len(self.tracker.recovered)
+        self.tracker.recovered.clear()
         keyframe = self.tracker.reference if update.new_keyframe is None else update.new_keyframe
-        self._history.add(frame_set.stamp_ns, update.T_map_rig, self.tracker.graph, keyframe)
+        self._history.add(frame_set.stamp_ns, update.T_map_rig, graph, keyframe)
 
     def _fuse(self, prepared: Prepared, update: TrackingUpdate) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Adds the observations of a new keyframe; takes out those that newer ones of the same view replace."""
-        if update.new_keyframe is None:
-            return (), ()
-        keyframe = self.tracker.graph.keyframes[update.new_keyframe]
-        added, removed = [], []
-        for camera, cloud in prepared.clouds.items():
-            number = self._next_observation
-            new = observation(cloud, number, keyframe.id, prepared.frame_set.T_rig_cam[camera], self.config)
-            try:
-                self.map.add(new, keyframe.T_map_rig)
-            except MapFullError as error:
-                self._warnings["full"] = str(error)
-                continue
-            self._next_observation += 1
-            added.append(number)
-        for number in self.map.stale_observations():
+        """Adds the observations of a new keyframe, and those that have come to older ones; takes out those that newer ones
+        of the same view replace."""
+        added = []
+        if update.new_keyframe is not None:
+            for camera, cloud in prepared.clouds.items():
+                T_rig_cam = prepared.frame_set.T_rig_cam[camera]
+                added += self._observe(observation(cloud, self._next_observation, update.new_keyframe, T_rig_cam, self.config))
+        added += self._fuse_dense(self.tracker.take_dense())
+        removed = self.map.stale_observations() if added else []
+        for number in removed:
             self.map.remove(number)
-            removed.append(number)
         return tuple(added), tuple(removed)
+
+    def _fuse_dense(self, views: list[DenseView]) -> list[int]:
+        """Adds what tracking found to be the depth of keyframes."""
+        added = []
+        for view in views:
+            cloud, T_rig_cam = dense_cloud(view, self.config), view.tracked.T_rig_cam[view.camera]
+            added += self._observe(observation(cloud, self._next_observation, view.keyframe, T_rig_cam, self.config,
+                                               measured=False))
+        return added
+
+    def _observe(self, new: Observation) -> list[int]:
+        """Adds an observation to the map; returns its number, or nothing when the map is full."""
+        try:
+            self.map.add(new, self.tracker.graph.keyframes[new.keyframe].T_map_rig)
+        except MapFullError as error:
+            self._warnings["full"] = str(error)
+            return []
+        self._next_observation += 1
+        return [new.id]
 
     def _follow(self) -> tuple[int, ...]:
         """Moves what is fused with an outdated pose, within the time budget."""
@@ -301,6 +320,8 @@ class MappingPipeline:
 
     def settle(self) -> None:
         """Makes the map what it would be had all keyframes been fused with their final poses."""
+        self.tracker.finish()
+        self._fuse_dense(self.tracker.take_dense(everything=True))
         self.map.settle(self._keyframe_poses())
         self._backlog = 0
 
@@ -349,7 +370,7 @@ class MappingPipeline:
         if newest is not None:
             for camera, view in newest.views.items():
                 focal.setdefault(camera, view.intrinsics.fx)
-                estimated.setdefault(camera, False)
+                estimated.setdefault(camera, camera in self.tracker.uncalibrated)
         known = bool(graph.keyframes) and self.model.is_metric
         return PipelineStatus(
             self._last.state, self._last.reason, self.session, self.map_epoch, graph.version, known,
@@ -374,7 +395,7 @@ class MappingPipeline:
         """Replaces graph and map by a saved one; tracking starts by looking for itself in it. FileNotFoundError or
         ValueError if the folder is not a whole map; then nothing has changed."""
         folder = Path(folder)
-        tracker = Tracker(self.config, self.model)
+        tracker = make_tracker(self.config, self.model)
         meta = store.load_graph(folder, tracker, self.model, self.config.pairs)
         voxels = VoxelMap(self.config.fusion)
         voxels.load(folder / "map")

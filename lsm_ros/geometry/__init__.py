@@ -13,6 +13,7 @@ from lsm_ros.geometry.align import (
     umeyama_ransac,
 )
 from lsm_ros.geometry.camera import T_BODY_OPTICAL, CameraIntrinsics, Rectifier
+from lsm_ros.geometry.epipolar import TwoViewPose, relative_pose, triangulate_inverse_depth
 from lsm_ros.geometry.lie import (
     hat,
     interpolate_se3,
@@ -54,6 +55,7 @@ from lsm_ros.geometry.pointmap import (
 
 __all__ = [
     'AlignResult', 'CameraIntrinsics', 'DegenerateGeometryError', 'PnPResult', 'PoseRefinement', 'Rectifier', 'T_BODY_OPTICAL',
+    'TwoViewPose', 'relative_pose', 'triangulate_inverse_depth',
     'depth_discontinuities', 'depth_to_pointmap', 'downsample_depth', 'downsample_pointmap', 'hat', 'interpolate_se3',
     'is_se3', 'make_se3', 'make_sim3', 'matrix_to_quat', 'normalize_rotation', 'normals_from_pointmap',
     'pointmap_to_depth', 'quat_to_matrix', 'ray_from_pointmap', 'refine_pose', 'resize_pointmap', 'se3_adjoint',

@@ -86,3 +86,13 @@ class SparsePairModel(PairModel, Protocol):
     def correspond(self, tokens_a: Any, tokens_b: Any) -> Correspondences:
         """Finds points that both images show, without a guess and not only landmarks."""
         ...
+
+
+@runtime_checkable
+class DensePairModel(SparsePairModel, Protocol):
+    """A pair model that finds single points again and gives dense depth once poses are known. Its tokens take the depth
+    of their landmarks by `adopt(dense, max_relative_sigma)`; until then it is NaN."""
+
+    def dense(self, tokens: Any, partners: Sequence[tuple[Any, np.ndarray]]) -> Any:
+        """`DenseDepth` of an image from others (tokens, T_partner_image (4, 4)), in the scale of the poses."""
+        ...

@@ -12,12 +12,9 @@ import numpy as np
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, depth_discontinuities, depth_to_pointmap, solve_pnp, transform_points
 from lsm_ros.pairs.base import Correspondences, Matches
+from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift
 from lsm_ros.types import Frame, PairPrediction
 
-FLOW_WINDOW = (21, 21)
-FLOW_LEVELS = 3
-FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.02)
-RATIO = 0.8  # best to second best descriptor distance
 FEATURES = 800
 
 
@@ -95,12 +92,7 @@ class DepthTokens:
     def features(self) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (M, 2) float64 and RootSIFT descriptors (M, 128) uint8 of the whole image."""
         if self._features is None:
-            points, found = cv2.SIFT_create(nfeatures=FEATURES, contrastThreshold=0.02).detectAndCompute(self.gray, None)
-            pixels = np.array([p.pt for p in points], np.float64).reshape(-1, 2)
-            found = np.zeros((0, 128), np.float32) if found is None else found
-            # Arandjelovic and Zisserman, Three things everyone should know ..., CVPR 2012
-            root = np.sqrt(found / np.maximum(found.sum(1, keepdims=True), 1e-6))
-            self._features = pixels, np.rint(root * 255).astype(np.uint8)
+            self._features = root_sift(self.gray, FEATURES)
         return self._features
 
 
@@ -127,36 +119,14 @@ class DepthPairModel:
 
     def match(self, tokens_a: DepthTokens, tokens_b: DepthTokens, guess_a: np.ndarray) -> Matches:
         """Finds b's corners in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards."""
-        h, w = tokens_a.gray.shape
-        inside = np.all((guess_a > -20) & (guess_a < (w + 20, h + 20)), axis=1)  # NaN compares false
-        index = np.flatnonzero(inside)
-        if not len(index):
-            return Matches.none()
-        start = tokens_b.corners[index].reshape(-1, 1, 2)
-        guess = guess_a[index].astype(np.float32).reshape(-1, 1, 2)
-        options = dict(winSize=FLOW_WINDOW, criteria=FLOW_CRITERIA, flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
-        found, ok, _ = cv2.calcOpticalFlowPyrLK(tokens_b.gray, tokens_a.gray, start, guess, maxLevel=FLOW_LEVELS, **options)
-        # the way back is known: what is right stays where it started, at full resolution
-        back, ok_back, _ = cv2.calcOpticalFlowPyrLK(tokens_a.gray, tokens_b.gray, found, start.copy(), maxLevel=0, **options)
-        found, back = found.reshape(-1, 2), back.reshape(-1, 2)
-        good = (ok.ravel() > 0) & (ok_back.ravel() > 0) & (np.abs(back - start.reshape(-1, 2)).max(1) < 0.7)
-        good &= np.all((found >= 1) & (found <= (w - 2, h - 2)), axis=1)
-        found = found[good].astype(np.float64)
-        return Matches(index[good], found, tokens_a.sample_depth(found))
+        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a)
+        return Matches(index, found, tokens_a.sample_depth(found))
 
     def correspond(self, tokens_a: DepthTokens, tokens_b: DepthTokens) -> Correspondences:
         """Points of both images by descriptors: mutual nearest neighbours that pass the ratio test."""
         pixels_a, features_a = tokens_a.features()
         pixels_b, features_b = tokens_b.features()
-        if len(features_a) < 2 or len(features_b) < 2:
-            return Correspondences.none()
-        matcher = cv2.BFMatcher(cv2.NORM_L2)
-        forward = matcher.knnMatch(features_b.astype(np.float32), features_a.astype(np.float32), k=2)
-        backward = {m.queryIdx: m.trainIdx for m in matcher.match(features_a.astype(np.float32),
-                                                                  features_b.astype(np.float32))}
-        good = [(m.trainIdx, m.queryIdx) for m, n in forward
-                if m.distance < RATIO * n.distance and backward[m.trainIdx] == m.queryIdx]
-        index_a, index_b = np.array(good, np.int64).reshape(-1, 2).T
+        index_a, index_b = match_descriptors(features_a, features_b)
         found_a, found_b = pixels_a[index_a], pixels_b[index_b]
         return Correspondences(found_a, found_b, tokens_a.sample_depth(found_a), tokens_b.sample_depth(found_b))
 

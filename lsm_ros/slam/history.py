@@ -17,12 +17,12 @@ MAX_POSES = 2_000_000
 
 @dataclass(frozen=True)
 class PoseRecord:
-    """A frame's pose: its reference keyframe, T_keyframe_rig (4, 4), and the pose as it was first told."""
+    """A frame's pose: its reference keyframe, T_keyframe_rig (4, 4), and the pose as it was first told, None if it was not."""
 
     stamp_ns: int
     keyframe: int
     T_keyframe_rig: np.ndarray
-    online: np.ndarray
+    online: np.ndarray | None
 
 
 class PoseHistory:
@@ -33,10 +33,10 @@ class PoseHistory:
         self._final: deque[TrajectoryPose] = deque(maxlen=MAX_POSES)
         self._online: deque[TrajectoryPose] = deque(maxlen=MAX_POSES)
 
-    def add(self, stamp_ns: int, T_map_rig: np.ndarray, graph: KeyframeGraph, keyframe: int) -> None:
-        """A new frame's pose, tied to a keyframe of the graph."""
+    def add(self, stamp_ns: int, T_map_rig: np.ndarray, graph: KeyframeGraph, keyframe: int, told: bool = True) -> None:
+        """A frame's pose, tied to a keyframe of the graph. told: false for a pose that was found only afterwards."""
         T_keyframe_rig = se3_inverse(graph.keyframes[keyframe].T_map_rig) @ T_map_rig
-        self._records.append(PoseRecord(stamp_ns, keyframe, T_keyframe_rig, T_map_rig.copy()))
+        self._records.append(PoseRecord(stamp_ns, keyframe, T_keyframe_rig, T_map_rig.copy() if told else None))
 
     def retire(self, graph: KeyframeGraph, keyframe: int | None = None) -> None:
         """Fixes the poses tied to a keyframe that leaves the graph, or all of them when the graph itself goes."""
@@ -44,7 +44,8 @@ class PoseHistory:
         for r in self._records:
             if keyframe is None or r.keyframe == keyframe:
                 self._final.append(TrajectoryPose(r.stamp_ns, graph.keyframes[r.keyframe].T_map_rig @ r.T_keyframe_rig))
-                self._online.append(TrajectoryPose(r.stamp_ns, r.online))
+                if r.online is not None:
+                    self._online.append(TrajectoryPose(r.stamp_ns, r.online))
             else:
                 kept.append(r)
         self._records = kept
@@ -56,5 +57,5 @@ class PoseHistory:
 
     def online(self) -> list[TrajectoryPose]:
         """Poses as they were first told, in order of time."""
-        live = [TrajectoryPose(r.stamp_ns, r.online) for r in self._records]
+        live = [TrajectoryPose(r.stamp_ns, r.online) for r in self._records if r.online is not None]
         return sorted([*self._online, *live], key=lambda p: p.stamp_ns)

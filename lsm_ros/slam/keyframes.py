@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from lsm_ros.slam.bundle import BundleProblem, BundleResult, bundle_adjust
 class KeyframeView:
     """One camera of a keyframe: its tokens, and its landmarks as corners (N, 2) with an inverse depth (N,) each.
 
-    rays (N, 3) have z = 1. measured (N,) is what the depth camera said, inverse_depth what the optimisation made of it.
+    rays (N, 3) have z = 1. measured (N,) is what the depth camera said, NaN without one; inverse_depth what the
+    optimisation made of it, NaN for a landmark whose depth is not known yet.
     """
 
     camera: str
@@ -54,6 +55,7 @@ class Keyframe:
     def median_depth(self) -> float:
         """Median depth of the landmarks in metres; 1 if there is none."""
         rho = np.concatenate([v.inverse_depth for v in self.views.values()]) if self.views else np.zeros(0)
+        rho = rho[np.isfinite(rho)]
         return float(1.0 / np.median(rho)) if rho.size else 1.0
 
     @property
@@ -112,6 +114,7 @@ class KeyframeGraph:
                 continue
             intrinsics, T_rig_cam = cameras[view.camera]
             points_map = transform_points(a.T_map_rig, view.points_rig())
+            points_map = points_map[np.isfinite(points_map[:, 2])]
             T_map_cam = T_map_rig @ T_rig_cam
             pixels, ok = intrinsics.project(transform_points(se3_inverse(T_map_cam), points_map))
             here = points_map - T_map_cam[:3, 3]
@@ -119,7 +122,7 @@ class KeyframeGraph:
             cosine = np.sum(here * there, 1) / np.maximum(np.linalg.norm(here, axis=1) * np.linalg.norm(there, axis=1), 1e-9)
             near = np.abs(np.log(np.linalg.norm(here, axis=1) / np.linalg.norm(there, axis=1) + 1e-9)) < 0.9
             seen += np.count_nonzero(ok & (cosine > 0.5) & near & intrinsics.contains(pixels))
-            total += len(view.corners)
+            total += len(points_map)
         return seen / total if total else 0.0
 
     def candidates(self, T_map_rig: np.ndarray, cameras: dict[str, tuple[CameraIntrinsics, np.ndarray]], count: int,
@@ -129,9 +132,13 @@ class KeyframeGraph:
         scored = [(self.overlap(k, T_map_rig, cameras), i) for i, k in self.keyframes.items() if i not in skip]
         return [i for s, i in sorted(scored, key=lambda x: (-x[0], -x[1])) if s >= min_overlap][:count]
 
-    def optimize(self, free: set[int], iterations: int = 6) -> BundleResult | None:
+    def optimize(self, free: set[int], iterations: int = 6, focal_std: float | None = None,
+                 max_matches: int | None = None) -> BundleResult | None:
         """Bundle adjustment of the keyframes `free`; those linked with them stay fixed, and so does the very first one.
-        None when there is nothing to move. Observations that disagree are dropped."""
+        None when there is nothing to move. Observations that disagree are dropped.
+
+        focal_std: see `BundleProblem`; what the result says of focal lengths is left to the caller. max_matches: of each
+        link; then landmarks are moved but no observation is dropped."""
         first = min(self.keyframes)
         free = {i for i in free if i in self.keyframes} - {first}
         links = [x for x in self.links.values() if (x.anchor in free or x.observer in free) and len(x.matches)]
@@ -142,7 +149,10 @@ class KeyframeGraph:
             free -= {ids[0]}
             if not free:
                 return None
+        if max_matches is not None:
+            links = [replace(x, matches=x.matches.where(_spread(len(x.matches), max_matches))) for x in links]
         problem, owners = self._problem(ids, free, links)
+        problem.focal_std = focal_std
         sigma = self.tracking
         result = bundle_adjust(problem, sigma.sigma_px, sigma.depth_sigma, sigma.huber, iterations)
         for i, T in zip(ids, result.T_map_rig, strict=True):
@@ -150,7 +160,7 @@ class KeyframeGraph:
         for (i, camera), (begin, end, used) in owners.items():
             self.keyframes[i].views[camera].inverse_depth[used] = result.inverse_depth[begin:end]
         begin = 0
-        for x in links:
+        for x in links if max_matches is None else ():
             end = begin + len(x.matches)
             x.matches = x.matches.where(result.inliers[begin:end])
             begin = end
@@ -196,6 +206,11 @@ class KeyframeGraph:
             focal=focal,
             depth=np.concatenate([x.matches.depth_a for x in links]),
         ), owners
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """At most `most` indices, spread evenly over `count`."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
 def motion(T_a: np.ndarray, T_b: np.ndarray) -> tuple[float, float]:

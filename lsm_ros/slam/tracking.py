@@ -18,7 +18,7 @@ from lsm_ros.geometry import CameraIntrinsics, se3_exp, se3_inverse, se3_log, tr
 from lsm_ros.pairs.base import Matches, SparsePairModel
 from lsm_ros.slam.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link, motion
 from lsm_ros.slam.pose import RigPose, View, solve_rig_pose
-from lsm_ros.types import FrameSet, TrackingState, TrackingUpdate
+from lsm_ros.types import Frame, FrameSet, TrackingState, TrackingUpdate
 
 THUMBNAIL = (20, 15)
 RELOCALIZE_TRIES = 6
@@ -39,6 +39,7 @@ class Tracked:
     matches: dict[tuple[int, str], Matches] = field(default_factory=dict)
     reference: int | None = None
     fraction: float = 0.0
+    frames: dict[str, Frame] = field(default_factory=dict)
 
     @property
     def cameras(self) -> dict[str, tuple[CameraIntrinsics, np.ndarray]]:
@@ -55,6 +56,8 @@ class Tracker:
         self.state = TrackingState.INITIALIZING
         self.reference: int | None = None
         self.localization_only = False
+        self.recovered: list[tuple[int, np.ndarray, int]] = []  # earlier frames that got a pose: stamp, pose, keyframe
+        self.uncalibrated: set[str] = set()
         self._last: list[tuple[int, np.ndarray, np.ndarray | None]] = []  # newest two: stamp, T_map_rig, T_odom_base
         self._initial: np.ndarray | None = None
 
@@ -71,7 +74,8 @@ class Tracker:
             return self._update(None, "no camera is calibrated yet"), None
         tokens = dict(zip((f.camera for f in frames), self.model.encode(frames), strict=True))
         new = Tracked(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames},
-                      {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames}, frame_set.T_odom_base)
+                      {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames}, frame_set.T_odom_base,
+                      frames={f.camera: f for f in frames})
         if not self.graph.keyframes:
             return self._update(new, ""), new
         lost = self.state is TrackingState.LOST
@@ -96,6 +100,23 @@ class Tracker:
                or angle > rule.max_rotation or (moved and (new.stamp_ns - last.stamp_ns) * 1e-9 > rule.max_seconds))
         return due and self.has_landmarks(new)
 
+    def start(self, new: Tracked, T_map_rig: np.ndarray) -> tuple[Keyframe | None, str]:
+        """Takes a frame set while there is no map. Returns the first keyframe once there is one, else why not."""
+        if not self.has_landmarks(new):
+            return None, "too few corners with depth to start from"
+        return self.add_keyframe(new, T_map_rig)[0], ""
+
+    def guess_intrinsics(self, frame: Frame) -> CameraIntrinsics | None:
+        """Intrinsics to begin with for a camera without calibration; None where tracking cannot find them itself."""
+        return None
+
+    def take_dense(self, everything: bool = False) -> list:
+        """Dense depth that tracking found since it was last asked; nothing where cameras measure it."""
+        return []
+
+    def finish(self) -> None:
+        """Brings the graph to its best, when no frame is expected soon."""
+
     def has_landmarks(self, new: Tracked) -> bool:
         """Whether a frame set could be a keyframe: it has enough landmarks of its own."""
         return any(len(t.corners) >= self.config.tracking.min_inliers for t in new.tokens.values())
@@ -111,7 +132,8 @@ class Tracker:
             rho = tokens.inverse_depth
             intrinsics = new.intrinsics[camera]
             views[camera] = KeyframeView(camera, tokens, intrinsics, new.T_rig_cam[camera], corners,
-                                         intrinsics.unproject(corners), rho, rho.copy())
+                                         intrinsics.unproject(corners), rho if self.model.is_metric else rho * np.nan,
+                                         rho.copy())
         keyframe = Keyframe(self.graph.next_id, new.stamp_ns, T_map_rig, views, self._thumbnail(new))
         recent = [i for i in sorted(self.graph.keyframes)[-self.config.keyframes.window:]]
         self.graph.add(keyframe)

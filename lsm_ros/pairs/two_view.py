@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Pair geometry from colour alone, without weights: corners found again, essential matrix or homography, dense flow."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+
+from lsm_ros.config import PairConfig
+from lsm_ros.geometry import CameraIntrinsics, relative_pose, se3_inverse, transform_points
+from lsm_ros.pairs.base import Correspondences, Matches
+from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift
+from lsm_ros.pairs.dense import DenseDepth, dense_inverse_depth
+from lsm_ros.types import Frame, PairPrediction
+
+FEATURES = 1000
+CORNERS = 300
+TOLERANCE_PX = 1.0  # of a match beside its epipolar line
+
+
+@dataclass
+class TwoViewTokens:
+    """What is kept of a frame for matching.
+
+    gray: (H, W) uint8. intrinsics: None while unknown. inverse_depth: (N,) of the corners, NaN until it is known. dense:
+    inverse depth of the image at reduced size, in the scale of the map, 0 = none. Corners and descriptors are made when
+    first needed.
+    """
+
+    camera: str
+    stamp_ns: int
+    gray: np.ndarray
+    intrinsics: CameraIntrinsics | None
+    config: PairConfig
+    dense: np.ndarray | None = None
+    _corners: np.ndarray | None = field(default=None, repr=False)
+    _features: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False)
+    _inverse_depth: np.ndarray | None = field(default=None, repr=False)
+
+    @property
+    def corners(self) -> np.ndarray:
+        """(N, 2) float32 pixels of the landmarks."""
+        if self._corners is None:
+            distance = max(3.0, self.config.min_corner_distance * self.gray.shape[1] / 640)
+            inner = np.zeros(self.gray.shape, np.uint8)
+            inner[8:-8, 8:-8] = 255
+            found = cv2.goodFeaturesToTrack(self.gray, min(CORNERS, self.config.max_points), 0.003, distance, mask=inner,
+                                            blockSize=5)
+            self._corners = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
+        return self._corners
+
+    @property
+    def inverse_depth(self) -> np.ndarray:
+        """(N,) float64 of the corners, NaN where unknown."""
+        if self._inverse_depth is None:
+            self._inverse_depth = np.full(len(self.corners), np.nan)
+        return self._inverse_depth
+
+    @property
+    def nbytes(self) -> int:
+        return sum(p.nbytes for p in (self.gray, self.dense, *(self._features or ())) if p is not None)
+
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels (M, 2) float64 and RootSIFT descriptors (M, 128) uint8 of the whole image."""
+        if self._features is None:
+            self._features = root_sift(self.gray, FEATURES)
+        return self._features
+
+    def adopt(self, dense: DenseDepth, max_relative_sigma: float) -> None:
+        """Takes the inverse depth of corners, and of the image, from a dense estimate where it is sure enough."""
+        sure = np.where(dense.relative_sigma < max_relative_sigma, dense.inverse_depth, 0.0).astype(np.float32)
+        height, width = sure.shape
+        self.dense = sure[::2, ::2].astype(np.float16)
+        x, y = np.rint(self.corners).astype(np.int64).T
+        at = sure[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].astype(np.float64)
+        self._inverse_depth = np.where(at > 0, at, np.nan)
+
+    def sample_depth(self, pixels: np.ndarray) -> np.ndarray:
+        """(N,) float64 depth at pixels (N, 2) in the scale of the map, NaN where it is unknown."""
+        if self.dense is None or not len(pixels):
+            return np.full(len(pixels), np.nan)
+        x, y = (np.rint(pixels) / 2).astype(np.int64).T
+        w = self.dense[np.clip(y, 0, self.dense.shape[0] - 1), np.clip(x, 0, self.dense.shape[1] - 1)].astype(np.float64)
+        return np.where(w > 0, 1.0 / np.where(w > 0, w, 1.0), np.nan)
+
+
+class TwoViewPairModel:
+    """Pair model of a plain camera: classical two-view geometry. Not metric."""
+
+    name = "two_view"
+    is_metric = False
+
+    def __init__(self, config: PairConfig) -> None:
+        self.config = config
+
+    def encode(self, frames: Sequence[Frame]) -> list[TwoViewTokens]:
+        """Tokens of each frame."""
+        return [TwoViewTokens(f.camera, f.stamp_ns, cv2.cvtColor(f.image, cv2.COLOR_RGB2GRAY), f.intrinsics, self.config)
+                for f in frames]
+
+    def match(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, guess_a: np.ndarray) -> Matches:
+        """Finds b's corners in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards."""
+        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a)
+        return Matches(index, found, np.full(len(index), np.nan))
+
+    def correspond(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens) -> Correspondences:
+        """Points of both images by descriptors; depth_b is that of b's dense estimate. Depths of a are not told: they
+        would come from the same images."""
+        (pixels_a, features_a), (pixels_b, features_b) = tokens_a.features(), tokens_b.features()
+        index_a, index_b = match_descriptors(features_a, features_b)
+        found_b = pixels_b[index_b]
+        return Correspondences(pixels_a[index_a], found_b, np.full(len(index_a), np.nan), tokens_b.sample_depth(found_b))
+
+    def dense(self, tokens: TwoViewTokens, partners: Sequence[tuple[TwoViewTokens, np.ndarray]]) -> DenseDepth:
+        """Inverse depth of an image from others (tokens, T_partner_b) whose poses are known."""
+        return dense_inverse_depth(tokens.gray, tokens.intrinsics, [(t.gray, t.intrinsics, T) for t, T in partners])
+
+    def predict(self, pairs: Sequence[tuple[TwoViewTokens, TwoViewTokens]],
+                priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:
+        """Predictions for pairs of tokens. priors: poses T_a_b (4, 4), which are believed; without one the pose is solved
+        from matches and the baseline is the unit of length. ValueError when intrinsics are missing, when the images
+        share too few points, or when there is no parallax between them.
+        """
+        return [self._predict(a, b, None if priors is None else priors[i]) for i, (a, b) in enumerate(pairs)]
+
+    def _predict(self, a: TwoViewTokens, b: TwoViewTokens, prior: np.ndarray | None) -> PairPrediction:
+        import torch
+
+        if a.intrinsics is None or b.intrinsics is None:
+            raise ValueError(f"pair model 'two_view' needs the intrinsics of camera {a.camera!r}")
+        pixels_a, pixels_b, T_a_b = np.zeros((0, 2)), np.zeros((0, 2)), prior
+        if prior is None:
+            both = self.correspond(a, b)
+            pose = relative_pose(b.intrinsics.unproject(both.pixels_b), a.intrinsics.unproject(both.pixels_a),
+                                 TOLERANCE_PX / a.intrinsics.fx)
+            who = f"the images of camera {a.camera!r} at {a.stamp_ns} ns and {b.camera!r} at {b.stamp_ns} ns"
+            if pose is None or np.count_nonzero(pose.inliers) < 20:
+                raise ValueError(f"{who} share too few points ({len(both)} matches)")
+            if pose.parallax * a.intrinsics.fx < 2 * TOLERANCE_PX:
+                raise ValueError(f"{who} have no parallax: the camera only turned, or did not move")
+            T_a_b, pixels_a, pixels_b = pose.T_a_b, both.pixels_a[pose.inliers], both.pixels_b[pose.inliers]
+        of_b = self.dense(b, [(a, T_a_b)])
+        of_a = self.dense(a, [(b, se3_inverse(T_a_b))])
+
+        def tensor(x: np.ndarray) -> torch.Tensor:
+            return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
+
+        points_a = _pointmap(of_a, a.intrinsics)
+        points_b = transform_points(T_a_b, _pointmap(of_b, b.intrinsics))
+        return PairPrediction(tensor(points_a), tensor(points_b), tensor(of_a.confidence), tensor(of_b.confidence),
+                              is_metric=False, matches_a=tensor(pixels_a), matches_b=tensor(pixels_b), T_a_b=T_a_b)
+
+
+def _pointmap(dense: DenseDepth, intrinsics: CameraIntrinsics) -> np.ndarray:
+    """(H, W, 3) points in the camera, NaN where unknown."""
+    w = np.where(dense.inverse_depth > 0, dense.inverse_depth, np.nan)
+    return intrinsics.rays(unit=False, dtype=np.float64) / w[..., None]

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Tracking without depth: landmarks get their depth from other frames, and the scale is that of the first keyframe.
+
+The frame by frame work is that of `Tracker`. What differs: a map starts from two frames with parallax, a new keyframe's
+depth comes from recent frames whose poses are known, keyframes give dense depth once they have partners on both sides,
+and focal lengths may be refined with the map.
+"""
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lsm_ros.config import Config
+from lsm_ros.geometry import CameraIntrinsics, se3_inverse
+from lsm_ros.pairs.base import DensePairModel, SparsePairModel
+from lsm_ros.pairs.dense import DenseDepth
+from lsm_ros.slam.bootstrap import Bootstrap, Start, with_focal
+from lsm_ros.slam.keyframes import Keyframe, motion
+from lsm_ros.slam.tracking import Tracked, Tracker
+from lsm_ros.types import Frame, FrameSet, TrackingState, TrackingUpdate
+
+RECENT = 15  # frames kept as partners of a new keyframe
+BASELINE = 0.08  # best distance to a partner, relative to the median depth
+DENSE_BASELINE = 0.15
+MAX_TURN = 0.6  # radians between partners
+SURE = 0.15  # relative deviation of inverse depth below which a landmark starts
+CALIBRATE_AT = (6, 10, 16, 25, 40, 64, 100)  # keyframes at which focal lengths are refined
+COMMON_FOCAL = 0.85  # of the width, before anything is known
+LINK_MATCHES = 60  # of each link in that: plenty for a handful of parameters
+
+
+@dataclass(frozen=True)
+class DenseView:
+    """Dense depth of a keyframe's camera in the map's scale, with the frame that it belongs to."""
+
+    keyframe: int
+    tracked: Tracked
+    camera: str
+    dense: DenseDepth
+
+
+class MonocularTracker(Tracker):
+    """Tracks frame sets of cameras without depth; owns the keyframe graph. Not thread-safe."""
+
+    def __init__(self, config: Config, model: DensePairModel) -> None:
+        super().__init__(_adapted(config), model)
+        self.focal_px: dict[str, float] = {}
+        self.focal_std_px: dict[str, float] = {}
+        self._recent: deque[tuple[Tracked, np.ndarray]] = deque(maxlen=RECENT)
+        self._pending: dict[int, Tracked] = {}
+        self._bootstrap: Bootstrap | None = None
+        self._calibrated_at = 0
+
+    def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, Tracked | None]:
+        """Pose of the frame set. Frames need intrinsics without distortion. Nothing is added to the graph."""
+        if self.focal_px:
+            frame_set = replace(frame_set, frames=tuple(
+                f if f.camera not in self.focal_px or f.intrinsics is None
+                else replace(f, intrinsics=with_focal(f.intrinsics, self.focal_px[f.camera])) for f in frame_set.frames))
+        update, new = super().track(frame_set)
+        if new is not None and new.pose is not None:
+            self._recent.append((new, new.pose.T_map_rig))
+        return update, new
+
+    def start(self, new: Tracked, T_map_rig: np.ndarray) -> tuple[Keyframe | None, str]:
+        """Takes a frame set while there is no map. Returns the newest keyframe once there is one, else why not.
+
+        T_map_rig: where the map starts. `recovered` then holds frames between the first two keyframes.
+        """
+        if self._bootstrap is None:
+            self._bootstrap = Bootstrap(self.model, bool(self.uncalibrated & set(new.tokens)))
+        start = self._bootstrap.add(new)
+        if start is None:
+            return None, self._bootstrap.reason
+        if start.focal_px is not None:
+            self._set_focal(start.camera, start.focal_px, [start.first, new, *start.between])
+        keyframe = self._begin(start, T_map_rig)
+        self._bootstrap = None
+        return keyframe, ""
+
+    def _begin(self, start: Start, T_map_rig: np.ndarray) -> Keyframe:
+        """Makes two keyframes, and poses for what lies between."""
+        first, new, camera = start.first, start.newest, start.camera
+        T_rig_cam = first.T_rig_cam[camera]
+        T_new = T_map_rig @ T_rig_cam @ se3_inverse(start.T_a_b) @ se3_inverse(T_rig_cam)
+        first.tokens[camera].inverse_depth[:] = start.inverse_depth
+        zero, _ = super().add_keyframe(first, T_map_rig)
+        self._pending[zero.id] = first
+        self._recent.append((first, T_map_rig))
+        new.matches = {(zero.id, camera): start.matches}
+        self._last = [(new.stamp_ns, T_new, new.T_odom_base)]
+        keyframe, _ = self.add_keyframe(new, T_new)
+        self.recovered.append((first.stamp_ns, zero.T_map_rig, zero.id))
+        for between in start.between:
+            if not self._solve(between, [zero.id, keyframe.id], T_map_rig, self.config.tracking.min_match_fraction):
+                self.recovered.append((between.stamp_ns, between.pose.T_map_rig, zero.id))
+        self.state = TrackingState.TRACKING
+        return keyframe
+
+    def guess_intrinsics(self, frame: Frame) -> CameraIntrinsics:
+        """Pinhole with the focal length found so far, or a common one, for a camera without calibration."""
+        self.uncalibrated.add(frame.camera)
+        height, width = frame.image.shape[:2]
+        focal = self.focal_px.get(frame.camera, COMMON_FOCAL * width)
+        return CameraIntrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
+
+    def expected_from_odometry(self, new: Tracked) -> None:
+        """Nothing: a map that starts again has another scale."""
+        return None
+
+    def finish(self) -> None:
+        """Bundle adjustment of all keyframes, with the focal lengths."""
+        if len(self.graph.keyframes) > 2 and self._calibrated_at != self.graph.next_id:
+            self._calibrated_at = self.graph.next_id
+            self.calibrate()
+
+    def has_landmarks(self, new: Tracked) -> bool:
+        """Whether a frame set could be a keyframe: it has corners enough, whose depth will be found."""
+        return any(len(t.corners) >= 2 * self.config.tracking.min_inliers for t in new.tokens.values())
+
+    def add_keyframe(self, new: Tracked, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
+        """Makes a keyframe of a frame set; its landmarks take their depth from recent frames."""
+        for camera, tokens in new.tokens.items():
+            partners = self._partners(new.stamp_ns, camera, T_map_rig, BASELINE, 2)
+            if partners:
+                tokens.adopt(self._dense(new, camera, T_map_rig, partners), SURE)
+        keyframe, loops = super().add_keyframe(new, T_map_rig)
+        self._pending[keyframe.id] = new
+        self._calibrate()
+        return keyframe, loops
+
+    # dense depth
+
+    def take_dense(self, everything: bool = False) -> list[DenseView]:
+        """Dense depth of the keyframes that have partners on both sides by now, or of all that are still without."""
+        count = len(self.graph.keyframes)
+        settled = everything or not self.config.two_view.refine_focal or count >= CALIBRATE_AT[0]
+        ready = [i for i in self._pending if settled and (everything or i <= self.graph.next_id - 3)]
+        out = []
+        for i in ready:
+            new = self._pending.pop(i)
+            if i not in self.graph.keyframes:
+                continue
+            T = self.graph.keyframes[i].T_map_rig
+            for camera in new.tokens:
+                partners = self._partners(new.stamp_ns, camera, T, DENSE_BASELINE, 3, keyframes=True)
+                if partners:
+                    out.append(DenseView(i, new, camera, self._dense(new, camera, T, partners)))
+        return out
+
+    def depth_ratio(self, keyframe: int, camera: str, depth: np.ndarray) -> float:
+        """Median of landmark depth by `depth` (H, W), 0 = none, at the landmarks: how the scale there has changed since
+        the depth was made. 1 where fewer than ten landmarks have one."""
+        view = self.graph.keyframes[keyframe].views[camera]
+        x, y = np.rint(view.corners).astype(np.int64).T
+        dense = depth[np.clip(y, 0, depth.shape[0] - 1), np.clip(x, 0, depth.shape[1] - 1)]
+        seen = np.zeros(len(x), bool)
+        for link in self.graph.links.values():
+            if link.anchor == keyframe and link.anchor_camera == camera:
+                seen[link.matches.index_b] = True
+        good = seen & (dense > 0) & np.isfinite(view.inverse_depth)
+        return float(np.median(1.0 / (view.inverse_depth[good] * dense[good]))) if np.count_nonzero(good) >= 10 else 1.0
+
+    def _partners(self, stamp_ns: int, camera: str, T_map_rig: np.ndarray, baseline: float, count: int,
+                  keyframes: bool = False) -> list[tuple[Tracked | Keyframe, np.ndarray]]:
+        """Frames or keyframes from which the depth of a rig at T_map_rig is seen best: near the wished baseline, turned
+        little."""
+        depth = self.graph.keyframes[self.reference].median_depth if self.reference is not None else 1.0
+        known = [(k, k.T_map_rig) for k in self.graph.keyframes.values() if camera in k.views] if keyframes else \
+            [(t, T) for t, T in self._recent if camera in t.tokens]
+        scored = []
+        for other, T in known:
+            distance, angle = motion(T, T_map_rig)
+            share = distance / depth
+            if other.stamp_ns != stamp_ns and 0.2 * baseline < share < 5 * baseline and angle < MAX_TURN:
+                scored.append((abs(np.log(share / baseline)) + angle, other.stamp_ns, other, T))
+        scored.sort(key=lambda s: s[:2])
+        return [(other, T) for _, _, other, T in scored[:count]]
+
+    def _dense(self, new: Tracked, camera: str, T_map_rig: np.ndarray, partners) -> DenseDepth:
+        T_map_cam = T_map_rig @ new.T_rig_cam[camera]
+        pairs = []
+        for other, T in partners:
+            view = other.views[camera] if isinstance(other, Keyframe) else None
+            tokens, T_rig_cam = (view.tokens, view.T_rig_cam) if view else (other.tokens[camera], other.T_rig_cam[camera])
+            pairs.append((tokens, se3_inverse(T @ T_rig_cam) @ T_map_cam))
+        return self.model.dense(new.tokens[camera], pairs)
+
+    # focal length
+
+    def _calibrate(self) -> None:
+        """Refines the focal lengths with all keyframes, now and then."""
+        count = len(self.graph.keyframes)
+        due = [n for n in CALIBRATE_AT if self._calibrated_at < n <= count]
+        if not self.config.two_view.refine_focal or not due:
+            return
+        self._calibrated_at = count
+        self.calibrate()
+
+    def calibrate(self) -> None:
+        """Bundle adjustment of all keyframes with a common factor of the focal lengths."""
+        cameras = {c for k in self.graph.keyframes.values() for c in k.views}
+        known = cameras - self.uncalibrated
+        prior = self.config.two_view.focal_std if known else 1.0
+        result = self.graph.optimize(set(self.graph.keyframes), 10, focal_std=prior, max_matches=LINK_MATCHES)
+        if result is None:
+            return
+        for camera in cameras:
+            focal = next(k.views[camera].intrinsics.fx for k in reversed(list(self.graph.keyframes.values()))
+                         if camera in k.views)
+            self._set_focal(camera, focal * float(np.exp(result.log_focal)), [t for t, _ in self._recent])
+            self.focal_std_px[camera] = self.focal_px[camera] * result.log_focal_std
+
+    def _set_focal(self, camera: str, focal_px: float, frames: list[Tracked]) -> None:
+        """From now on the camera has this focal length, and so have all frames and keyframes that are kept."""
+        self.focal_px[camera] = focal_px
+        for new in [*frames, *self._pending.values()]:
+            if camera in new.tokens:
+                new.intrinsics[camera] = with_focal(new.intrinsics[camera], focal_px)
+                new.tokens[camera].intrinsics = new.intrinsics[camera]
+        for keyframe in self.graph.keyframes.values():
+            view = keyframe.views.get(camera)
+            if view is not None:
+                view.intrinsics = view.tokens.intrinsics = with_focal(view.intrinsics, focal_px)
+                view.rays = view.intrinsics.unproject(view.corners)
+
+
+def _adapted(config: Config) -> Config:
+    """The parameters of tracking as they suit landmarks without measured depth."""
+    own = config.two_view
+    return replace(config, tracking=replace(config.tracking, sigma_px=own.sigma_px, references=own.references))
+
+
+def make_tracker(config: Config, model: SparsePairModel) -> Tracker:
+    """The tracker that suits a pair model: with landmarks of measured depth, or of depth found from motion."""
+    return MonocularTracker(config, model) if isinstance(model, DensePairModel) else Tracker(config, model)
