@@ -83,6 +83,10 @@ class SparsePairModel(PairModel, Protocol):
         """Finds the landmarks of b in a near `guess_a` (N, 2); a landmark whose guess is NaN is not looked for."""
         ...
 
+    def follow(self, tokens_a: Any, tokens_b: Any, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Finds pixels_b (N, 2) of b in a, an image taken shortly after: index (M,) of those found, and pixels (M, 2)."""
+        ...
+
     def correspond(self, tokens_a: Any, tokens_b: Any) -> Correspondences:
         """Finds points that both images show, without a guess and not only landmarks."""
         ...

@@ -122,6 +122,10 @@ class DepthPairModel:
         index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a)
         return Matches(index, found, tokens_a.sample_depth(found))
 
+    def follow(self, tokens_a: DepthTokens, tokens_b: DepthTokens, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Finds pixels_b (N, 2) of b in a, taken shortly after, by Lucas-Kanade from where they were."""
+        return find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, pixels_b)
+
     def correspond(self, tokens_a: DepthTokens, tokens_b: DepthTokens) -> Correspondences:
         """Points of both images by descriptors: mutual nearest neighbours that pass the ratio test."""
         pixels_a, features_a = tokens_a.features()

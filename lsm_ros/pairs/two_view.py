@@ -106,6 +106,10 @@ class TwoViewPairModel:
         index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a)
         return Matches(index, found, np.full(len(index), np.nan))
 
+    def follow(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Finds pixels_b (N, 2) of b in a, taken shortly after, by Lucas-Kanade from where they were."""
+        return find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, pixels_b)
+
     def correspond(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens) -> Correspondences:
         """Points of both images by descriptors; depth_b is that of b's dense estimate. Depths of a are not told: they
         would come from the same images."""

@@ -13,7 +13,7 @@ from lsm_ros.slam.bundle import BundleProblem, bundle_adjust
 from lsm_ros.slam.tracking import Tracked
 
 MIN_TRACKS = 60
-MIN_PARALLAX = np.deg2rad(1.5)
+MIN_PARALLAX = np.deg2rad(1.3)
 MIN_SHARE = 0.6  # of the tracks that the motion must explain
 MAX_FRAMES = 80
 START_DEPTH = 2.0  # median depth of the first keyframe: indoors about metres, though nobody knows

@@ -148,7 +148,9 @@ class MonocularTracker(Tracker):
             for camera in new.tokens:
                 partners = self._partners(new.stamp_ns, camera, T, DENSE_BASELINE, 3, keyframes=True)
                 if partners:
-                    out.append(DenseView(i, new, camera, self._dense(new, camera, T, partners)))
+                    dense = self._dense(new, camera, T, partners)
+                    new.tokens[camera].adopt(dense, SURE)
+                    out.append(DenseView(i, new, camera, dense))
         return out
 
     def depth_ratio(self, keyframe: int, camera: str, depth: np.ndarray) -> float:

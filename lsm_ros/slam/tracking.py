@@ -60,10 +60,12 @@ class Tracker:
         self.uncalibrated: set[str] = set()
         self._last: list[tuple[int, np.ndarray, np.ndarray | None]] = []  # newest two: stamp, T_map_rig, T_odom_base
         self._initial: np.ndarray | None = None
+        self._newest: Tracked | None = None  # the last frame set with a pose
 
     def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
         """Where the rig is, as somebody outside says; used to look for the map there."""
         self._initial = T_map_rig.copy()
+        self._newest = None
         self.state = TrackingState.LOST
         self._last.clear()
 
@@ -83,6 +85,8 @@ class Tracker:
         if not lost or self._initial is not None:
             guess = self._initial if self._initial is not None else self._predict(new)
             reason = self._track_from(new, guess)
+            if new.pose is None and self._newest is not None:
+                reason = self._track_by_flow(new) or reason
             if new.pose is None and self.reference is not None:
                 reason = self._search(new, [self.reference], self.config.tracking.min_match_fraction) or ""
         if new.pose is None and self.state is not TrackingState.INITIALIZING:
@@ -186,6 +190,21 @@ class Tracker:
         references = [] if self.reference is None else [self.reference]
         references += self.graph.candidates(guess, new.cameras, count + 1, exclude=references)
         return self._solve(new, references[:count], guess, self.config.tracking.min_match_fraction)
+
+    def _track_by_flow(self, new: Tracked) -> str:
+        """As `_track_from`, with a pose guessed from where the last frame set's points went: for motion that nobody
+        expected."""
+        last, views = self._newest, []
+        for (i, camera), matches in last.matches.items():
+            view = self.graph.keyframes[i].views[camera] if i in self.graph.keyframes else None
+            if view is None or camera not in new.tokens or not len(matches):
+                continue
+            found, pixels = self.model.follow(new.tokens[camera], last.tokens[camera], matches.pixels_a)
+            points = transform_points(self.graph.keyframes[i].T_map_rig, view.points_rig()[matches.index_b[found]])
+            views.append(View(new.intrinsics[camera], new.T_rig_cam[camera], points, pixels, np.full(len(found), np.nan)))
+        t = self.config.tracking
+        guess = solve_rig_pose(views, None, 2 * t.sigma_px, t.depth_sigma, t.huber, t.min_inliers, self.config.seed)
+        return "the last frame's points were not found again" if guess is None else self._track_from(new, guess.T_map_rig)
 
     def _solve(self, new: Tracked, references: list[int], guess: np.ndarray, min_fraction: float) -> str:
         """Fills `new.pose` from the landmarks of `references`, looked for where `guess` puts them."""
@@ -324,11 +343,13 @@ class Tracker:
         if new is None or new.pose is None:
             if self.state is not TrackingState.INITIALIZING:
                 self.state = TrackingState.LOST
+            self._newest = None
             return TrackingUpdate(self.state, None, None, 0.0, reason=reason)
         self.state = TrackingState.RELOCALIZED if self.state is TrackingState.LOST else TrackingState.TRACKING
         if self.state is TrackingState.RELOCALIZED:
             self._last.clear()
         self._initial = None
+        self._newest = new
         if new.reference is not None and not self._reference_is_better(new):
             self.reference = new.reference
         self._last = [*self._last[-1:], (new.stamp_ns, new.pose.T_map_rig, new.T_odom_base)]
