@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""What is made to happen on a path so that mapping has a hard time: kidnapping, covered lenses, blank walls, rotations."""
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lsm_ros.sim.driving import Segment, Turn, drives, ends, split_plan, turn_to
+from lsm_ros.sim.planner import BlockedError, Planner, rest
+from lsm_ros.sim.solids import signed_distance
+
+EVENT_KINDS = ("kidnap", "covered_lens", "blank_wall", "pure_rotation", "fast_rotation", "pause")
+PURE_RATE, FAST_RATE = 0.8, 3.0
+"""Highest turning rates in rad/s of the rotations."""
+
+WALL_DISTANCE = 0.5
+"""Metres from the base's middle to the wall that it stares at: 0.4 m before a camera that is mounted 0.1 m ahead."""
+
+_PEAK_OF_QUINTIC = 1.875
+_KIDNAP_AT_LEAST = 1.5
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happens on a path: kind is one of EVENT_KINDS, start_s and duration_s in seconds of the path.
+
+    kidnap: at start_s the pose jumps to another free place (duration 0 or how long it stands there first), odometry
+    does not notice; then it goes back to where it was and on. covered_lens: `camera` (all if None) sees nothing, the motion
+    goes on. blank_wall: it goes to a blank piece of wall, stares at it for the duration, and comes back; in a path the
+    event is the stare alone. pure_rotation, fast_rotation: on the spot, to and fro or whole turns. pause: stands still.
+    ValueError for another kind or times that are not finite, negative start, or no duration where it needs one.
+    """
+
+    kind: str
+    start_s: float
+    duration_s: float = 4.0
+    camera: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in EVENT_KINDS:
+            raise ValueError(f"unknown kind of event {self.kind!r}; there are: {', '.join(EVENT_KINDS)}")
+        if not (math.isfinite(self.start_s) and self.start_s >= 0):
+            raise ValueError(f"start_s of {self.kind} must be 0 or more, got {self.start_s!r}")
+        if not (math.isfinite(self.duration_s) and (self.duration_s > 0 or (self.kind == "kidnap" and self.duration_s == 0))):
+            raise ValueError(f"duration_s of {self.kind} must be positive, got {self.duration_s!r}")
+
+
+def added_time(events: Sequence[Event]) -> float:
+    """Seconds by which events make a path longer, ways to walls and back not counted."""
+    return float(sum(e.duration_s for e in events if e.kind != "covered_lens"))
+
+
+def insert_events(plan: list[Segment], events: Sequence[Event], planner: Planner,
+                  rng: np.random.Generator) -> tuple[list[Segment], list[Event], list[float]]:
+    """The plan with events in it, the events as they happen, and the times in seconds of jumps.
+
+    Each starts at its start_s, or up to 0.1 m of driving from it; what comes later is later by as much as it takes.
+    ValueError for an event after the end.
+    """
+    told: list[Event] = []
+    jumps: list[float] = []
+    for event in sorted(events, key=lambda e: e.start_s):
+        total = sum(s.duration for s in plan)
+        if event.start_s >= total:
+            raise ValueError(f"event {event.kind!r} at {event.start_s} s is after the end of the path at {total:.1f} s")
+        if event.kind == "covered_lens":
+            told.append(event)
+            continue
+        before, after, pose = split_plan(plan, event.start_s)
+        lead, stay = _happening(event, pose, planner, rng)
+        at = sum(s.duration for s in (*before, *lead))
+        if event.kind == "kidnap":
+            jumps.append(at)
+        length = event.duration_s if event.kind in ("kidnap", "blank_wall") else sum(s.duration for s in stay)
+        told.append(Event(event.kind, float(at), float(length), event.camera))
+        plan = [*before, *lead, *stay, *after]
+    return plan, told, jumps
+
+
+def _happening(event: Event, pose: np.ndarray, planner: Planner,
+               rng: np.random.Generator) -> tuple[list[Segment], list[Segment]]:
+    """What leads up to an event from a pose (3,), and the event with what leads back to the pose."""
+    if event.kind == "pause":
+        return [], rest(pose, event.duration_s)
+    if event.kind == "kidnap":
+        place = _elsewhere(planner, pose, rng)
+        stay = rest(place, event.duration_s)
+        back = drives(planner.between(place[:2], pose[:2]), planner.limits, place)
+        out = [*stay, *back]
+        return [], out + turn_to(ends(out[-1])[1], pose[2], planner.limits)
+    if event.kind == "blank_wall":
+        spot = blank_spot(planner, pose)
+        return planner.detour(pose, spot, rest(spot, event.duration_s))
+    rate = FAST_RATE if event.kind == "fast_rotation" else PURE_RATE
+    angle = rate * event.duration_s / _PEAK_OF_QUINTIC
+    turns = int(angle / (2 * np.pi) + 0.25)
+    sign = float(rng.choice((-1, 1)))
+    if turns:
+        return [], [Turn(pose[:2], pose[2], sign * 2 * np.pi * turns, 2 * np.pi * turns * _PEAK_OF_QUINTIC / rate)]
+    half, seconds = sign * angle / 2, event.duration_s / 2
+    return [], [Turn(pose[:2], pose[2], half, seconds), Turn(pose[:2], pose[2] + half, -half, seconds)]
+
+
+def _elsewhere(planner: Planner, pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A free place far from a pose, with any heading: (3,)."""
+    points = planner.graph.points
+    distance = np.linalg.norm(points - pose[:2], axis=1)
+    far = np.flatnonzero(distance >= min(_KIDNAP_AT_LEAST, 0.7 * distance.max()))
+    return np.r_[points[rng.choice(far)], rng.uniform(-np.pi, np.pi)]
+
+
+def blank_spot(planner: Planner, pose: np.ndarray) -> np.ndarray:
+    """Pose (3,) that faces a wall, WALL_DISTANCE from it, with nothing else in view there; the cheapest to go to.
+
+    The wall must be bare for 0.45 m to each side between 0.5 and 1.7 m above the floor. ValueError if no wall is.
+    """
+    world, graph = planner.world, planner.graph
+    is_wall = world.label == next((i for i, n in world.label_space.names.items() if n == "wall"), -1)
+    points = np.c_[graph.points, np.full(len(graph.points), 1.1)]
+    walls = np.flatnonzero(is_wall)
+    cost, _ = graph.from_cells(np.array(graph.nearest(pose[:2])))
+    near = np.flatnonzero(np.abs(signed_distance(world, points, parts=walls, limit=1.0) - WALL_DISTANCE) < 0.05)
+    near = near[np.argsort(cost[near], kind="stable")]
+    near = near[np.isfinite(cost[near])]
+    for start in range(0, len(near), 64):
+        rows = near[start:start + 64]
+        heading, gap = _towards(world, points[rows], walls)
+        bare = _bare(world, points[rows], heading, gap, walls)
+        if bare.any():
+            k = int(np.argmax(bare))
+            direction = np.array([np.cos(heading[k]), np.sin(heading[k])])
+            spot = points[rows[k], :2] + (gap[k] - WALL_DISTANCE) * direction
+            if planner.clearance.at(spot[None])[0] >= planner.radius:
+                return np.r_[spot, heading[k]]
+    raise BlockedError(f"world {world.seed} ({world.kind!r}) has no bare piece of wall to stare at from {WALL_DISTANCE} m")
+
+
+def _towards(world, points: np.ndarray, walls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Heading (N,) from points (N, 3) to the nearest wall, and its distance (N,)."""
+    step = 1e-3
+    shifts = np.array([[step, 0, 0], [-step, 0, 0], [0, step, 0], [0, -step, 0], [0, 0, 0]])
+    d = signed_distance(world, (points + shifts[:, None]).reshape(-1, 3), parts=walls).reshape(5, -1)
+    return np.arctan2(d[3] - d[2], d[1] - d[0]), d[4]
+
+
+def _bare(world, points: np.ndarray, heading: np.ndarray, gap: np.ndarray, walls: np.ndarray) -> np.ndarray:
+    """Whether there is bare wall (N,) ahead: just before it the wall is near and all else is not."""
+    across, up = (a.ravel() for a in np.meshgrid(np.linspace(-0.45, 0.45, 7), np.linspace(0.5, 1.7, 7)))
+    ahead = np.stack([np.cos(heading), np.sin(heading)], -1)
+    side = np.stack([-ahead[:, 1], ahead[:, 0]], -1)
+    xy = points[:, None, :2] + (gap - 0.04)[:, None, None] * ahead[:, None] + across[None, :, None] * side[:, None]
+    probes = np.concatenate([xy, np.broadcast_to(up[None, :, None], (*xy.shape[:2], 1))], -1)
+    flat = probes.reshape(-1, 3)
+    wall = signed_distance(world, flat, parts=walls, limit=0.1).reshape(xy.shape[:2])
+    others = np.setdiff1d(np.flatnonzero(world.mover < 0), walls)
+    other = signed_distance(world, flat, parts=others, limit=0.15).reshape(xy.shape[:2])
+    return ((np.abs(wall - 0.04) < 0.02) & (other > 0.08)).all(1)
