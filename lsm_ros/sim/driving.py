@@ -184,22 +184,27 @@ def cut_to(segments: Sequence[Segment], duration_s: float) -> list[Segment]:
     out: list[Segment] = []
     left = duration_s
     for segment in segments:
-        if segment.duration <= left:
-            out.append(segment)
-            left -= segment.duration
-            continue
-        if isinstance(segment, Drive):
-            low, high = 0.0, segment.curve.length
-            for _ in range(12):
-                middle = 0.5 * (low + high)
-                fits = middle > 0.1 and replace(segment, curve=segment.curve.part(0, middle)).duration <= left
-                low, high = (middle, high) if fits or middle <= 0.1 else (low, middle)
-            part = replace(segment, curve=segment.curve.part(0, low)) if low > 0.1 else None
-            if part is not None and part.duration <= left:
-                out.append(part)
-                left -= part.duration
-        break
+        fitting = segment if segment.duration <= left else _shorter(segment, left)
+        if fitting is not None:
+            out.append(fitting)
+            left -= fitting.duration
+        if fitting is not segment:
+            break
     if left > 1e-9:
         pose = ends(out[-1])[1] if out else ends(segments[0])[0]
         out.append(Wait(pose[:2], float(pose[2]), left))
     return out
+
+
+def _shorter(segment: Segment, seconds: float) -> Segment | None:
+    """The beginning of a segment, from rest to rest in at most this time; None if nothing is worth it."""
+    if seconds < 0.1 or isinstance(segment, Wait):
+        return None
+    if isinstance(segment, Turn):  # neither faster nor harder than the whole
+        return replace(segment, angle=segment.angle * (seconds / segment.duration)**2, duration=seconds)
+    low, high = 0.0, segment.curve.length
+    for _ in range(12):
+        middle = 0.5 * (low + high)
+        fits = replace(segment, curve=segment.curve.part(0, middle)).duration <= seconds
+        low, high = (middle, high) if fits else (low, middle)
+    return replace(segment, curve=segment.curve.part(0, low)) if low > 0.01 else None

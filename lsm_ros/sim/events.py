@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lsm_ros.sim.driving import Segment, Turn, drives, ends, split_plan, turn_to
 from lsm_ros.sim.planner import BlockedError, Planner, rest
 from lsm_ros.sim.solids import signed_distance
+from lsm_ros.sim.world import World, label_id
 
 EVENT_KINDS = ("kidnap", "covered_lens", "blank_wall", "pure_rotation", "fast_rotation", "pause")
 PURE_RATE, FAST_RATE = 0.8, 3.0
@@ -22,6 +23,8 @@ WALL_DISTANCE = 0.5
 
 _PEAK_OF_QUINTIC = 1.875
 _KIDNAP_AT_LEAST = 1.5
+_BARE = ((0.45, 0.5, 1.7), (0.3, 0.8, 1.5))
+"""Half width, and from which to which height, that a wall must be bare to stare at; the first that there is."""
 
 
 @dataclass(frozen=True)
@@ -58,27 +61,45 @@ def insert_events(plan: list[Segment], events: Sequence[Event], planner: Planner
                   rng: np.random.Generator) -> tuple[list[Segment], list[Event], list[float]]:
     """The plan with events in it, the events as they happen, and the times in seconds of jumps.
 
-    Each starts at its start_s, or up to 0.1 m of driving from it; what comes later is later by as much as it takes.
+    Each starts at its start_s, but up to 0.1 m of driving from it, at the nearer end of a turn, and after an event that
+    goes on then; what comes later is later by as much as it takes.
     ValueError for an event after the end.
     """
     told: list[Event] = []
     jumps: list[float] = []
     for event in sorted(events, key=lambda e: e.start_s):
-        total = sum(s.duration for s in plan)
+        total = float(sum(s.duration for s in plan))
         if event.start_s >= total:
             raise ValueError(f"event {event.kind!r} at {event.start_s} s is after the end of the path at {total:.1f} s")
         if event.kind == "covered_lens":
             told.append(event)
             continue
-        before, after, pose = split_plan(plan, event.start_s)
+        before, after, pose = split_plan(plan, _free_time(event.start_s, told))
+        since = float(sum(s.duration for s in before))
         lead, stay = _happening(event, pose, planner, rng)
         at = sum(s.duration for s in (*before, *lead))
+        length = event.duration_s if event.kind in ("kidnap", "blank_wall") else sum(s.duration for s in stay)
+        plan = [*before, *lead, *stay, *after]
+        told, jumps = put_off(told, jumps, since, float(sum(s.duration for s in plan)) - total)
+        told.append(Event(event.kind, float(at), float(length), event.camera))
         if event.kind == "kidnap":
             jumps.append(at)
-        length = event.duration_s if event.kind in ("kidnap", "blank_wall") else sum(s.duration for s in stay)
-        told.append(Event(event.kind, float(at), float(length), event.camera))
-        plan = [*before, *lead, *stay, *after]
     return plan, told, jumps
+
+
+def put_off(told: Sequence[Event], jumps: Sequence[float], since: float, delay: float) -> tuple[list[Event], list[float]]:
+    """Events and jumps when all from a time on is later by a delay; lenses stay covered when they were meant to be."""
+    later = [e if e.kind == "covered_lens" or e.start_s < since - 1e-6 else replace(e, start_s=e.start_s + delay)
+             for e in told]
+    return later, [t if t < since - 1e-6 else t + delay for t in jumps]
+
+
+def _free_time(start_s: float, told: Sequence[Event]) -> float:
+    """The time, or if an event goes on then, just after it."""
+    for event in sorted(told, key=lambda e: e.start_s):
+        if event.kind != "covered_lens" and event.start_s - 1e-3 <= start_s <= event.start_s + event.duration_s:
+            start_s = event.start_s + event.duration_s + 1e-3
+    return start_s
 
 
 def _happening(event: Event, pose: np.ndarray, planner: Planner,
@@ -116,30 +137,29 @@ def _elsewhere(planner: Planner, pose: np.ndarray, rng: np.random.Generator) -> 
 def blank_spot(planner: Planner, pose: np.ndarray) -> np.ndarray:
     """Pose (3,) that faces a wall, WALL_DISTANCE from it, with nothing else in view there; the cheapest to go to.
 
-    The wall must be bare for 0.45 m to each side between 0.5 and 1.7 m above the floor. ValueError if no wall is.
+    See _BARE for how much of it must be bare. ValueError if no wall is.
     """
     world, graph = planner.world, planner.graph
-    is_wall = world.label == next((i for i, n in world.label_space.names.items() if n == "wall"), -1)
     points = np.c_[graph.points, np.full(len(graph.points), 1.1)]
-    walls = np.flatnonzero(is_wall)
+    walls = np.flatnonzero((world.label == label_id(world.label_space, "wall")) & (world.mover < 0))
     cost, _ = graph.from_cells(np.array(graph.nearest(pose[:2])))
     near = np.flatnonzero(np.abs(signed_distance(world, points, parts=walls, limit=1.0) - WALL_DISTANCE) < 0.05)
     near = near[np.argsort(cost[near], kind="stable")]
     near = near[np.isfinite(cost[near])]
-    for start in range(0, len(near), 64):
-        rows = near[start:start + 64]
-        heading, gap = _towards(world, points[rows], walls)
-        bare = _bare(world, points[rows], heading, gap, walls)
-        if bare.any():
-            k = int(np.argmax(bare))
-            direction = np.array([np.cos(heading[k]), np.sin(heading[k])])
-            spot = points[rows[k], :2] + (gap[k] - WALL_DISTANCE) * direction
-            if planner.clearance.at(spot[None])[0] >= planner.radius:
-                return np.r_[spot, heading[k]]
+    for patch in _BARE:
+        for start in range(0, len(near), 64):
+            rows = near[start:start + 64]
+            heading, gap = _towards(world, points[rows], walls)
+            spots = points[rows, :2] + (gap - WALL_DISTANCE)[:, None] * np.stack([np.cos(heading), np.sin(heading)], -1)
+            good = planner.clearance.at(spots) >= planner.radius
+            good[good] = _bare(world, points[rows][good], heading[good], gap[good], walls, patch)
+            if good.any():
+                k = int(np.argmax(good))
+                return np.r_[spots[k], heading[k]]
     raise BlockedError(f"world {world.seed} ({world.kind!r}) has no bare piece of wall to stare at from {WALL_DISTANCE} m")
 
 
-def _towards(world, points: np.ndarray, walls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _towards(world: World, points: np.ndarray, walls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Heading (N,) from points (N, 3) to the nearest wall, and its distance (N,)."""
     step = 1e-3
     shifts = np.array([[step, 0, 0], [-step, 0, 0], [0, step, 0], [0, -step, 0], [0, 0, 0]])
@@ -147,9 +167,11 @@ def _towards(world, points: np.ndarray, walls: np.ndarray) -> tuple[np.ndarray, 
     return np.arctan2(d[3] - d[2], d[1] - d[0]), d[4]
 
 
-def _bare(world, points: np.ndarray, heading: np.ndarray, gap: np.ndarray, walls: np.ndarray) -> np.ndarray:
+def _bare(world: World, points: np.ndarray, heading: np.ndarray, gap: np.ndarray, walls: np.ndarray,
+          patch: tuple[float, float, float]) -> np.ndarray:
     """Whether there is bare wall (N,) ahead: just before it the wall is near and all else is not."""
-    across, up = (a.ravel() for a in np.meshgrid(np.linspace(-0.45, 0.45, 7), np.linspace(0.5, 1.7, 7)))
+    half, low, high = patch
+    across, up = (a.ravel() for a in np.meshgrid(np.linspace(-half, half, 7), np.linspace(low, high, 7)))
     ahead = np.stack([np.cos(heading), np.sin(heading)], -1)
     side = np.stack([-ahead[:, 1], ahead[:, 0]], -1)
     xy = points[:, None, :2] + (gap - 0.04)[:, None, None] * ahead[:, None] + across[None, :, None] * side[:, None]

@@ -48,10 +48,10 @@ def door_between(plan: Plan, a: int, b: int, side: int, rng: np.random.Generator
     axis = SIDES[side][0]
     low = max(ra.low[1 - axis], rb.low[1 - axis])
     high = min(ra.high[1 - axis], rb.high[1 - axis])
-    width = round(float(rng.uniform(0.87, 1.2)), 3)
+    width = round(float(rng.uniform(0.94, 1.2)), 3)
     spare = (high - low) - (width + 2 * JAMB + 0.24)
     if spare < 0:
-        width, spare = 0.87, (high - low) - (0.87 + 2 * JAMB + 0.24)
+        width, spare = 0.94, (high - low) - (0.94 + 2 * JAMB + 0.24)
         if spare < 0:
             return None
     share = float(pick(rng, (0.0, 1.0, rng.random()))) if along is None else along

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from lsm_ros.geometry.lie import interpolate_se3, make_se3
 from lsm_ros.sim.bodies import PERSON, ROBOT, Body, free_space
 from lsm_ros.sim.clearance import ClearanceMap
 from lsm_ros.sim.driving import Limits, Segment, cut_to, sample_segments
-from lsm_ros.sim.events import Event, added_time, insert_events
+from lsm_ros.sim.events import Event, added_time, insert_events, put_off
 from lsm_ros.sim.hand_path import in_hand
 from lsm_ros.sim.planner import BlockedError, Planner
 from lsm_ros.sim.world import World
@@ -101,7 +101,8 @@ def plan_path(world: World, kind: str = "robot", *, length_m: float | None = Non
             plan, told, leaps = insert_events(plan, events, planner, rng)
             if walkers is not None:
                 plan, shifts = with_waits(plan, walkers)
-                told, leaps = _later(told, leaps, shifts)
+                for since, delay in shifts:
+                    told, leaps = put_off(told, leaps, since, delay)
         except BlockedError as error:
             problem = problem or error
             continue
@@ -132,17 +133,6 @@ def _attempts(world: World, body: Body, handheld: bool) -> Iterator[tuple[Cleara
     for clearance, walkers in maps:
         for margin in _MARGINS + _MARGINS:
             yield clearance, margin + sway, walkers
-
-
-def _later(told: Sequence[Event], leaps: Sequence[float],
-           shifts: Sequence[tuple[float, float]]) -> tuple[list[Event], list[float]]:
-    """Events and jumps as waits put them off; lenses stay covered when they were meant to be."""
-    told, leaps = list(told), list(leaps)
-    for since, delay in shifts:
-        told = [e if e.kind == "covered_lens" or e.start_s < since - 1e-6 else replace(e, start_s=e.start_s + delay)
-                for e in told]
-        leaps = [t if t < since - 1e-6 else t + delay for t in leaps]
-    return told, leaps
 
 
 def check_free(world: World, path: Path, step_m: float = 0.02) -> np.ndarray:

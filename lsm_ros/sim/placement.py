@@ -18,8 +18,8 @@ from lsm_ros.sim.shell import SKIRTING
 from lsm_ros.sim.world import Shape, Thing
 
 CELL = 0.05
-WALK_RADIUS = 0.375
-"""Half the width in metres of the ways that are kept free."""
+WALK_RADIUS = 0.41
+"""Half the width in metres of the ways that are kept free: 0.75 m in all, and what cells may err."""
 
 WALK_BAND = (0.03, 1.9)
 """Heights in metres between which a thing is in the way of a walker."""
@@ -203,7 +203,7 @@ class Space:
 
     def _walkable(self, solid: np.ndarray) -> np.ndarray:
         distance = cv2.distanceTransform(1 - solid, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-        return distance >= (WALK_RADIUS - 1e-3) / CELL
+        return distance >= WALK_RADIUS / CELL
 
     def can_walk(self, body: Body | None = None) -> bool:
         """Whether, with another body, all anchors stay connected by ways that are wide enough, and enough floor free."""

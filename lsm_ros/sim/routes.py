@@ -15,6 +15,7 @@ _COMFORT = 0.6  # metres of clearance from which on a way costs no more than its
 _SHY = 2.5
 _MANY_CELLS = 12_000
 _AREA_OF_PLACE = 1.2  # square metres
+_DETOURS = 1.2  # how much longer ways over a grid can be than the curves that are made of them
 _STEPS = ((1, 0), (0, 1), (1, 1), (1, -1))
 
 
@@ -141,7 +142,7 @@ def corridor_mask(world: World, clearance: ClearanceMap) -> np.ndarray:
 
 
 def tour(graph: RouteGraph, length_m: float, rng: np.random.Generator) -> list[np.ndarray]:
-    """Ways (M, 2) from place to place, together about `length_m` long or longer; the last but few lead back to the start.
+    """Ways (M, 2) from place to place, so long that curves along them are at least `length_m` long.
 
     The next place is drawn among those not yet seen, near ones rather than far; when all are seen, it begins anew. The
     start is visited again before the length is used up, so that each tour comes back to what it saw first.
@@ -152,7 +153,7 @@ def tour(graph: RouteGraph, length_m: float, rng: np.random.Generator) -> list[n
     here, seen, ways, done = 0, np.zeros(count, bool), [], 0.0
     seen[0] = True
     home_at = max(length_m, 1.0)
-    while done < length_m:
+    while done < _DETOURS * length_m:
         fits = ~seen & (done + between[here] + between[:, 0] <= home_at)
         if not fits.any():
             goal = 0 if here != 0 else int(rng.integers(1, count))

@@ -62,7 +62,8 @@ def wall_materials(room: Room, rng: np.random.Generator) -> list[Material]:
 
 def _wall(family: str, rng: np.random.Generator, strong: int = 0) -> Material:
     color = pick(rng, WALL_PAINTS[6:] if strong else WALL_PAINTS)
-    scale = {"wallpaper": (0.6, 1.4), "brick": (1.0, 1.6), "tiles": (0.5, 1.2), "wood": (1.0, 2.0)}
+    scale = {"wallpaper": (0.6, 1.4), "brick": (1.0, 1.6), "tiles": (0.5, 1.2), "wood": (0.7, 1.2),
+             "noise": (0.6, 1.2)}
     low, high = scale.get(family, (1.2, 2.5))
     tinted = tint(color, rng, 0.05) if family != "brick" else tuple(rng.uniform(0.75, 1.0, 3))
     gloss = {"tiles": float(rng.uniform(0.2, 0.5)), "blank": float(pick(rng, (0.0, 0.0, 0.15)))}.get(family, 0.0)
@@ -77,7 +78,8 @@ def floor_material(kind: str, rng: np.random.Generator) -> Material:
     cloths = ("8d8f92", "b9b2a6", "6a6c70", "4f6478", "7b5f4b", "8c4a42", "5a6b4e", "a89878")
     color = pick(rng, woods if family in ("planks", "parquet") else cloths if family == "carpet" else stones)
     gloss = {"carpet": 0.0, "concrete": 0.05, "noise": 0.1}.get(family, float(rng.uniform(0.05, 0.45)))
-    return Material(family, tint(color, rng, 0.06), int(rng.integers(64)), float(rng.uniform(0.9, 2.0)), gloss)
+    low, high = {"parquet": (0.7, 1.2), "noise": (0.5, 1.0), "carpet": (0.6, 1.2)}.get(family, (0.9, 1.8))
+    return Material(family, tint(color, rng, 0.06), int(rng.integers(64)), float(rng.uniform(low, high)), gloss)
 
 
 def ceiling_material(kind: str, rng: np.random.Generator) -> Material:

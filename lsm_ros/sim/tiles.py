@@ -21,7 +21,8 @@ _SLACK = 4e-6  # share of a form's terms that rounding to float32 may cost, with
 class TileGrid:
     """Rays (x, y, 1) of a camera, ordered by block, tile and pixel, and rectangles (x, y) around them.
 
-    rays (T, 3, 64) float32 and rays64 (T, 3, 64) float64, (0, 0, 1) where the lens has no ray; valid (T, 64) bool.
+    rays (T, 3, 64) float32 and rays64 (T, 3, 64) float64, (0, 0, 1) where the lens has no ray; valid (T, 64) bool;
+    size (T, 64) float32 the greatest of |x|, |y| and 1.
     Rectangles as middle (3, n) = (x, y, 1) and reach (3, n) = (half width, half height, slack), of the whole image
     (n = 1), of blocks (B), and of the tiles of each block (B, 3, 16); block_open (B,), tile_open (B, 16): has any ray.
     """
@@ -32,6 +33,7 @@ class TileGrid:
     rays: torch.Tensor
     rays64: torch.Tensor
     valid: torch.Tensor
+    size: torch.Tensor
     image_rect: tuple[torch.Tensor, torch.Tensor]
     block_rect: tuple[torch.Tensor, torch.Tensor]
     tile_rect: tuple[torch.Tensor, torch.Tensor]
@@ -59,7 +61,7 @@ class TileGrid:
         rects = [_rectangle(*level, device) for level in levels]
         rays = torch.cat([torch.where(valid[:, :, None], xy, 0), torch.ones_like(xy[:, :, :1])], 2).flatten(0, 1)
         return cls(camera, bx, by, rays.float().to(device), rays.to(device), valid.flatten(0, 1).to(device),
-                   *((m.movedim(-1, -2), r.movedim(-1, -2)) for m, r in rects),
+                   rays.abs().amax(1).float().to(device), *((m.movedim(-1, -2), r.movedim(-1, -2)) for m, r in rects),
                    valid.any(-1).any(-1).to(device), valid.any(-1).to(device))
 
     def image(self, values: torch.Tensor) -> torch.Tensor:

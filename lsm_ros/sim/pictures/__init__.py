@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from lsm_ros.sim.pictures import appliances, devices, fabrics, fronts, matter, prints, scenery, shelves, walls, woods
-from lsm_ros.sim.pictures.canvas import NEUTRAL_MEAN, SIZE, Maker
+from lsm_ros.sim.pictures.canvas import NEUTRAL_MEAN, SIZE, Maker, forget_fields
 
 __all__ = ["NEUTRAL_MEAN", "SIZE", "PictureLibrary", "library"]
 
@@ -39,6 +39,7 @@ class PictureLibrary:
                 rng = np.random.default_rng([zlib.crc32(name.encode()), k])
                 self.pictures[self._start[name] + k] = make(rng, k)
         self.pictures.setflags(write=False)
+        forget_fields()
         self._mips: list[np.ndarray] | None = None
 
     def __len__(self) -> int:

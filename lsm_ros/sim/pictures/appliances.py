@@ -133,7 +133,7 @@ def washer(rng: np.random.Generator, variant: int) -> np.ndarray:
     cv2.circle(image, c, r, (90, 92, 96), 2, cv2.LINE_AA)
     cv2.circle(image, c, r - 16, (34, 38, 44), -1, cv2.LINE_AA)
     for _ in range(14):
-        p = np.array(c) + rng.normal(0, 20, 2) + (0, 16)
+        p = np.array(c) + rng.normal(0, 14, 2).clip(-24, 24) + (0, 12)
         cv2.ellipse(image, tuple(int(v) for v in p), (int(rng.integers(8, 18)), 7), float(rng.uniform(0, 180)), 0, 360,
                     shade(hue(rng, (0.1, 0.7), (0.2, 0.7)), 0.7), -1, cv2.LINE_AA)
     cv2.ellipse(image, c, (r - 26, r - 26), 0, 190, 260, (150, 158, 166), 5, cv2.LINE_AA)

@@ -140,16 +140,20 @@ def _icons(rng: np.random.Generator) -> np.ndarray:
     return image
 
 
+_KEYS = ((1,) * 15, (1,) * 15, (1.5, *(1,) * 12, 1.5), (1.5, *(1,) * 12, 1.5), (2, *(1,) * 11, 2), (1, 1, 1, 6, 1, 1, 2))
+"""Widths of the keys of each row."""
+
+
 def keyboard(rng: np.random.Generator, variant: int) -> np.ndarray:
     """Keys from above, the long way along the columns' axis."""
     dark = variant % 2 == 0
     image = sheet((28, 28, 30) if dark else (196, 197, 200))
     cap = (54, 54, 58) if dark else (238, 238, 236)
     ink = (220, 220, 224) if dark else (50, 50, 54)
-    rows, pitch = 6, (SIZE - 16) / 6
-    for r in range(rows):
+    pitch = (SIZE - 16) / len(_KEYS)
+    for r in range(len(_KEYS)):
         x, y = 6.0, 8 + r * pitch
-        units = ((1,) * 15, (1,) * 15, (1.5, *(1,) * 12, 1.5), (1.5, *(1,) * 12, 1.5), (2, *(1,) * 11, 2), (1, 1, 1, 6, 1, 1, 2))[r]
+        units = _KEYS[r]
         unit = (SIZE - 12) / sum(units)
         for k, u in enumerate(units):
             at = (x + 1, y + 2, x + u * unit - 1, y + pitch - 3)
@@ -157,7 +161,8 @@ def keyboard(rng: np.random.Generator, variant: int) -> np.ndarray:
             box(image, at, color)
             bevel(image, at, 2, 0.3)
             if u < 3:
-                write(image, chr(int(rng.integers(65, 91))), (at[0] + 3, at[1] + 5, at[2] - 3, at[1] + 0.6 * pitch), ink)
+                letter = pick(rng, "QWERTYUOPASDFGHJKLZXCVBNM")
+                write(image, letter, (at[0] + 3, at[1] + 5, at[2] - 3, at[1] + 0.6 * pitch), ink)
             x += u * unit
     return shown(image)
 

@@ -151,10 +151,11 @@ def leather(rng: np.random.Generator, variant: int) -> np.ndarray:
 
 def rug(rng: np.random.Generator, variant: int) -> np.ndarray:
     """A rug with borders and a field: oriental, geometric or modern; fitted, coloured."""
-    palette = [srgb(c) for c in pick(rng, (
+    palettes = (
         ("7a1f22", "1f2f4f", "d9c6a0", "b5763a", "2f4a3a"), ("e6ddcc", "2f3a44", "8a7a66", "b5452f", "c9b79c"),
         ("2c4a63", "d8d2c2", "9c3b2e", "c9a24a", "16212c"), ("c9b79c", "6e5a45", "efe6d5", "8c8f86", "403a34"),
-        ("3f5d52", "e3d3b3", "b0573a", "22302b", "d9a35a"), ("8e8c92", "e9e7e2", "3a3b42", "b9a7b5", "5b5f73")))]
+        ("3f5d52", "e3d3b3", "b0573a", "22302b", "d9a35a"), ("8e8c92", "e9e7e2", "3a3b42", "b9a7b5", "5b5f73"))
+    palette = [srgb(c) for c in palettes[(variant + variant // 6) % 6]]
     image = sheet(palette[0])
     if variant % 3 == 2:
         for _ in range(int(rng.integers(9, 26))):

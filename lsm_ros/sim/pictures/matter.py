@@ -46,7 +46,8 @@ def metal(rng: np.random.Generator, variant: int) -> np.ndarray:
         u, v = COLUMNS % 32, ROWS % 32
         left = ((COLUMNS // 32 + ROWS // 32) % 2) == 0
         along, across = np.where(left, u + v, u - v + 32) - 32, np.where(left, u - v, u + v - 32)
-        tone = tone * relief(4 * np.clip(1.3 - (along / 20) ** 2 - (across / 6) ** 2, 0, 0.6).astype(np.float32), 0.12)
+        bump = np.clip(1.3 - (along / 20) ** 2 - (across / 6) ** 2, 0, 0.6).astype(np.float32)
+        tone = tone * (relief(4 * bump, 0.09) + 0.25 * bump)
     return neutral(tone)
 
 
@@ -54,11 +55,11 @@ def marble(rng: np.random.Generator, variant: int) -> np.ndarray:
     """Veins over clouds; light or strongly veined, some laid as slabs."""
     bend = 14 * fractal(rng, 2, 4), 14 * fractal(rng, 2, 4)
     veins = np.zeros((SIZE, SIZE), np.float32)
-    for start, width, strength in ((2, 0.05, 1.0), (4, 0.06, 0.6), (8, 0.08, 0.35)):
+    for start, width, strength in ((2, 0.08, 1.0), (4, 0.09, 0.7), (8, 0.12, 0.45)):
         ridge = np.abs(warp(fractal(rng, start, 3), *bend))
         veins += strength * np.clip(1 - ridge / width, 0, 1) * np.clip(0.5 + field(rng, 4), 0, 1.3)
     clouds = warp(fractal(rng, 2, 5), *bend)
-    strength = (0.35, 0.55, 0.22)[variant % 3]
+    strength = (0.45, 0.65, 0.32)[variant % 3]
     tone = 1 + 0.06 * clouds - strength * np.clip(veins, 0, 1.2) + 0.012 * field(rng, 256)
     if variant % 2:
         tone = tone * np.kron(rng.normal(1, 0.05, (2, 2)), np.ones((SIZE // 2, SIZE // 2)))

@@ -33,7 +33,8 @@ def painting(rng: np.random.Generator, variant: int) -> np.ndarray:
     """A painting: colour fields, landscape, brush strokes, cubes, lines, flowers, town, with the weave of canvas."""
     kind = variant % 7
     image = (_color_fields, landscape, _strokes, _polygons, _mondrian, still_life, town)[kind](rng)
-    image = warp(image.astype(np.float32), 1.5 * field(rng, 32), 1.5 * field(rng, 32))
+    bend = 0.4 if kind == 4 else 1.2
+    image = warp(image.astype(np.float32), bend * field(rng, 32), bend * field(rng, 32))
     brush = (1 + 0.05 * field(rng, 128, 64) + 0.03 * field(rng, 256))[..., None]
     return shown(_mounted(image * brush, rng, 0.4))
 
@@ -45,7 +46,7 @@ def photo(rng: np.random.Generator, variant: int) -> np.ndarray:
         grey = image @ np.float32([0.3, 0.59, 0.11])
         image = grey[..., None] * np.float32([1.02, 1.0, 0.94])
     image = (image - 128) * np.float32(rng.uniform(0.9, 1.25)) + 128
-    return shown(_mounted(image, rng, 0.65))
+    return shown(_mounted(image, rng, 0.4))
 
 
 def _mounted(image: np.ndarray, rng: np.random.Generator, chance: float) -> np.ndarray:
@@ -140,7 +141,7 @@ def poster(rng: np.random.Generator, variant: int) -> np.ndarray:
     ground = hue(rng, (0.05, 0.85), (0.75, 1.0)) if variant % 3 else pick(rng, ((245, 243, 238), (25, 26, 32)))
     image = sheet(ground)
     ink = (24, 24, 28) if sum(ground) > 330 else (240, 238, 230)
-    accent = hue(rng, (0.6, 1.0), (0.4, 0.95))
+    accent = hue(rng, (0.6, 1.0), (0.25, 0.5)) if sum(ground) > 330 else hue(rng, (0.3, 0.8), (0.8, 1.0))
     kind = variant % 5
     top = int(rng.integers(8, 20))
     if kind in (0, 3):

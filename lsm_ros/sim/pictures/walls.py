@@ -98,7 +98,7 @@ def brick(rng: np.random.Generator, variant: int) -> np.ndarray:
         mortar = base * 0.85
     courses, across = ((16, 4), (16, 4), (16, 8), (8, 4))[variant % 4]
     high, wide = SIZE // courses, SIZE // across
-    wobble_x, wobble_y = 0.9 * field(rng, 32), 0.9 * field(rng, 32)
+    wobble_x, wobble_y = 0.45 * field(rng, 32), 0.45 * field(rng, 32)
     y = (ROWS + wobble_y) % SIZE
     row = (y // high).astype(int) % courses
     bond = wide // 2 if variant % 5 != 3 else 0
@@ -106,7 +106,7 @@ def brick(rng: np.random.Generator, variant: int) -> np.ndarray:
     column = (x // wide).astype(int) % across
     edge = np.minimum(np.minimum(y % high, high - y % high), np.minimum(x % wide, wide - x % wide))
     joint = np.clip((1.9 - edge) / 1.2, 0, 1)[..., None]
-    tint = (rng.normal(1, 0.17, (courses, across, 1)) * rng.normal(1, 0.05, (courses, across, 3)))[row, column]
+    tint = (rng.normal(1, 0.17, (courses, across, 1)) * rng.normal(1, 0.02, (courses, across, 3)))[row, column]
     face = base * tint * (1 + 0.12 * fractal(rng, 16, 5, 0.8) - 0.4 * (field(rng, 128) > 2))[..., None]
     light = relief(np.clip(edge, 0, 4).astype(np.float32), 0.08)[..., None]
     return coloured((face * (1 - joint) + mortar * (0.85 + 0.1 * field(rng, 128)[..., None]) * joint) * light)
@@ -143,8 +143,8 @@ def _ornament(rng: np.random.Generator, size: int) -> np.ndarray:
     """(size, size, 3) brightness of a painted tile, mirrored both ways and about its diagonal."""
     half = size // 2
     image = np.ones((half, half, 3), np.float32)
-    color = tuple(float(c) for c in rng.uniform(0.25, 0.8, 3))
-    other = tuple(float(c) for c in rng.uniform(0.4, 0.9, 3))
+    color = tuple(float(rng.uniform(0.3, 0.55) * c) for c in rng.uniform(0.75, 1.25, 3))
+    other = tuple(float(rng.uniform(0.6, 0.75) * c) for c in rng.uniform(0.85, 1.15, 3))
     for k in range(5):
         r = int(rng.integers(4, half))
         c = pick(rng, ((0, 0), (half, half), (half, 0), (0, half), (half // 2, half // 2)))

@@ -26,7 +26,7 @@ def grain(rng: np.random.Generator, variant: int) -> np.ndarray:
     late = np.minimum(saw ** 3, (1 - saw) * 8)  # late wood darkens slowly and ends at once
     streaks = 0.5 * field(rng, 128, 4) + 0.35 * field(rng, 256, 8) + 0.3 * field(rng, 32, 2)
     pores = np.clip(tiled_blur(field(rng, 256, 32), 0.6) * 1.6 - 1.6, 0, 1)
-    contrast = (0.22, 0.3, 0.16, 0.34, 0.12, 0.26)[variant % 6]
+    contrast = (0.3, 0.38, 0.22, 0.42, 0.18, 0.34)[variant % 6]
     tone = 1 - contrast * late + 0.055 * streaks - 0.2 * pores + 0.05 * field(rng, 4, 2)
     return (tone * (1 - 0.55 * np.minimum(dark, 1))).astype(np.float32)
 
