@@ -76,6 +76,17 @@ class MessageMaker:
                      orientation=self._quaternion(T_frame_body))
         return self("geometry_msgs/msg/PoseStamped", header=self.header(stamp_ns, frame_id), pose=value)
 
+    def imu(self, stamp_ns: int, frame_id: str, angular_velocity: np.ndarray, specific_force: np.ndarray) -> Any:
+        """sensor_msgs/Imu of (3,) rad/s and (3,) m/s^2; its orientation is said to be unknown."""
+        unknown = np.zeros(9)
+        unknown[0] = -1
+        orientation = self("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0)
+        w, a = (self("geometry_msgs/msg/Vector3", x=float(v[0]), y=float(v[1]), z=float(v[2]))
+                for v in (angular_velocity, specific_force))
+        return self("sensor_msgs/msg/Imu", header=self.header(stamp_ns, frame_id), orientation=orientation,
+                    orientation_covariance=unknown, angular_velocity=w, angular_velocity_covariance=np.zeros(9),
+                    linear_acceleration=a, linear_acceleration_covariance=np.zeros(9))
+
     def _quaternion(self, T: np.ndarray) -> Any:
         x, y, z, w = (float(v) for v in matrix_to_quat(T[:3, :3]))
         return self("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)

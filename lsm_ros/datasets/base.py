@@ -15,6 +15,7 @@ import numpy as np
 
 from lsm_ros.geometry.camera import T_BODY_OPTICAL as T_BODY_OPTICAL
 from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.geometry.lie import is_se3
 from lsm_ros.types import FrameSet, LabelSpace, TrajectoryPose
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
@@ -73,22 +74,34 @@ class WarningLog:
 
 @dataclass(frozen=True)
 class CameraFile:
-    """What a camera.yaml says. depth_scale: metres of one unit of a depth image, None if it is not said."""
+    """What a camera.yaml says. depth_scale: metres of one unit of a depth image, None if it is not said.
+
+    name: of the camera, '' if it is not said. T_rig_cam: (4, 4) or None; rig_is_base: the rig is a robot's base frame.
+    other_cameras: folders beside the file, one for each further camera of the rig.
+    """
 
     intrinsics: CameraIntrinsics | None
     depth_scale: float | None = None
     rate_hz: float | None = None
+    name: str = ""
+    T_rig_cam: np.ndarray | None = None
+    rig_is_base: bool = False
+    other_cameras: tuple[str, ...] = ()
 
 
 def read_camera_file(path: Path) -> CameraFile:
-    """Reads a camera.yaml: fx, fy, cx, cy, image_width, image_height (and distortion_model, D, rate_hz,
-    depth_scale), or the YAML of a ROS calibration (camera_matrix, distortion_coefficients); else ValueError.
+    """Reads a camera.yaml: fx, fy, cx, cy, image_width, image_height (and distortion_model, D, rate_hz, depth_scale,
+    camera (its name), T_rig_cam as 4 rows of 4, rig_is_base, other_cameras), or the YAML of a ROS calibration (camera_matrix,
+    distortion_coefficients); else ValueError.
     """
     values = read_yaml_mapping(path)
     try:
         intrinsics = _ros_camera(values) if "camera_matrix" in values else _plain_camera(values)
         scale, rate = values.get("depth_scale"), values.get("rate_hz")
-        camera = CameraFile(intrinsics, None if scale is None else float(scale), None if rate is None else float(rate))
+        others = tuple(str(name) for name in values.get("other_cameras") or ())
+        camera = CameraFile(intrinsics, None if scale is None else float(scale), None if rate is None else float(rate),
+                            str(values.get("camera") or ""), _mount(values.get("T_rig_cam")),
+                            bool(values.get("rig_is_base", False)), others)
     except KeyError as error:
         raise ValueError(f"{path}: {error.args[0]} is missing; a camera needs image_width, image_height and fx, fy, "
                          "cx, cy or camera_matrix") from error
@@ -106,6 +119,16 @@ def _plain_camera(values: dict[str, Any]) -> CameraIntrinsics:
         model, D = "", ()
     return CameraIntrinsics(values["image_width"], values["image_height"], float(values["fx"]), float(values["fy"]),
                             float(values["cx"]), float(values["cy"]), model, D)
+
+
+def _mount(rows: Any) -> np.ndarray | None:
+    """T_rig_cam of a camera.yaml; ValueError if it is no pose."""
+    if rows is None:
+        return None
+    T_rig_cam = np.array(rows, dtype=np.float64).reshape(-1)
+    if T_rig_cam.shape != (16,) or not is_se3(T_rig_cam.reshape(4, 4), 1e-5):
+        raise ValueError(f"T_rig_cam must be 4 rows of 4 numbers, a rotation and a translation, got {rows}")
+    return T_rig_cam.reshape(4, 4)
 
 
 def _ros_camera(values: dict[str, Any]) -> CameraIntrinsics:

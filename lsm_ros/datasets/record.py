@@ -17,10 +17,14 @@ import numpy as np
 from lsm_ros.datasets.bag_messages import MessageMaker
 from lsm_ros.datasets.bagfile import typestore
 from lsm_ros.datasets.base import Source
+from lsm_ros.datasets.imu import ImuData
+from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.imaging import encode_jpeg
 from lsm_ros.types import Frame, FrameSet
 
 STORAGES = ("mcap", "sqlite3")
+TRUTH_TF = "/ground_truth/tf"
+_IMU_FRAME = "imu_link"
 _SECOND_NS = 1_000_000_000
 _STEP_NS = 1_000  # between the log times of messages of one stamp
 
@@ -47,7 +51,8 @@ def record(source: Source, bag: str | Path, storage: str = "mcap", *, compressed
     By camera: <camera>/image (rgb8) or <camera>/image/compressed (JPEG), camera_info, depth (16UC1, millimetres),
     labels (16UC1), label_info (latched); /tf_static base_frame -> <camera>_optical (latched), /tf odom_frame ->
     base_frame if the source has odometry (base_frame is base_link by default, camera_link for a source without a robot),
-    and /ground_truth (PoseStamped of base_frame in 'world', never in TF).
+    /imu (Imu in imu_link) if the source has an `imu`. The truth stays apart from TF: /ground_truth (PoseStamped of
+    base_frame in 'world') and, with odometry, /ground_truth/tf (TFMessage map -> odom_frame, map being that world).
     Stamps of a source that starts within the first second are moved by start_time_s, as 0 means "none" in ROS.
     limit: at most so many frame sets. progress: called with (frame sets done, expected).
     The bag appears when it is complete; else nothing is left behind. FileExistsError for an existing target unless
@@ -139,6 +144,8 @@ class _BagLog:
         self._last_log_ns = 0
         self._truth = iter(source.ground_truth or ())
         self._next_truth = next(self._truth, None)
+        self._imu: ImuData | None = getattr(source, "imu", None)
+        self._imu_done = 0
         self._rig: dict[str, np.ndarray] = {}
         self._label_spaces: set[str] = set()
         self._base_frame = options.base_frame or ""
@@ -152,17 +159,21 @@ class _BagLog:
         self._last_log_ns = first_ns + self.offset_ns - _STEP_NS
         while self._next_truth is not None and self._next_truth.stamp_ns < first_ns:
             self._next_truth = next(self._truth, None)  # poses before the first image have nothing to compare with
+        if self._imu is not None:
+            self._imu_done = int(np.searchsorted(self._imu.stamps_ns, first_ns))
 
     def add(self, frame_set: FrameSet) -> None:
         """Writes all of one instant."""
         self._base_frame = self._base_frame or ("base_link" if frame_set.rig_is_base else "camera_link")
         stamp_ns = frame_set.stamp_ns + self.offset_ns
         self._fixed_transforms(frame_set, stamp_ns)
-        self._ground_truth(frame_set.stamp_ns)
+        self._inertial(frame_set.stamp_ns)
+        T_world_rig = self._ground_truth(frame_set.stamp_ns)
         if self._options.odometry and frame_set.T_odom_base is not None:
-            moving = self._make.transform(stamp_ns, self._options.odom_frame, self._base_frame,
-                                          frame_set.T_odom_base)
-            self._put("/tf", "tf2_msgs/msg/TFMessage", stamp_ns, self._make.transforms([moving]))
+            odom = self._options.odom_frame
+            self._transform("/tf", stamp_ns, odom, self._base_frame, frame_set.T_odom_base)
+            if T_world_rig is not None:
+                self._transform(TRUTH_TF, stamp_ns, "map", odom, T_world_rig @ se3_inverse(frame_set.T_odom_base))
         for frame in frame_set.frames:
             self._frame(frame)
 
@@ -199,14 +210,34 @@ class _BagLog:
         self._rig.update(new)
         transforms = [self._make.transform(stamp_ns, self._base_frame, _optical_frame(c), T)
                       for c, T in self._rig.items()]
+        if self._imu is not None:
+            transforms.append(self._make.transform(stamp_ns, self._base_frame, _IMU_FRAME, self._imu.T_rig_imu))
         self._put("/tf_static", "tf2_msgs/msg/TFMessage", stamp_ns, self._make.transforms(transforms), latched=True)
 
-    def _ground_truth(self, until_ns: int) -> None:
+    def _ground_truth(self, until_ns: int) -> np.ndarray | None:
+        """Writes the true poses up to a stamp of the source; returns the one that has just this stamp."""
+        newest = None
         while self._next_truth is not None and self._next_truth.stamp_ns <= until_ns:
-            stamp_ns = self._next_truth.stamp_ns + self.offset_ns
+            newest = self._next_truth
+            stamp_ns = newest.stamp_ns + self.offset_ns
             self._put("/ground_truth", "geometry_msgs/msg/PoseStamped", stamp_ns,
-                      self._make.pose(stamp_ns, "world", self._next_truth.T_map_rig))
+                      self._make.pose(stamp_ns, "world", newest.T_map_rig))
             self._next_truth = next(self._truth, None)
+        return newest.T_map_rig if newest is not None and newest.stamp_ns == until_ns else None
+
+    def _inertial(self, until_ns: int) -> None:
+        if self._imu is None:
+            return
+        end = int(np.searchsorted(self._imu.stamps_ns, until_ns, side="right"))
+        for k in range(self._imu_done, end):
+            stamp_ns = int(self._imu.stamps_ns[k]) + self.offset_ns
+            self._put("/imu", "sensor_msgs/msg/Imu", stamp_ns,
+                      self._make.imu(stamp_ns, _IMU_FRAME, self._imu.angular_velocity[k], self._imu.specific_force[k]))
+        self._imu_done = max(end, self._imu_done)
+
+    def _transform(self, topic: str, stamp_ns: int, parent: str, child: str, T_parent_child: np.ndarray) -> None:
+        moving = self._make.transform(stamp_ns, parent, child, T_parent_child)
+        self._put(topic, "tf2_msgs/msg/TFMessage", stamp_ns, self._make.transforms([moving]))
 
     def _put(self, topic: str, msgtype: str, stamp_ns: int, message: Any, latched: bool = False) -> None:
         """Writes a message; its log time is its stamp, or just after the message before it."""

@@ -21,6 +21,8 @@ from lsm_ros.datasets.base import (
     stamp_from_text,
     stamp_to_text,
 )
+from lsm_ros.datasets.imu import read_imu
+from lsm_ros.datasets.tf_tree import TransformError, TransformTree
 from lsm_ros.geometry.lie import make_se3, matrix_to_quat, quat_to_matrix, se3_inverse
 from lsm_ros.imaging import label_ids
 from lsm_ros.types import Frame, FrameSet, TrajectoryPose
@@ -30,40 +32,44 @@ TUM_DEPTH_SCALE = 1 / 5000
 
 
 class TumSource:
-    """A folder with rgb.txt and, as there are, depth.txt, labels.txt, groundtruth.txt, camera.yaml, label_space.yaml.
+    """A folder with rgb.txt and, as there are, depth.txt, labels.txt, groundtruth.txt, odometry.txt, imu.csv, camera.yaml,
+    label_space.yaml.
 
     max_dt: seconds within which depth and labels belong to an image; each goes to its nearest image only, so that they
-    may be slower than the images. camera: name of the camera. Without camera.yaml there are no intrinsics and depth is
-    in units of 1/5000 m. The rig is the camera's body frame (x forward, y left, z up); the ground truth, which TUM
-    gives as optical camera to world, is turned into poses of that rig, in the world as given.
+    may be slower than the images. camera: name of the camera, by default that of camera.yaml, else 'camera'. Without
+    camera.yaml there are no intrinsics and depth is in units of 1/5000 m. The rig is the camera's body frame (x forward,
+    y left, z up), unless camera.yaml has T_rig_cam; the ground truth, which TUM gives as optical camera to world, is
+    turned into poses of that rig, in the world as given. odometry.txt: T_odom_base at stamps about the images'.
+    camera.yaml may name folders of further cameras of the rig, each of which is such a folder again.
     """
 
     ground_truth_frame = "rig"
 
-    def __init__(self, path: str | Path, *, max_dt: float = 0.02, camera: str = "camera",
+    def __init__(self, path: str | Path, *, max_dt: float = 0.02, camera: str | None = None,
                  camera_file: str | Path | None = None) -> None:
         self.path = Path(path)
         self.name = self.path.name
-        self.cameras = [camera]
         self._log = WarningLog()
-        self._images = read_list(self.path / "rgb.txt")
-        if not self._images:
-            raise ValueError(f"{self.path / 'rgb.txt'} names no images")
-        stamps = [s for s, _ in self._images]
-        self._depth = self._partners("depth.txt", stamps, max_dt)
-        self._labels = self._partners("labels.txt", stamps, max_dt)
-        self.camera_file = self._read_camera(camera_file)
-        space = self.path / "label_space.yaml"
-        self.label_space = read_label_space(space) if space.is_file() else None
+        first = _Camera(self.path, max_dt, camera, camera_file, self._log)
+        self._cameras = [first]
+        for other in first.file.other_cameras:
+            if Path(other).name != other:
+                raise ValueError(f"{self.path / 'camera.yaml'}: other_cameras names folders beside it, got {other!r}")
+            self._cameras.append(_Camera(self.path / other, max_dt, None, None, self._log, other))
+        self.cameras = [c.name for c in self._cameras]
+        if len(set(self.cameras)) < len(self.cameras):
+            raise ValueError(f"{self.path}: cameras need names of their own, got {', '.join(self.cameras)}")
+        self.camera_file, self.label_space = first.file, first.label_space
+        self.T_rig_cam = {c.name: c.T_rig_cam for c in self._cameras}
+        stamps = [s for s, _ in first.images]
+        self._together = [{i: i for i in range(len(stamps))}] + [
+            _nearest_images(stamps, [s for s, _ in c.images], round(max_dt * 1e9)) for c in self._cameras[1:]]
         truth = self.path / "groundtruth.txt"
-        T_cam_rig = se3_inverse(T_BODY_OPTICAL)
+        T_cam_rig = se3_inverse(first.T_rig_cam)
         self.ground_truth = [TrajectoryPose(p.stamp_ns, p.T_map_rig @ T_cam_rig) for p in read_tum(truth)] \
             if truth.is_file() else None
-        first = read_color(self.path / self._images[0][1])
-        camera_model = self.camera_file.intrinsics
-        if camera_model is not None and camera_model.shape != first.shape[:2]:
-            raise ValueError(f"{self.path}: the camera is {camera_model.width}x{camera_model.height}, but "
-                             f"{self._images[0][1]} is {first.shape[1]}x{first.shape[0]}")
+        self._odometry = self._read_odometry()
+        self.imu = read_imu(self.path / "imu.csv") if (self.path / "imu.csv").is_file() else None
 
     @property
     def warnings(self) -> list[str]:
@@ -71,36 +77,81 @@ class TumSource:
         return self._log.lines()
 
     def __len__(self) -> int:
-        return len(self._images)
+        return len(self._cameras[0].images)
 
     def __iter__(self) -> Iterator[FrameSet]:
-        for i, (stamp_ns, name) in enumerate(self._images):
-            frame = self._frame(i, stamp_ns, name)
-            if frame is not None:
-                yield FrameSet(stamp_ns, (frame,), {self.cameras[0]: T_BODY_OPTICAL})
+        for i, (stamp_ns, _) in enumerate(self._cameras[0].images):
+            found = [c.frame(match[i]) for c, match in zip(self._cameras, self._together, strict=True) if i in match]
+            frames = tuple(f for f in found if f is not None)
+            if frames:
+                yield FrameSet(stamp_ns, frames, dict(self.T_rig_cam), self._odometry_at(stamp_ns),
+                               rig_is_base=self.camera_file.rig_is_base)
 
     def close(self) -> None:
         """Nothing is held open."""
 
-    def _frame(self, index: int, stamp_ns: int, name: str) -> Frame | None:
+    def _read_odometry(self) -> TransformTree | None:
+        path = self.path / "odometry.txt"
+        if not path.is_file():
+            return None
+        tree = TransformTree(2**62)
+        for pose in read_tum(path):
+            tree.add("odom", "base", pose.stamp_ns, pose.T_map_rig)
+        return tree if tree.frames else None
+
+    def _odometry_at(self, stamp_ns: int) -> np.ndarray | None:
+        if self._odometry is None:
+            return None
+        try:
+            return self._odometry.lookup("odom", "base", stamp_ns)
+        except TransformError as error:
+            self._log.add("frame set without odometry", str(error))
+            return None
+
+
+class _Camera:
+    """Images of one folder with the depth and labels that belong to them."""
+
+    def __init__(self, path: Path, max_dt: float, name: str | None, camera_file: str | Path | None, log: WarningLog,
+                 default: str = "camera") -> None:
+        self.path, self._log = path, log
+        self.images = read_list(path / "rgb.txt")
+        if not self.images:
+            raise ValueError(f"{path / 'rgb.txt'} names no images")
+        stamps = [s for s, _ in self.images]
+        self._depth = self._partners("depth.txt", stamps, max_dt)
+        self._labels = self._partners("labels.txt", stamps, max_dt)
+        self.file = self._read_camera(camera_file)
+        self.name = name or self.file.name or default
+        self.T_rig_cam = T_BODY_OPTICAL if self.file.T_rig_cam is None else self.file.T_rig_cam
+        space = path / "label_space.yaml"
+        self.label_space = read_label_space(space) if space.is_file() else None
+        first = read_color(path / self.images[0][1])
+        model = self.file.intrinsics
+        if model is not None and model.shape != first.shape[:2]:
+            raise ValueError(f"{path}: the camera is {model.width}x{model.height}, but "
+                             f"{self.images[0][1]} is {first.shape[1]}x{first.shape[0]}")
+
+    def frame(self, index: int) -> Frame | None:
+        """The frame of one image; None, which is logged, if it cannot be read."""
+        stamp_ns, name = self.images[index]
         try:
             image = read_color(self.path / name)
         except (ValueError, FileNotFoundError) as error:
             self._log.add("image skipped", str(error))
             return None
-        camera = self.camera_file.intrinsics
+        camera = self.file.intrinsics
         if camera is not None and camera.shape != image.shape[:2]:
             self._log.add("image skipped: other size than the camera", f"{name}, {image.shape[1]}x{image.shape[0]}")
             return None
         depth = self._partner(self._depth.get(index), image.shape[:2])
         if depth is not None:
-            scale = self.camera_file.depth_scale or TUM_DEPTH_SCALE
+            scale = self.file.depth_scale or TUM_DEPTH_SCALE
             depth = depth.astype(np.float32) * np.float32(scale)
         labels = self._partner(self._labels.get(index), image.shape[:2])
         if labels is not None:
             labels = label_ids(labels)
-        return Frame(stamp_ns, self.cameras[0], image, camera, depth, labels,
-                     self.label_space if labels is not None else None)
+        return Frame(stamp_ns, self.name, image, camera, depth, labels, self.label_space if labels is not None else None)
 
     def _partner(self, name: str | None, hw: tuple[int, int]) -> np.ndarray | None:
         if name is None:
@@ -120,6 +171,12 @@ class TumSource:
         if given is None and not path.is_file():
             return CameraFile(None)
         return read_camera_file(path)
+
+
+def _nearest_images(stamps: list[int], others: list[int], max_dt_ns: int) -> dict[int, int]:
+    """For indices of sorted `stamps`, the index of the nearest of sorted `others` within max_dt_ns."""
+    partners = nearest_partners(stamps, [(s, str(k)) for k, s in enumerate(others)], max_dt_ns)
+    return {i: int(k) for i, k in partners.items()}
 
 
 def read_list(path: Path) -> list[tuple[int, str]]:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +30,20 @@ def fixture(plan: Plan, i: int, day: float) -> list[tuple[Thing, np.ndarray]]:
                 window(o, plan.wall, day)
             out.append((thing, opening_pose(o)))
     return out
+
+
+def take_off_leaves(plan: Plan) -> None:
+    """Takes the open leaves off the doors of rooms in which they would be in the way between doors; in copies, too."""
+    for i, room in enumerate(plan.rooms):
+        if room.source is not None:
+            continue
+        space, beside = Space(plan, i), {j for o, _ in plan.of_room(i) for j in o.zones if j >= 0}
+        for thing, T in [f for j in sorted({i, *beside}) for f in fixture(plan, j, 0.0)]:
+            if thing.label == "door":
+                space.put(body_of(thing, T))
+        if not space.can_walk():
+            alike = {i, *(j for j, r in enumerate(plan.rooms) if r.source == i)}
+            plan.openings = [replace(o, leaf=None) if o.zones[0] in alike else o for o in plan.openings]
 
 
 def furnish(plan: Plan, i: int, fixed: list[tuple[Thing, np.ndarray]], clutter: float | None

@@ -8,7 +8,7 @@ import numbers
 
 import numpy as np
 
-from lsm_ros.sim.furnish import fixture, furnish
+from lsm_ros.sim.furnish import fixture, furnish, take_off_leaves
 from lsm_ros.sim.labels import indoor_labels
 from lsm_ros.sim.layouts import LAYOUTS, SMALLEST, make_plan
 from lsm_ros.sim.movers import add_movers
@@ -69,6 +69,7 @@ def _checked(seed: int, kind: str, size: tuple | None) -> tuple[int, tuple | Non
 
 def _build(seed: int, kind: str, movers: int, clutter: float | None, size: tuple | None) -> World:
     plan = make_plan(seed, kind, size)
+    take_off_leaves(plan)
     rng = np.random.default_rng([seed, 2])
     day = float(rng.uniform(0.6, 1.0)) if rng.random() < 0.85 else 0.0
     builder = WorldBuilder(seed, kind, indoor_labels())

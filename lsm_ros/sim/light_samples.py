@@ -15,12 +15,12 @@ import numpy as np
 import torch
 
 from lsm_ros.sim.caster import Hits, RayCaster
-from lsm_ros.sim.cube_map import SIDES, cube_camera, cube_poses
+from lsm_ros.sim.cube_map import SIDES, cube_camera, cube_lookup, cube_poses
 from lsm_ros.sim.solids import signed_distance
 from lsm_ros.sim.world import World, Zone
 
 _SPREAD = np.array([[0.0, 0, 0], [1, 1, -0.3], [-1, 1, -0.3], [1, -1, -0.3], [-1, -1, -0.3]])
-_MOST_POINTS = 160
+_MOST_POINTS = 100
 _SHADOWLESS = ("lamp", "void")
 _CHUNK = 48
 
@@ -87,10 +87,11 @@ def lamp_samples(world: World, caster: RayCaster, side: int) -> LightSamples:
     normal = np.where(window[:, None], -axes[[0, 1, 3, 4]][behind], 0.0)
     points = 5 if len(center) * 5 <= _MOST_POINTS else 3 if len(center) * 3 <= _MOST_POINTS else 1
     spread = _SPREAD[:points] if points != 3 else _SPREAD[[0, 1, 4]]
-    # Of the spread of a window the part along its normal goes to the vertical.
+    # The points of a window lie in its plane.
     offset = np.where(window[:, None, None], 0.0, spread[None] * radius[:, None, None] * 0.6)
     across = np.cross(normal, (0.0, 0.0, 1.0))
-    offset += window[:, None, None] * radius[:, None, None] * (spread[None, :, :1] * across[:, None] + spread[None, :, 1:2] * (0, 0, 1.0))
+    upright = spread[None, :, :1] * across[:, None] + spread[None, :, 1:2] * np.array([0.0, 0.0, 1.0])
+    offset += window[:, None, None] * radius[:, None, None] * upright
     offset = np.clip(offset, -0.7 * free[:, None, 3:], 0.7 * free[:, None, :3])
     position = (center[:, None] + offset).reshape(-1, 3)
     rows = np.repeat(np.arange(len(center)), points)
@@ -133,7 +134,6 @@ def surface_samples(hits: Hits, probes: np.ndarray, zone: np.ndarray, normals: t
     k = np.arange(count) + 0.5
     z, angle = 1 - 2 * k / count, np.pi * (1 + 5 ** 0.5) * k
     d = np.column_stack([np.cos(angle) * np.sqrt(1 - z * z), np.sin(angle) * np.sqrt(1 - z * z), z])
-    from lsm_ros.sim.cube_map import cube_lookup
     side, x, y, main = cube_lookup(torch.as_tensor(d.T, dtype=torch.float32, device=device))
     column, row = (((v + 1) * 0.5 * n).long().clamp(0, n - 1) for v in (x, y))
     depth, part, face = (getattr(hits, name)[:, side, row, column].reshape(-1) for name in ("depth", "part", "face"))

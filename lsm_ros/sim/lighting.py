@@ -30,12 +30,14 @@ PROBE_SIDE = 64
 """Texels of a side of the cube maps of the surroundings."""
 
 _LAMP_SIDE, _BOUNCE_SIDE = 64, 32
-_BOUNCES = 28
+_BOUNCES = (28, 12, 220)
+"""Points that throw back light for each probe: at most, at least, and about how many in all."""
+
 _BLOCK = {"cpu": 1 << 17, "cuda": 1 << 25}
-_REST = 0.12
+_REST = 0.06
 """Share of a zone's ambient light that reaches every corner."""
 
-_MORE_BOUNCES = 1.5
+_MORE_BOUNCES = 1.8
 """What the second and later bounces add to the first."""
 
 
@@ -126,17 +128,21 @@ def light_world(world: World, table: FaceTable, albedo: torch.Tensor, device: to
     full = RayCaster([world], device)
     probes, zone = probe_positions(world)
     hits = cubes(full, probes, PROBE_SIDE)
+    most, least, total = _BOUNCES
     position, normal, area, owner, face = surface_samples(
-        hits, probes, zone, torch.as_tensor(table.values[:3].T.copy(), device=device), _BOUNCES)
+        hits, probes, zone, torch.as_tensor(table.values[:3].T.copy(), device=device),
+        min(most, max(least, total // len(probes))))
     ambient = torch.tensor([z.ambient for z in world.zones], dtype=torch.float32, device=device)
     spots = Places(position, normal, area, face, owner)
     direct = torch.zeros((3, len(face)), device=device)
     _add(direct, spots, lamps, neighbours)
-    thrown = _MORE_BOUNCES * albedo[face] * direct.T + ambient[owner][:, None]
+    # Where there are lamps, what they light is most of the light around.
+    around = ambient * (0.5 if len(lamps.position) else 1.0)
+    thrown = _MORE_BOUNCES * albedo[face] * direct.T + around[owner][:, None]
     depth = cubes(caster, position.double().cpu().numpy(), _BOUNCE_SIDE).depth
     _add(light, places, LightSamples(position, thrown, normal, area, torch.full_like(area, 0.3), owner, depth), neighbours)
     inside = places.zone >= 0
-    light[:, inside] += _REST * ambient[places.zone[inside]]
+    light[:, inside] += _REST * around[places.zone[inside]]
     return Light(light, probes, zone, hits)
 
 
@@ -154,7 +160,7 @@ def _neighbours(world: World) -> list[list[int]]:
 def _add(light: torch.Tensor, places: Places, lights: LightSamples, neighbours: list[list[int]]) -> None:
     """Adds to light (3, L) what falls on places from lights of their zone and of its neighbours."""
     block = _BLOCK[light.device.type]
-    order = torch.argsort(places.zone)
+    order = torch.argsort(places.zone, stable=True)
     ends = torch.searchsorted(places.zone[order], torch.arange(-1, len(neighbours), device=light.device), right=True).tolist()
     for zone, joined in enumerate(neighbours):
         wanted = torch.zeros(len(neighbours), dtype=torch.bool, device=light.device)

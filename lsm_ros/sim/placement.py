@@ -24,14 +24,17 @@ WALK_RADIUS = 0.41
 WALK_BAND = (0.03, 1.9)
 """Heights in metres between which a thing is in the way of a walker."""
 
-TOUCH = 0.004
+TOUCH = 0.001
 """Metres that two things may share before they count as in each other."""
 
 LOW_THING = 0.2
 """Height in metres of things that must not sink into a carpet, not even by its thickness."""
 
-MARGIN = 0.6
+MARGIN = 0.8
 """Metres around a room that its grid covers."""
+
+KEPT_BEYOND = 0.5
+"""Metres beyond a doorway, in the next room, that are sure to be free: no more may be counted on."""
 
 
 @dataclass(frozen=True)
@@ -175,7 +178,8 @@ class Space:
             self.reserved.append(block(low, high, T, (o.sill + 0.02, o.sill + o.height)))
             return
         deep = {"door": 0.8, "passage": 0.5, "closed": 0.75}[o.kind]
-        low[axis], high[axis] = sorted((line - sign * deep, line + sign * (2 * self.plan.wall + MARGIN)))
+        through = 0.0 if o.kind == "passage" else 2 * self.plan.wall
+        low[axis], high[axis] = sorted((line - sign * deep, line + sign * (through + KEPT_BEYOND)))
         if o.kind in ("door", "passage"):
             self._clear(low, high)
             point = np.zeros(2)
@@ -228,7 +232,7 @@ class Space:
             return False
         if body.high[2] < LOW_THING and any(overlap(body, c, 1e-6) for c in self.carpets):
             return False
-        if self.hit(body) or (reserved and any(overlap(body, r) for r in self.reserved)):
+        if self.hit(body) or (reserved and any(overlap(body, r, 1e-6) for r in self.reserved)):
             return False
         return not walk or self.can_walk(body)
 

@@ -127,7 +127,8 @@ class Shader:
         for i in range(0, count, step):
             some = slice(i, i + step)
             block = Hits(hits.depth[some], hits.part[some], hits.face[some])
-            color[:, some] = self._shade(block, world[some], T_world_cam[some], camera, None if time_s is None else time_s[some])
+            times = None if time_s is None else time_s[some]
+            color[:, some] = self._shade(block, world[some], T_world_cam[some], camera, times)
         return color
 
     def _shade(self, hits: Hits, world: torch.Tensor, T_world_cam: torch.Tensor, camera: CameraIntrinsics,
@@ -140,8 +141,10 @@ class Shader:
             index = torch.where((moving.slot >= 0) & (part >= 0), moving.base + moving.slot * MAX_FACES + face, index)
         depth = torch.where(part >= 0, hits.depth.reshape(-1), 0.0)
         rays = _rays(camera, self.device)
-        turned = torch.einsum("cij,jn->icn", T_world_cam[:, :3, :3].float(), rays).contiguous()
-        origin = T_world_cam[:, :3, 3].float().T[:, :, None]
+        pose = T_world_cam[:, :3].float().permute(1, 2, 0)[..., None]
+        # Spelt out, since a matrix product may round differently in another batch.
+        turned = (pose[:, 0] * rays[0]).addcmul_(pose[:, 1], rays[1]).addcmul_(pose[:, 2], rays[2])
+        origin = pose[:, 3]
         point = torch.addcmul(origin, turned, depth.view(1, C, H * W)).reshape(3, -1)
         albedo, light, gloss, normal = self._surface(index, point, depth, camera.fx, moving)
         color = albedo.mul_(light)

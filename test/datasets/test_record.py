@@ -11,8 +11,11 @@ import numpy as np
 import pytest
 
 from lsm_ros.datasets import open_source
-from lsm_ros.datasets.record import millimetres, record
-from lsm_ros.sim import RoomSource
+from lsm_ros.datasets.imu import ImuData
+from lsm_ros.datasets.record import TRUTH_TF, millimetres, record
+from lsm_ros.datasets.rosbag import stamp_of
+from lsm_ros.geometry.lie import make_se3
+from lsm_ros.sim.source import RoomSource
 from lsm_ros.types import Frame, FrameSet
 
 START = 1_700_000_000_000_000_000
@@ -84,7 +87,7 @@ def test_what_the_bag_says(tmp_path, room):
         durability = {c.topic: c.ext.offered_qos_profiles[0].durability for c in reader.connections}
         depth = {c.topic: c.ext.offered_qos_profiles[0].depth for c in reader.connections}
         times = [t for _, t, _ in reader.messages()]
-    expected = {"/tf_static": 1, "/tf": 3, "/ground_truth": 3}
+    expected = {"/tf_static": 1, "/tf": 3, "/ground_truth": 3, "/ground_truth/tf": 3}
     for camera in ("front", "rear"):
         expected |= {f"/{camera}/{t}": 3 for t in ("image", "camera_info", "depth", "labels")}
         expected[f"/{camera}/label_info"] = 1
@@ -94,6 +97,46 @@ def test_what_the_bag_says(tmp_path, room):
     assert depth == {topic: 1 if topic in latched else 10 for topic in counts}
     assert times[0] == START and all(a < b for a, b in zip(times[:-1], times[1:], strict=True))
     assert sorted(f.name for f in (tmp_path / "bag").iterdir()) == ["bag.mcap", "metadata.yaml"]
+
+
+def test_the_truth_of_map_to_odom_is_apart_from_tf(tmp_path, room):
+    """map -> odom -> base of the truth is the ground truth, and /tf says nothing of a map."""
+    from lsm_ros.datasets.bagfile import BagFile
+    from lsm_ros.datasets.tf_tree import pose_matrix
+
+    record(room, tmp_path / "bag", limit=4)
+    bag, poses = BagFile(tmp_path / "bag"), {}
+    for topic, _, message in bag.messages(["/tf", TRUTH_TF]):
+        (t,) = message.transforms
+        poses.setdefault((topic, t.header.frame_id, t.child_frame_id), []).append(
+            pose_matrix(t.transform.translation, t.transform.rotation))
+    bag.close()
+    assert set(poses) == {("/tf", "odom", "base_link"), (TRUTH_TF, "map", "odom")}
+    T_map_odom, T_odom_base = poses[TRUTH_TF, "map", "odom"], poses["/tf", "odom", "base_link"]
+    for a, b, truth in zip(T_map_odom, T_odom_base, room.ground_truth, strict=False):
+        np.testing.assert_allclose(a @ b, truth.T_map_rig, atol=1e-9)
+
+
+def test_an_imu_is_written_between_the_images(tmp_path):
+    from lsm_ros.datasets.bagfile import BagFile
+
+    source = ListSource([frame_set(START), frame_set(START + 100_000_000)])
+    stamps = START + np.arange(-3, 30) * 10_000_000
+    values = np.arange(stamps.size * 6, dtype=float).reshape(-1, 6)
+    T_rig_imu = make_se3(np.eye(3), [0.1, 0.0, 0.2])
+    source.imu = ImuData(stamps, values[:, :3], values[:, 3:], T_rig_imu)
+    assert record(source, tmp_path / "bag").messages["/imu"] == 11  # none before the first image or after the last
+    bag = BagFile(tmp_path / "bag")
+    got = list(bag.messages(["/imu"]))
+    for (_, log_ns, m), k in zip(got, range(3, 14), strict=True):
+        assert stamp_of(m.header) == stamps[k] and abs(log_ns - stamps[k]) < 10**6
+        assert m.header.frame_id == "imu_link" and m.orientation_covariance[0] == -1
+        w, a = m.angular_velocity, m.linear_acceleration
+        assert [w.x, w.y, w.z, a.x, a.y, a.z] == values[k].tolist()
+    (static,) = [m for _, _, m in bag.messages(["/tf_static"])]
+    mounts = {t.child_frame_id: t.transform.translation for t in static.transforms}
+    assert (mounts["imu_link"].x, mounts["imu_link"].z) == (0.1, 0.2)
+    assert open_source(tmp_path / "bag").cameras == ["c"]
 
 
 def test_options(tmp_path, room):
@@ -180,7 +223,7 @@ class TestFailures:
         """A process that may not write files beyond 300 kB stands for a full disk; an older bag stays whole."""
         record(ListSource([frame_set(START)]), tmp_path / "bag", storage)
         code = (
-            "import sys\nfrom lsm_ros.sim import RoomSource\nfrom lsm_ros.datasets.record import record\n"
+            "import sys\nfrom lsm_ros.sim.source import RoomSource\nfrom lsm_ros.datasets.record import record\n"
             "try:\n    record(RoomSource(frames=40, width=160, height=120), sys.argv[1], sys.argv[2], overwrite=True)\n"
             "except OSError as error:\n    print(error)\n    sys.exit(7)\n")
         limit = 300_000

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lsm_ros.datasets import TumSource, open_source
+from lsm_ros.datasets.imu import ImuData, write_imu
 from lsm_ros.datasets.tum import nearest_partners, read_tum, write_tum
 from lsm_ros.geometry.lie import make_se3, se3_exp
 from lsm_ros.types import TrajectoryPose
@@ -124,6 +125,77 @@ class TestTumSource:
         seen = b.depth[v, u]
         error = np.abs(seen - points[inside, 2])[seen > 0]
         assert error.size > 10_000 and np.median(error) < 0.03
+
+
+class TestRig:
+    """A folder whose camera sits on a robot, with odometry, an IMU and a second camera."""
+
+    MOUNT = np.array([[0, -0.2, 0.98, 0.1], [-1, 0, 0, 0], [0, -0.98, -0.2, 1.1], [0, 0, 0, 1]])
+
+    @pytest.fixture
+    def rig(self, folder):
+        self.MOUNT[:3, :3] = np.linalg.svd(self.MOUNT[:3, :3])[0] @ np.linalg.svd(self.MOUNT[:3, :3])[2]
+        rear = self.MOUNT.copy()
+        rear[:3, :3] = np.diag([-1, -1, 1]) @ rear[:3, :3]
+        plain = "{image_width: 8, image_height: 6, fx: 9, fy: 9.5, cx: 4, cy: 3, depth_scale: 0.001"
+        (folder / "rear").mkdir()
+        for i in (0, 2):
+            cv2.imwrite(str(folder / f"rear/{i}.png"), np.full((6, 8, 3), 50 + i, np.uint8))
+        (folder / "rear" / "rgb.txt").write_text("10.003 0.png\n10.201 2.png\n")
+        (folder / "rear" / "camera.yaml").write_text(f"{plain}, T_rig_cam: {rear.tolist()}}}")
+        (folder / "camera.yaml").write_text(f"{plain}, camera: front, rig_is_base: true, other_cameras: [rear], "
+                                            f"T_rig_cam: {self.MOUNT.tolist()}}}")
+        (folder / "odometry.txt").write_text("10.0 0 0 0 0 0 0 1\n10.2 2 0 0 0 0 0 1\n")
+        return folder, rear
+
+    def test_poses_are_of_the_base(self, rig):
+        source = open_source(rig[0])
+        assert source.cameras == ["front", "rear"]
+        T_world_cam = make_se3(np.eye(3), [1, 2, 3])  # as in groundtruth.txt
+        np.testing.assert_allclose(source.ground_truth[0].T_map_rig @ self.MOUNT, T_world_cam, atol=1e-12)
+        first = next(iter(source))
+        assert first.rig_is_base
+        np.testing.assert_allclose(first.T_rig_cam["front"], self.MOUNT)
+        np.testing.assert_allclose(first.T_rig_cam["rear"], rig[1])
+
+    def test_odometry_is_interpolated_and_not_extrapolated(self, rig):
+        (rig[0] / "rgb.txt").write_text("10.00 rgb/0.png\n10.05 rgb/1.png\n10.30 rgb/2.png\n")
+        source = open_source(rig[0])
+        found = [fs.T_odom_base for fs in source]
+        np.testing.assert_allclose(found[1][:3, 3], [0.5, 0, 0], atol=1e-9)
+        assert found[2] is None and any("without odometry" in w for w in source.warnings)
+
+    def test_cameras_of_one_instant_come_together(self, rig):
+        sets = list(open_source(rig[0]))
+        assert [[f.camera for f in fs.frames] for fs in sets] == [["front", "rear"], ["front"], ["front", "rear"]]
+        assert sets[2].frames[1].image[0, 0, 0] == 52 and sets[2].frames[1].stamp_ns == 10_201_000_000
+        (rig[0] / "rgb/0.png").unlink()
+        with pytest.raises(FileNotFoundError, match="0.png"):
+            open_source(rig[0])
+
+    @pytest.mark.parametrize("text, named", [("T_rig_cam: [1, 2]", "T_rig_cam"), ("other_cameras: [../x]", r"\.\./x"),
+                                             ("other_cameras: [rear], camera: rear", "names of their own")])
+    def test_bad_rigs(self, rig, text, named):
+        (rig[0] / "camera.yaml").write_text(f"{{image_width: 8, image_height: 6, fx: 9, fy: 9, cx: 4, cy: 3, {text}}}")
+        with pytest.raises(ValueError, match=named):
+            open_source(rig[0])
+
+    def test_imu(self, rig):
+        stamps = 10**18 + np.arange(7) * 5_000_001
+        T_rig_imu = se3_exp(RNG.normal(size=6))
+        imu = ImuData(stamps, RNG.normal(size=(7, 3)), RNG.normal(size=(7, 3)), T_rig_imu)
+        write_imu(rig[0] / "imu.csv", imu)
+        back = open_source(rig[0]).imu
+        np.testing.assert_array_equal(back.stamps_ns, stamps)
+        np.testing.assert_allclose(back.angular_velocity, imu.angular_velocity, rtol=1e-8)
+        np.testing.assert_allclose(back.specific_force, imu.specific_force, rtol=1e-8)
+        np.testing.assert_allclose(back.T_rig_imu, T_rig_imu, atol=1e-8)
+
+    @pytest.mark.parametrize("line", ["1.5,0,0,0,0,0,0", "1,0,0,0", "1,0,0,0,0,0,nan", "stamp,a,b,c,d,e,f"])
+    def test_bad_imu(self, rig, line):
+        (rig[0] / "imu.csv").write_text(f"# {line}\n{line}\n")
+        with pytest.raises(ValueError, match="line 2"):
+            open_source(rig[0])
 
 
 class TestTrajectoryFiles:

@@ -58,7 +58,7 @@ def interpenetrations(world: World, shrink: float = 0.006) -> Counter:
     solid = (names != "carpet") & (world.mover < 0)
     found: Counter = Counter()
     for i in np.flatnonzero(solid):
-        near = (low < high[i] - shrink).all(1) & (high > low[i] + shrink).all(1)
+        near = (low < high[i] - 1e-4).all(1) & (high > low[i] + 1e-4).all(1)
         near &= solid & (world.instance != world.instance[i])
         points = part_points(world, i, shrink) if near.any() else None
         for j in np.flatnonzero(near):

@@ -9,7 +9,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from solids_of import interpenetrations, made, part_bounds
+from solids_of import holds, interpenetrations, made, part_bounds
 
 from lsm_ros.sim.furniture import FURNITURE, KINDS
 from lsm_ros.sim.furniture.parts import box
@@ -180,6 +180,28 @@ def test_what_stands_has_something_under_it(kind):
     """The lowest point of each thing is the floor, hangs on a wall or the ceiling, or is on top of another thing."""
     for seed in range(3):
         assert not list(floating(made(seed, kind)))
+
+
+@pytest.mark.parametrize("kind", WORLD_KINDS)
+def test_pictures_hang_on_walls(kind):
+    """Behind the middle of every picture, across the nearest side of its room, there is wall."""
+    seen = 0
+    for seed in range(3):
+        world = made(seed, kind)
+        names = np.array(world.things)[world.instance]
+        walls = np.flatnonzero(names == "wall")
+        low, high = part_bounds(world)
+        for instance in {int(i) for i in world.instance[names == "picture"]}:
+            rows = world.instance == instance
+            bottom, top = low[rows].min(0), high[rows].max(0)
+            middle = (bottom + top) / 2
+            zone = world.zones[world.zone_at(middle)]
+            gaps = np.r_[(bottom - zone.low)[:2], (zone.high - top)[:2]]
+            behind, axis = middle.copy(), int(np.argmin(gaps)) % 2
+            behind[axis] = zone.low[axis] - 0.01 if np.argmin(gaps) < 2 else zone.high[axis] + 0.01
+            assert any(holds(world, i, behind[None])[0] for i in walls)
+            seen += 1
+    assert seen
 
 
 def floating(world: World):

@@ -7,6 +7,7 @@ import torch
 from hand_made import furnished, make_world, shell, walker
 
 from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.sim.caster import RayCaster
 from lsm_ros.sim.labels import indoor_labels
 from lsm_ros.sim.renderer import Renderer
 from lsm_ros.sim.sensor import SensorConfig
@@ -30,7 +31,8 @@ def look(eye, at):
     return T
 
 
-VIEWS = np.stack([look((4.4, 0.6, 1.5), (2, 2.4, 0.8)), look((0.8, 3.5, 1.3), (3, 1.5, 0.6)), look((4.5, 2, 0.4), (2.5, 2, 0.7))])
+VIEWS = np.stack([look((4.4, 0.6, 1.5), (2, 2.4, 0.8)), look((0.8, 3.5, 1.3), (3, 1.5, 0.6)),
+                  look((4.5, 2, 0.4), (2.5, 2, 0.7))])
 
 
 def points_seen(T, camera, depth):
@@ -62,6 +64,21 @@ def seen(request):
     world = furnished()
     renderer = Renderer(world, request.param)
     return world, renderer, renderer.render(VIEWS, CAMERA)
+
+
+def shift_px(a, b):
+    """(2,) pixels by which b is shifted against a: least squares over all pixels, linearised, both a little blurred."""
+    a, b = (cv2.GaussianBlur(x, (0, 0), 1.2) for x in (a, b))
+    mean = 0.5 * (a + b)
+    gy, gx = np.gradient(mean)
+    A = np.stack([gx[4:-4, 4:-4].ravel(), gy[4:-4, 4:-4].ravel(), np.ones(gx[4:-4, 4:-4].size)], 1)
+    return np.linalg.lstsq(A, (a - b)[4:-4, 4:-4].ravel(), rcond=None)[0][:2]
+
+
+def test_shift_px_finds_a_known_shift():
+    image = cv2.GaussianBlur(np.random.default_rng(0).uniform(0, 255, (80, 80)).astype(np.float32), (0, 0), 2.5)
+    moved = cv2.warpAffine(image, np.array([[1, 0, 0.25], [0, 1, -0.125]]), (80, 80), flags=cv2.INTER_LINEAR)
+    assert np.allclose(shift_px(image[16:64, 16:64], moved[16:64, 16:64]), (0.25, -0.125), atol=0.02)
 
 
 class TestTruth:
@@ -97,7 +114,7 @@ class TestTruth:
         rendering = Renderer(furnished()).render(VIEWS[0], fisheye).numpy()
         assert (rendering.image[lost] == 0).all() and (rendering.depth[lost] == 0).all()
         assert (rendering.labels[lost] == UNLABELLED).all() and (rendering.instances[lost] == -1).all()
-        assert (rendering.image[~lost].max(-1) > 0).mean() > 0.99
+        assert (rendering.image[~lost].max(-1) > 0).mean() > 0.95  # at the rim surfaces are nearer than the near plane
 
     def test_finer_rays_keep_the_picture(self):
         renderer = Renderer(furnished())
@@ -126,7 +143,8 @@ class TestSameness:
         assert (a - c).abs().float().median() < 6
 
     def test_a_world_looks_the_same_beside_others(self):
-        other = room(("box", box((1, 1, 0), (1.5, 1.5, 0.5), Material("wood", (0.6, 0.4, 0.2)))), lamps=[Lamp(np.array([2, 2, 2.2]))])
+        crate = box((1, 1, 0), (1.5, 1.5, 0.5), Material("wood", (0.6, 0.4, 0.2)))
+        other = room(("box", crate), lamps=[Lamp(np.array([2, 2, 2.2]))])
         together = Renderer([other, furnished()]).render(VIEWS[:2], CAMERA, world=[1, 1])
         alone = Renderer(furnished()).render(VIEWS[:2], CAMERA)
         assert torch.equal(together.image, alone.image) and torch.equal(together.labels, alone.labels)
@@ -208,15 +226,19 @@ class TestViews:
         points = points_seen(self.A, self.CAMERA, depth[0])
         uv, good = self.CAMERA.project((points - self.B[:3, 3]) @ self.B[:3, :3])
         uv = uv.astype(np.float32)
-        warped = cv2.remap(images[1], uv[..., 0], uv[..., 1], cv2.INTER_CUBIC)
+        warped = cv2.remap(images[1], uv[..., 0], uv[..., 1], cv2.INTER_LINEAR)
         known = cv2.remap(depth[1], uv[..., 0], uv[..., 1], cv2.INTER_LINEAR)
         expected = ((points - self.B[:3, 3]) @ self.B[:3, :3])[..., 2]
-        same = good & (np.abs(known - expected) < 1e-3) & (rendering.labels[0].numpy() == 26)
-        return images[0], warped, same, depth, expected, known
+        same = good & (np.abs(known - expected) < 3e-3) & (rendering.labels[0].numpy() == 26)
+        return images[0], warped, same, points, world
 
     def test_depth_agrees(self):
-        *_, same, _, expected, known = self.pair("blank")
-        assert same.sum() > 20000 and np.abs(known - expected)[same].max() < 5e-4
+        *_, same, points, world = self.pair("blank")
+        chosen = points[same][::97]
+        assert len(chosen) > 400
+        eye = np.tile(self.B[:3, 3], (len(chosen), 1))
+        t, part = RayCaster([world]).cast_rays([0] * len(chosen), eye, chosen - eye)
+        assert np.abs(t.numpy() - 1).max() < 1e-4 and len(torch.unique(part)) == 1
 
     def test_matt_colors_agree(self):
         first, second, same, *_ = self.pair("blank")
@@ -228,17 +250,14 @@ class TestViews:
     @pytest.mark.parametrize("family", ["poster", "checker", "brick"])
     def test_texture_stays_in_place(self, family):
         first, second, same, *_ = self.pair(family)
-        grey_a, grey_b = first.mean(-1), second.mean(-1)
         shifts = []
-        for y in range(20, 190, 32):
-            for x in range(20, 270, 32):
-                window = np.s_[y:y + 32, x:x + 32]
-                if same[window].all() and grey_a[window].std() > 8:
-                    shift, sharp = cv2.phaseCorrelate(grey_a[window], grey_b[window], cv2.createHanningWindow((32, 32), cv2.CV_32F))
-                    if sharp > 0.5:
-                        shifts.append(shift)
+        for y in range(10, 180, 28):
+            for x in range(10, 260, 28):
+                window = np.s_[y:y + 48, x:x + 48]
+                if same[window].all() and first[window].std() > 8:
+                    shifts.append(shift_px(first[window].mean(-1), second[window].mean(-1)))
         assert len(shifts) >= 8
-        assert np.abs(np.mean(shifts, 0)).max() < 0.05 and np.median(np.linalg.norm(shifts, axis=1)) < 0.1
+        assert np.linalg.norm(shifts, axis=1).max() < 0.1 and np.abs(np.mean(shifts, 0)).max() < 0.03
 
 
 class TestMovers:

@@ -13,6 +13,7 @@ from lsm_ros.sim.events import Event
 from lsm_ros.sim.generator import build_world
 from lsm_ros.sim.sensor import SensorConfig
 from lsm_ros.sim.source import BATCH, RoomSource, SimSource, seed_of
+from lsm_ros.sim.viewpoints import camera_poses
 from lsm_ros.sim.world import label_id
 from lsm_ros.types import UNLABELLED
 
@@ -220,14 +221,21 @@ class TestSimSource:
         odometry = source._odometry
         assert np.linalg.norm(np.diff(odometry[:, :2, 3], axis=0), axis=1).max() < 0.1
 
-    def test_people_move(self):
+    def test_people_move_with_the_time_of_the_frames(self, monkeypatch):
+        """From above where somebody is at the time of frame 20, he is seen then and not, or elsewhere, at the start."""
         source = SimSource(0, "room", frames=40, movers=1, size=(7.0, 6.0), noise=False, **SMALL)
         assert len(source.world.movers) == 1 and source.facts["movers"] == 1
-        still = source._ready().render(source._poses[0] @ source.T_rig_cam["front"], source.intrinsics, time_s=0.0).numpy()
-        np.testing.assert_array_equal(still.depth, source.frame_set(0).frames[0].depth)
-        T = source._poses[0] @ source.T_rig_cam["front"]
-        views = [source._ready().render(T, source.intrinsics, time_s=t).numpy().labels for t in np.arange(0, 30, 3.0)]
-        assert any((v != views[0]).any() for v in views[1:])
+        asked = []
+        render = source._ready().render
+        monkeypatch.setattr(source._ready(), "render",
+                            lambda *a, **k: asked.extend(np.atleast_1d(k["time_s"])) or render(*a, **k))
+        source.frame_set(20)
+        assert asked == [2.0]
+        person = label_id(source.world.label_space, "person")
+        x, y = source.world.movers[0].pose(2.0)[:2, 3]
+        above = camera_poses(np.array([[x, y, 2.3]]), np.zeros(1), np.full(1, -np.pi / 2), np.zeros(1))[0]
+        then, before = (source._ready().render(above, source.intrinsics, time_s=t).numpy().labels == person for t in (2.0, 0.0))
+        assert then.sum() > 30 and (then != before).sum() > 20
 
     def test_facts_are_plain(self, room):
         facts = json.loads(json.dumps(room.facts))

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""list the known checkpoints of the networks, and download one on request"""
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from lsm_ros.models.hub import KNOWN, NOTICE, Known, fetch, find_known, weights_folder, where
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What may be asked for."""
+    parser.add_argument("--download", metavar="NAME", help="fetch a checkpoint of the list; its licence is printed first")
+    parser.add_argument("--check", metavar="PATH", help="load a file, a folder or a name, and say what it is")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints the list, downloads, or checks; status 0."""
+    if args.check:
+        print(describe(args.check))
+    elif args.download:
+        known = find_known(args.download)
+        if known is None:
+            raise ValueError(f"checkpoint {args.download!r} is not known; there are: {', '.join(k.name for k in KNOWN)}")
+        print(NOTICE)
+        place = where(known)
+        print(f"already here: {place}" if place else f"fetched: {_download(known)}")
+    else:
+        print("\n".join(table()))
+    return 0
+
+
+def table() -> list[str]:
+    """The list for people, one line for each checkpoint."""
+    rows = [("name", "network", "size", "from", "licence", "here")]
+    for known in KNOWN:
+        place = where(known)
+        size = f"{known.megabytes / 1000:.1f} GB" if known.megabytes else "small"
+        rows.append((known.name, known.network, size, known.origin.rpartition("/")[0], known.licence, str(place) if place else "no"))
+    widths = [max(len(row[n]) for row in rows) for n in range(5)]
+    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[5]]) for row in rows]
+    return [*lines, "", NOTICE, f"Single files are looked for, and put, in {weights_folder()} (set LSM_WEIGHTS for another place)."]
+
+
+def _download(known: Known) -> Path:
+    from tqdm import tqdm
+
+    with tqdm(unit="B", unit_scale=True, desc=known.name, file=sys.stderr, disable=not known.url) as bar:
+        def progress(done: int, total: int) -> None:
+            bar.total = total or None
+            bar.update(done - bar.n)
+
+        return fetch(known, progress)
+
+
+def describe(path: str) -> str:
+    """Which network a checkpoint holds, with its size. Raises what `load` raises."""
+    from lsm_ros import models
+
+    model = models.load(path)
+    count = sum(p.numel() for p in model.parameters())
+    return f"{path}: {type(model).__name__}, {count:,} parameters, images of {model.img_size[0]}, fits"
