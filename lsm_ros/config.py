@@ -30,7 +30,12 @@ def param(default: Any, description: str, *, unit: str = "", low: float | None =
 class PairConfig:
     """What predicts the geometry of a pair of images."""
 
-    model: str = param("depth", "pair model, a name in lsm_ros.pairs.registry", choices=("depth", "two_view"))
+    model: str = param("depth", "pair model, a name in lsm_ros.pairs.registry",
+                       choices=("depth", "two_view", "dust3r", "mast3r"))
+    weights: str = param("", "checkpoint of dust3r or mast3r: a file, a folder, a name that `lsm weights` lists, or a Hugging "
+                         "Face id that is already here")
+    precision: str = param("auto", "number format of the network; auto: the fastest on the device, by a measured product",
+                           choices=("auto", "float32", "bfloat16", "float16"))
     min_depth: float = param(0.2, "nearest depth that is used", unit="m", low=0.01, high=10.0)
     max_depth: float = param(6.0, "farthest depth that is used", unit="m", low=0.1, high=200.0)
     max_points: int = param(500, "corners tracked for each keyframe and camera", low=50, high=5000)

@@ -11,6 +11,8 @@ from lsm_ros.pairs.base import Correspondences, Matches, PairModel, SparsePairMo
 registry: dict[str, str] = {
     "depth": "lsm_ros.pairs.depth:DepthPairModel",
     "two_view": "lsm_ros.pairs.two_view:TwoViewPairModel",
+    "dust3r": "lsm_ros.pairs.network:NetworkPairModel",
+    "mast3r": "lsm_ros.pairs.network:NetworkPairModel",
 }
 
 

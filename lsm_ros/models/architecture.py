@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Which network a state dict belongs to, and the names by which checkpoints know shared weights."""
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+OFFICIAL_HEAD_DIM = 64
+_RN = re.compile(r"(.*scratch\.)layer(?:(\d)_rn|_rn\.(\d))\.weight")
+_DPT = "downstream_head1.dpt."
+
+
+def alias(key: str) -> str | None:
+    """The other name of a DPT weight that .pth files hold twice (`layer1_rn` is `layer_rn.0`); None for other keys."""
+    match = _RN.fullmatch(key)
+    if match is None:
+        return None
+    return f"{match[1]}layer_rn.{int(match[2]) - 1}.weight" if match[2] else f"{match[1]}layer{int(match[3]) + 1}_rn.weight"
+
+
+def complete(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """`state` with both names of shared weights, and with a second decoder, which a CroCo checkpoint lacks."""
+    full = dict(state)
+    for key, value in state.items():
+        other = alias(key)
+        if other is not None:
+            full.setdefault(other, value)
+    if not any(k.startswith("dec_blocks2.") for k in state):
+        full |= {k.replace("dec_blocks.", "dec_blocks2.", 1): v for k, v in state.items() if k.startswith("dec_blocks.")}
+    return full
+
+
+def guess(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
+    """Name and keywords of the network that `state` fits, for files that hold weights only.
+
+    Heads are taken to have 64 channels, positions RoPE100 unless cosine ones are stored. ValueError when it fits none.
+    """
+    shapes = {k: tuple(v.shape) for k, v in state.items()}
+    needed = ("patch_embed.proj.weight", "enc_norm.weight", "dec_norm.weight", "dec_blocks.0.norm1.weight")
+    if any(k not in shapes for k in needed):
+        raise ValueError(f"no network of this family has these keys: {', '.join(sorted(shapes)[:4])}, ... "
+                         f"({len(shapes)} keys); CroCo, DUSt3R and MASt3R have {needed[0]}, ...")
+    width, deep = shapes["enc_norm.weight"][0], shapes["dec_norm.weight"][0]
+    config: dict[str, Any] = {
+        "enc_embed_dim": width, "enc_depth": _count(shapes, "enc_blocks"), "enc_num_heads": max(1, width // OFFICIAL_HEAD_DIM),
+        "dec_embed_dim": deep, "dec_depth": _count(shapes, "dec_blocks"), "dec_num_heads": max(1, deep // OFFICIAL_HEAD_DIM),
+        "pos_embed": "cosine" if "enc_pos_embed" in shapes else "RoPE100"}
+    if "downstream_head1.proj.weight" in shapes:
+        return "dust3r", {**config, "head_type": "linear"}
+    if f"{_DPT}head.4.weight" in shapes:
+        config |= {"head_type": "dpt", "feature_dim": shapes[f"{_DPT}head.0.weight"][1],
+                   "last_dim": shapes[f"{_DPT}head.2.weight"][0],
+                   "layer_dims": tuple(shapes[f"{_DPT}act_postprocess.{i}.0.weight"][0] for i in range(4))}
+        local = "downstream_head1.head_local_features."
+        if f"{local}fc1.weight" not in shapes:
+            return "dust3r", config
+        hidden, both = shapes[f"{local}fc1.weight"]
+        channels = shapes[f"{local}fc2.weight"][0] // 256
+        return "mast3r", {**config, "head_type": "catmlp+dpt", "output_mode": f"pts3d+desc{channels - 1}",
+                          "hidden_dim_factor": hidden / both, "two_confs": True}
+    if "prediction_head.weight" in shapes:
+        if config["pos_embed"] == "cosine":
+            config["img_size"] = 16 * round(shapes["enc_pos_embed"][0] ** 0.5)
+        if (width, deep) == (768, 512):  # the only official decoder whose heads have 32 channels
+            config["dec_num_heads"] = 16
+        return "croco", config
+    raise ValueError("the checkpoint has a CroCo encoder and decoder, but no head that is known")
+
+
+def _count(shapes: Mapping[str, Any], stack: str) -> int:
+    return 1 + max(int(k.split(".")[1]) for k in shapes if k.startswith(f"{stack}."))
+
+
+def explain(missing: list[str], unexpected: list[str], wrong: list[str]) -> str:
+    """What does not fit, with all names up to 20 of each kind."""
+    parts = []
+    for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong)):
+        if names:
+            more = f", and {len(names) - 20} more" if len(names) > 20 else ""
+            parts.append(f"{len(names)} keys {what}: {', '.join(sorted(names)[:20])}{more}")
+    return "; ".join(parts)

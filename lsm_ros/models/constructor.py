@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Reads the Python expression by which a checkpoint names its network. It is parsed; nothing in it runs."""
+from __future__ import annotations
+
+import ast
+import math
+from typing import Any
+
+CLASSES = {"CroCoNet": "croco", "AsymmetricCroCo3DStereo": "dust3r", "AsymmetricMASt3R": "mast3r"}
+_NAMES = {"inf": math.inf}
+_LONGEST = 10000
+
+
+def parse_constructor(text: str) -> tuple[str, dict[str, Any]]:
+    """('dust3r', keywords) from "AsymmetricCroCo3DStereo(pos_embed='RoPE100', ...)".
+
+    Values are literals, with `inf` and `-inf`. ValueError for anything else: calls, attributes, other names, positional
+    arguments, classes that are not known.
+    """
+    if not isinstance(text, str) or len(text) > _LONGEST:
+        raise ValueError(f"a constructor must be a string of at most {_LONGEST} characters, got {str(text)[:60]!r}")
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise ValueError(f"the constructor {text[:80]!r} is no Python expression") from error
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+        raise ValueError(f"the constructor {text[:80]!r} is not a class with keywords")
+    if call.func.id not in CLASSES:
+        raise ValueError(f"the checkpoint is of {call.func.id!r}, none of {', '.join(CLASSES)}")
+    config: dict[str, Any] = {}
+    for keyword in call.keywords:
+        if keyword.arg is None or keyword.arg in config:
+            raise ValueError(f"the constructor {text[:80]!r} has unnamed or repeated keywords")
+        config[keyword.arg] = _value(keyword.value, keyword.arg)
+    return CLASSES[call.func.id], config
+
+
+def _value(node: ast.expr, name: str) -> Any:
+    if isinstance(node, ast.Constant) and isinstance(node.value, (bool, int, float, str, type(None))):
+        return node.value
+    if isinstance(node, ast.Name) and node.id in _NAMES:
+        return _NAMES[node.id]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _value(node.operand, name)
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return -value
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return tuple(_value(e, name) for e in node.elts)
+    raise ValueError(f"the constructor's keyword {name!r} is refused: {ast.unparse(node)[:80]!r} is not a plain value")

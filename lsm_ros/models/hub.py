@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Checkpoints that are known, where they come from, and where they lie on this machine. Downloads only when asked."""
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+SERVER = "https://download.europe.naverlabs.com/ComputerVision"
+NON_COMMERCIAL = "CC BY-NC-SA 4.0: NON-COMMERCIAL use only"
+NOTICE = ("These weights are not part of lsm_ros and not under its licence. They are for NON-COMMERCIAL use only: "
+          "CC BY-NC-SA 4.0, and the terms of every dataset that they were trained on, some of which forbid more. "
+          "Downloading accepts these terms.")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A checkpoint. hub_id: on Hugging Face, or empty; url: a single file, or empty; megabytes: in float32."""
+
+    name: str
+    network: str
+    megabytes: int
+    hub_id: str = ""
+    url: str = ""
+    licence: str = NON_COMMERCIAL
+
+    @property
+    def origin(self) -> str:
+        """Where it comes from, for people."""
+        return f"huggingface.co/{self.hub_id}" if self.hub_id else self.url.removeprefix("https://")
+
+
+def _naver(name: str, network: str, megabytes: int) -> Known:
+    return Known(name, network, megabytes, hub_id=f"naver/{name}")
+
+
+def _croco(name: str, megabytes: int) -> Known:
+    return Known(name, "croco", megabytes, url=f"{SERVER}/CroCo/{name}.pth")
+
+
+KNOWN: tuple[Known, ...] = (
+    _naver("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric", "mast3r", 2755),
+    _naver("DUSt3R_ViTLarge_BaseDecoder_512_dpt", "dust3r", 2285),
+    _naver("DUSt3R_ViTLarge_BaseDecoder_512_linear", "dust3r", 2129),
+    _naver("DUSt3R_ViTLarge_BaseDecoder_224_linear", "dust3r", 2129),
+    _croco("CroCo_V2_ViTLarge_BaseDecoder", 1672),
+    _croco("CroCo_V2_ViTBase_BaseDecoder", 801),
+    _croco("CroCo_V2_ViTBase_SmallDecoder", 480),
+    _croco("CroCo", 481),
+    Known("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_trainingfree", "retrieval", 0,
+          url=f"{SERVER}/MASt3R/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_trainingfree.pth"),
+)
+
+
+def weights_folder() -> Path:
+    """Where single files are kept: $LSM_WEIGHTS, or lsm_ros in the user's cache."""
+    own = os.environ.get("LSM_WEIGHTS")
+    return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "lsm_ros" / "weights"
+
+
+def find_known(name: str) -> Known | None:
+    """The known checkpoint of this name or hub id; None if there is none."""
+    return next((k for k in KNOWN if name in (k.name, k.hub_id)), None)
+
+
+def where(known: Known) -> Path | None:
+    """The file or folder of a checkpoint on this machine: among the files, or in Hugging Face's cache; else None."""
+    for suffix in (".pth", ".safetensors", ""):
+        place = weights_folder() / f"{known.name}{suffix}"
+        if place.exists():
+            return place
+    return cached_snapshot(known.hub_id) if known.hub_id else None
+
+
+def cached_snapshot(hub_id: str) -> Path | None:
+    """The newest complete copy of `owner/name` in Hugging Face's cache, found without its library; None if there is none.
+
+    The cache: hub/models--owner--name/refs/main names the folder in snapshots/.
+    """
+    home = os.environ.get("HF_HUB_CACHE") or str(Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser() / "hub")
+    folder = Path(home).expanduser() / f"models--{hub_id.replace('/', '--')}"
+    main = folder / "refs" / "main"
+    if not main.is_file():
+        return None
+    snapshot = folder / "snapshots" / main.read_text().strip()
+    weights = [snapshot / n for n in ("model.safetensors", "pytorch_model.bin")]
+    return snapshot if (snapshot / "config.json").is_file() and any(w.is_file() for w in weights) else None
+
+
+def find_in_hub(name: str, download: bool = False) -> Path:
+    """The local copy of a known name or hub id `owner/name`; fetched if it is not here and download is set.
+
+    FileNotFoundError when it is not here and is not to be fetched, or when the name is neither a path nor an id.
+    """
+    known = find_known(name)
+    if known is None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):
+        raise FileNotFoundError(f"checkpoint {name} does not exist; `lsm weights` lists the names that are known")
+    known = known or Known(name.split("/")[1], "", 0, hub_id=name, licence="see its page")
+    place = where(known)
+    if place is None and not download:
+        raise FileNotFoundError(f"checkpoint {name} is not on this machine; `lsm weights --download {known.name}` or "
+                                "load(..., download=True) fetches it")
+    return place or fetch(known)
+
+
+def fetch(known: Known, progress: Callable[[int, int], None] | None = None) -> Path:
+    """Downloads a checkpoint and returns its place. progress(done, total) is told bytes, total 0 if unknown.
+
+    ImportError when the hub's library is missing, OSError when the download fails.
+    """
+    if known.hub_id:
+        try:
+            from huggingface_hub import snapshot_download
+        except ImportError as error:
+            raise ImportError(f"downloading {known.hub_id} needs huggingface_hub: pip install lsm_ros[weights]") from error
+        return Path(snapshot_download(known.hub_id, allow_patterns=["config.json", "*.safetensors", "README*", "LICENSE*"]))
+    place = weights_folder() / f"{known.name}.pth"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".part", delete=False) as out:
+        try:
+            _copy(known.url, out, progress)
+        except BaseException:
+            os.unlink(out.name)
+            raise
+    shutil.move(out.name, place)
+    return place
+
+
+def _copy(url: str, out, progress: Callable[[int, int], None] | None) -> None:
+    with urllib.request.urlopen(url, timeout=60) as answer:  # noqa: S310 (the addresses are ours)
+        total = int(answer.headers.get("Content-Length", 0))
+        done = 0
+        while chunk := answer.read(1 << 20):
+            out.write(chunk)
+            done += len(chunk)
+            if progress is not None:
+                progress(done, total)
+        if total and done != total:
+            raise OSError(f"{url} broke off after {done} of {total} bytes")

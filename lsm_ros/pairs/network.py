@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Pair geometry from a network: DUSt3R or MASt3R. A frame is encoded once; a pair costs the decoders and the heads."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from lsm_ros.config import PairConfig
+from lsm_ros.geometry import CameraIntrinsics
+from lsm_ros.models.blocks import PATCH
+from lsm_ros.models.positions import patch_positions
+from lsm_ros.models.preprocess import Crop, resize
+from lsm_ros.pairs.graphs import GraphedFunction
+from lsm_ros.pairs.precision import choose_precision
+from lsm_ros.types import Frame, PairPrediction
+
+Size = tuple[int, int]
+
+
+@dataclass
+class NetworkTokens:
+    """What is kept of a frame for pairing it with others.
+
+    tokens: (N, D) fp16 on the model's device, of the image as the network saw it, `size` (H, W). crop: how pixels of the
+    frame became those of the network. intrinsics: of the network's image, None while unknown.
+    """
+
+    camera: str
+    stamp_ns: int
+    tokens: torch.Tensor
+    size: Size
+    crop: Crop
+    intrinsics: CameraIntrinsics | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return self.tokens.numel() * self.tokens.element_size()
+
+
+class NetworkPairModel:
+    """Pair model `dust3r` or `mast3r`; predictions are at the size of the network's image (see `NetworkTokens.crop`).
+
+    A model that is given is used as it is; else the checkpoint that config.weights names is loaded. ValueError when there is
+    none, or when it is of another network.
+    """
+
+    def __init__(self, config: PairConfig, model: torch.nn.Module | None = None, device: str | torch.device | None = None
+                 ) -> None:
+        self.name, self.config = config.model, config
+        self.is_metric = config.model == "mast3r"
+        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.device = torch.device("cuda", torch.cuda.current_device()) if str(chosen) == "cuda" else chosen
+        self.dtype = choose_precision(config.precision, self.device)
+        if model is None:
+            model = _load(config, self.device, self.dtype)
+        self.model = model.to(self.device, self.dtype).eval().requires_grad_(False)
+        if self.device.type == "cuda":
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        self.image_size = max(self.model.img_size)
+        self._encode = GraphedFunction(self._run_encoder)
+        self._predict = GraphedFunction(self._run_decoders)
+
+    def _run_encoder(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(B, H, W, 3) uint8 -> (B, N, D) fp16."""
+        image = pixels.permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
+        return self.model.encode(image)[0].half()
+
+    def _run_decoders(self, a: torch.Tensor, b: torch.Tensor, size_a: Size, size_b: Size) -> tuple[dict, dict]:
+        """(B, N, D) fp16 twice -> views, descriptors in fp16."""
+        positions = (patch_positions(h // PATCH, w // PATCH, len(a), a.device) for h, w in (size_a, size_b))
+        views = self.model.predict(a.to(self.dtype), next(positions), size_a, b.to(self.dtype), next(positions), size_b)
+        for view in views:
+            if "desc" in view:
+                view["desc"] = view["desc"].half()
+        return views
+
+    @torch.inference_mode()
+    def encode(self, frames: Sequence[Frame]) -> list[NetworkTokens]:
+        """Tokens of each frame; frames of one size go through the encoder together. ValueError for an image too narrow."""
+        resized = [resize(f.image, self.image_size) for f in frames]
+        tokens: dict[int, torch.Tensor] = {}
+        for group in _groups([pixels.shape for pixels, _ in resized]):
+            batch = torch.from_numpy(np.stack([resized[n][0] for n in group])).to(self.device)
+            for n, t in zip(group, self._encode(batch), strict=True):
+                tokens[n] = t.clone() if len(group) > 1 else t  # a batch's memory would live as long as its longest frame
+        found = []
+        for n, (frame, (_, crop)) in enumerate(zip(frames, resized, strict=True)):
+            camera = None if frame.intrinsics is None else crop.intrinsics(frame.intrinsics)
+            found.append(NetworkTokens(frame.camera, frame.stamp_ns, tokens[n], (crop.height, crop.width), crop, camera))
+        return found
+
+    @torch.inference_mode()
+    def predict(self, pairs: Sequence[tuple[NetworkTokens, NetworkTokens]],
+                priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:
+        """Predictions for pairs (a, b), and for (b, a) where they are among them; pairs of the same sizes as one batch.
+
+        priors are not needed and not used. Points are in camera a, metres where `is_metric`.
+        """
+        found: dict[int, PairPrediction] = {}
+        for group in _groups([(a.size, b.size) for a, b in pairs]):
+            a, b = (torch.stack([pairs[n][side].tokens.to(self.device) for n in group]) for side in (0, 1))
+            first, second = pairs[group[0]]
+            view_a, view_b = self._predict(a, b, extra=(first.size, second.size))
+            for k, n in enumerate(group):
+                found[n] = PairPrediction(
+                    view_a["pts3d"][k], view_b["pts3d_in_other_view"][k], view_a["conf"][k], view_b["conf"][k],
+                    is_metric=self.is_metric, **{f"{field}_{side}": view[field][k] for side, view in (("a", view_a), ("b", view_b))
+                                                 for field in ("desc", "desc_conf") if field in view})
+        return [found[n] for n in range(len(pairs))]
+
+    def warm_up(self, height: int, width: int, pairs: Sequence[int] = (1, 2)) -> None:
+        """Runs everything once for images of this size and these numbers of pairs, so that the first frame costs no more."""
+        image = np.zeros((height, width, 3), np.uint8)
+        tokens = self.encode([Frame(0, "warm_up", image)])[0]
+        for count in pairs:
+            self.predict([(tokens, tokens)] * count)
+
+    @property
+    def weight_megabytes(self) -> float:
+        """Memory of the weights."""
+        return sum(p.numel() * p.element_size() for p in self.model.parameters()) / 1e6
+
+
+def _groups(keys: Sequence[Any]) -> list[list[int]]:
+    """Indices of equal keys, in order of appearance."""
+    groups: dict[Any, list[int]] = {}
+    for n, key in enumerate(keys):
+        groups.setdefault(key, []).append(n)
+    return list(groups.values())
+
+
+def _load(config: PairConfig, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
+    from lsm_ros import models
+
+    if not config.weights:
+        raise ValueError(f"pair model {config.model!r} needs weights: set pairs.weights to a checkpoint; `lsm weights` lists "
+                         "those that are known")
+    return models.load(config.weights, name=config.model, device=device, dtype=dtype)

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+import math
+
+import pytest
+import torch
+
+from lsm_ros.training.losses import (
+    SKY_LOSS,
+    best_scale,
+    confident,
+    regression,
+    scale_shift_invariant,
+)
+from lsm_ros.training.matching_losses import (
+    MATCHING_WEIGHT,
+    average_precision,
+    confident_matches,
+    info_nce,
+)
+
+
+@pytest.fixture
+def case(golden):
+    return golden("losses")
+
+
+def parts(case):
+    views = []
+    for prefix in ("gt1", "gt2", "pred1", "pred2"):
+        views.append({k.removeprefix(f"{prefix}/"): v for k, v in case.inp.items() if k.startswith(f"{prefix}/")})
+    return views
+
+
+def test_golden_geometry(case):
+    g1, g2, p1, p2 = parts(case)
+    plain = regression(g1, g2, p1, p2)
+    assert plain.mean().item() == pytest.approx(case.out["dust3r/regr3d"].item(), rel=1e-5)
+    assert confident(plain, p1["conf"], p2["conf"]).item() == pytest.approx(case.out["dust3r/conf"].item(), rel=1e-5)
+    aligned = scale_shift_invariant(g1, g2, p1, p2)
+    assert aligned.mean().item() == pytest.approx(case.out["dust3r/scaleshiftinv_gtscale"].item(), rel=1e-5)
+    for mode in ("avg_dis", "?avg_dis"):
+        loss = regression(g1, g2, p1, p2, norm_mode=mode, sky_loss=SKY_LOSS)
+        got = confident(loss, p1["conf"], p2["conf"]).item()
+        assert got == pytest.approx(case.out[f"mast3r/conf_{mode}"].item(), rel=1e-5)
+
+
+def matching(case, loss):
+    g1, g2, p1, p2 = parts(case)
+    pixels = g1["corres"], g2["corres"], g1["valid_corres"]
+    return loss(p1["desc"], p2["desc"], *pixels), (p1["desc_conf"], p2["desc_conf"], *pixels)
+
+
+def test_golden_matching(case):
+    loss, rest = matching(case, info_nce)
+    total = confident_matches(loss, *rest)
+    assert total.item() == pytest.approx(case.out["mast3r/confmatching"].item(), rel=1e-5)
+    whole = case.out["mast3r/conf_?avg_dis"] + MATCHING_WEIGHT * total
+    assert whole.item() == pytest.approx(case.out["mast3r/total"].item(), rel=1e-5)
+
+
+def test_golden_average_precision(case):
+    loss, _ = matching(case, average_precision)
+    assert 0.0504 <= loss.mean().item() <= 0.0526
+
+
+def test_golden_scale(case):
+    g1, g2, p1, p2 = parts(case)
+    got = best_scale((g1["pts3d"], g2["pts3d"]), (p1["pts3d"], p2["pts3d_in_other_view"]), g1["valid_mask"], g2["valid_mask"])
+    assert torch.allclose(got, case.out["opt_scaling"], rtol=1e-4)
+
+
+def truth(points, valid=None):
+    b, h, w, _ = points.shape
+    return {"pts3d": points, "camera_pose": torch.eye(4).repeat(b, 1, 1), "is_metric_scale": torch.zeros(b, dtype=torch.bool),
+            "valid_mask": torch.ones(b, h, w, dtype=torch.bool) if valid is None else valid}
+
+
+@pytest.mark.parametrize("scale", [1.0, 7.0])
+def test_a_prediction_that_is_right_up_to_scale_costs_nothing(scale):
+    points = torch.rand(2, 4, 5, 3) + 1
+    views = {"pts3d": points * scale}, {"pts3d_in_other_view": points * scale}
+    assert regression(truth(points), truth(points), *views).mean().item() == pytest.approx(0, abs=1e-6)
+    metric = truth(points)
+    metric["is_metric_scale"][:] = True
+    cost = regression(metric, metric, *views, norm_mode="?avg_dis").mean().item()
+    assert cost == pytest.approx(0, abs=1e-6) if scale == 1 else cost > 1
+
+
+def test_invalid_pixels_do_not_count_and_gradients_stay_finite():
+    points = torch.rand(1, 4, 5, 3) + 1
+    valid = torch.ones(1, 4, 5, dtype=torch.bool)
+    valid[0, 0] = False
+    spoiled = points.clone()
+    spoiled[0, 0] = math.nan
+    predicted = (points + 0.1 * torch.randn_like(points)).requires_grad_()
+    views = {"pts3d": predicted}, {"pts3d_in_other_view": predicted}
+    loss = regression(truth(spoiled, valid), truth(points), *views)
+    assert len(loss.distances[0]) == 15 and torch.isfinite(loss.mean())
+    confident(loss, torch.ones(1, 4, 5) * 2, torch.ones(1, 4, 5)).backward()
+    assert torch.isfinite(predicted.grad).all()
+    none = torch.zeros(1, 4, 5, dtype=torch.bool)
+    assert regression(truth(points, none), truth(points, none), *views).mean().item() == 0
+
+
+def test_matches_that_are_right_cost_less():
+    desc = torch.nn.functional.normalize(torch.randn(1, 6, 6, 16), dim=-1)
+    pixels = torch.stack(torch.meshgrid(torch.arange(6), torch.arange(6), indexing="xy"), -1).view(1, 36, 2)
+    valid = torch.ones(1, 36, dtype=torch.bool)
+    right = info_nce(desc, desc, pixels, pixels, valid).mean()
+    assert right < 0.1 < info_nce(desc, desc, pixels, pixels.flip(1), valid).mean()
+    assert average_precision(desc, desc, pixels, pixels, valid).mean() == 1
+
+
+def test_errors():
+    points = torch.ones(1, 2, 2, 3)
+    with pytest.raises(ValueError, match="norm_mode"):
+        regression(truth(points), truth(points), {"pts3d": points}, {"pts3d_in_other_view": points}, norm_mode="none")
