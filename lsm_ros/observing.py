@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lsm_ros.config import Config
-from lsm_ros.geometry import CameraIntrinsics, Rectifier, depth_discontinuities
+from lsm_ros.geometry import CameraIntrinsics, Rectifier, depth_discontinuities, transform_points
+from lsm_ros.slam.keyframes import Keyframe
 from lsm_ros.slam.monocular import DenseView
+from lsm_ros.slam.tracking import Tracker
 from lsm_ros.types import UNLABELLED, Frame, FrameCloud, FrameSet, Observation
 
 Z_STEP = 0.0005  # metres; 16 bits reach 32.7 m
+RESCALE = 0.01  # relative change of scale or focal length that is worth fusing anew
 
 
 class FrameRectifier:
@@ -73,6 +76,16 @@ def observation(cloud: FrameCloud, number: int, keyframe: int, T_rig_cam: np.nda
                        np.where(z > 0, sure, 0).astype(np.uint8), cloud.image, cloud.intrinsics, cloud.labels)
 
 
+def rescaled(seen: Observation, keyframe: Keyframe, tracker: Tracker, number: int) -> Observation | None:
+    """The observation in the scale and with the focal length that its keyframe has by now; None while both are within
+    RESCALE of what they were."""
+    view = keyframe.views[seen.camera]
+    ratio = tracker.depth_ratio(keyframe, seen.camera, seen.z * np.float32(seen.z_step))
+    if abs(np.log(ratio)) < RESCALE and abs(np.log(view.intrinsics.fx / seen.intrinsics.fx)) < RESCALE:
+        return None
+    return replace(seen, id=number, z_step=seen.z_step * ratio, intrinsics=view.intrinsics)
+
+
 def dense_cloud(view: DenseView, config: Config) -> FrameCloud:
     """The cloud of a keyframe's camera whose depth tracking found."""
     frame, confidence = view.tracked.frames[view.camera], view.dense.confidence
@@ -103,3 +116,15 @@ def prepare(frame_set: FrameSet, frames: list[Frame], rectify: FrameRectifier, c
                 clouds[frame.camera] = frame_cloud(frame, depth)
         out.append(frame)
     return Prepared(replace(frame_set, frames=tuple(out)), clouds)
+
+
+def seen_points(prepared: Prepared, stride: int = 8) -> np.ndarray:
+    """(N, 3) points in the rig frame that the clouds of a frame set show; every stride-th pixel in each direction."""
+    points = [np.zeros((0, 3))]
+    for camera, cloud in prepared.clouds.items():
+        small = cloud.depth[::stride, ::stride]
+        rows, columns = np.nonzero(small)
+        rays = cloud.intrinsics.unproject(np.column_stack([columns * stride, rows * stride]).astype(np.float64))
+        points.append(transform_points(prepared.frame_set.T_rig_cam[camera],
+                                       rays * small[rows, columns].astype(np.float64)[:, None]))
+    return np.concatenate(points)

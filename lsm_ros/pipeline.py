@@ -8,22 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lsm_ros import store
+from lsm_ros.calibrating import Calibrator
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import MapFullError, VoxelMap
-from lsm_ros.geometry import T_BODY_OPTICAL, is_se3, se3_inverse, transform_points
-from lsm_ros.observing import FrameRectifier, Prepared, dense_cloud, observation, prepare
+from lsm_ros.geometry import T_BODY_OPTICAL, is_se3, se3_inverse
+from lsm_ros.observing import FrameRectifier, Prepared, dense_cloud, observation, prepare, rescaled, seen_points
 from lsm_ros.pairs import make_pair_model
-from lsm_ros.slam.focal import FocalEstimator
 from lsm_ros.slam.gravity import find_floor
 from lsm_ros.slam.history import PoseHistory
 from lsm_ros.slam.monocular import DenseView, make_tracker
 from lsm_ros.slam.tracking import Tracked
 from lsm_ros.types import (
-    Frame,
     FrameSet,
     LabelSpace,
     MappingUpdate,
@@ -47,13 +47,14 @@ class MappingPipeline:
         self.session, self.map_epoch = 0, 0
         self._frames, self._without_pose = 0, 0
         self._rectify = FrameRectifier()
-        self._focal: dict[str, FocalEstimator] = {}
+        self._calibrate = Calibrator(self.model)
         self._history = PoseHistory()
-        self._start()
+        self._start({})
 
-    def _start(self) -> None:
-        """Empty graph and map."""
+    def _start(self, knowledge: dict[str, Any]) -> None:
+        """Empty graph and map. knowledge: what the tracker before had learned about the cameras."""
         self.tracker = make_tracker(self.config, self.model)
+        self.tracker.recall(knowledge)
         self.map = VoxelMap(self.config.fusion)
         self.localization_only = False
         self._next_observation = 0
@@ -92,35 +93,13 @@ class MappingPipeline:
         if not frame_set.T_rig_cam and len(frame_set.frames) == 1:  # the rig is the body of its one camera
             frame_set = replace(frame_set, T_rig_cam={frame_set.frames[0].camera: T_BODY_OPTICAL})
         self._adopt_labels(frame_set)
-        frames = [f if f.intrinsics is not None else self._calibrate(f) for f in frame_set.frames]
+        frames = [self._calibrate(f, self.tracker, self._warnings) for f in frame_set.frames]
         if self.model.is_metric and all(f.depth is None for f in frames) and not self.tracker.graph.keyframes:
             names = ", ".join(f.camera for f in frames)
             self._warnings["depth"] = f"no depth for camera {names}: pair model {self.model.name!r} cannot start without it"
         elif any(f.depth is not None for f in frames):
             self._warnings.pop("depth", None)
         return prepare(frame_set, frames, self._rectify, self.config)
-
-    def _calibrate(self, frame: Frame) -> Frame:
-        """Gives an uncalibrated camera its estimated focal length once that is known."""
-        guess = self.tracker.guess_intrinsics(frame)
-        if guess is not None:
-            self._warnings["focal " + frame.camera] = (
-                f"camera {frame.camera!r} has no calibration: its focal length is estimated with the map, {guess.fx:.0f} px "
-                "so far")
-            return replace(frame, intrinsics=guess)
-        estimator = self._focal.setdefault(frame.camera, FocalEstimator(self.model))
-        if estimator.focal_px is None:
-            estimator.add(self.model.encode([frame])[0])
-            if estimator.focal_px is None:
-                self._warnings["focal " + frame.camera] = (
-                    f"camera {frame.camera!r} has no calibration: its focal length is being estimated from motion; "
-                    "give it a camera_info to start at once")
-                return frame
-            self._warnings["focal " + frame.camera] = (
-                f"camera {frame.camera!r} has no calibration: focal length {estimator.focal_px:.0f} px "
-                f"(+- {estimator.std_px:.0f}) was estimated")
-        height, width = frame.image.shape[:2]
-        return replace(frame, intrinsics=estimator.intrinsics(width, height))
 
     def _adopt_labels(self, frame_set: FrameSet) -> None:
         for frame in frame_set.frames:
@@ -174,15 +153,8 @@ class MappingPipeline:
         wanted, first = self.config.scale.gravity, len(self.tracker.graph.keyframes) == 1
         if self._gravity_source != "none" or not (wanted == "floor" or (wanted == "auto" and first)):
             return  # a later find moves the whole map, which nobody wants who did not ask for it
-        points = []
-        for camera, cloud in prepared.clouds.items():
-            small = cloud.depth[::8, ::8]
-            k = cloud.intrinsics
-            rows, columns = np.nonzero(small)
-            z = small[rows, columns].astype(np.float64)
-            rays = k.unproject(np.column_stack([columns * 8, rows * 8]).astype(np.float64))
-            points.append(transform_points(prepared.frame_set.T_rig_cam[camera], rays * z[:, None]))
-        T_floor_rig = find_floor(np.concatenate(points), self.config.seed) if points else None
+        points = seen_points(prepared)
+        T_floor_rig = find_floor(points, self.config.seed) if len(points) else None
         if T_floor_rig is None:
             return
         newest = self.tracker.graph.newest
@@ -202,7 +174,7 @@ class MappingPipeline:
         stamp = prepared.frame_set.stamp_ns
         if self._lost_since is None or stamp < self._lost_since:
             self._lost_since = stamp
-        if (stamp - self._lost_since) * 1e-9 < self.config.tracking.lost_session_seconds:
+        if (stamp - self._lost_since) * 1e-9 < self.tracker.patience_s():
             return update
         if not self.tracker.has_landmarks(tracked):
             return update
@@ -303,27 +275,37 @@ class MappingPipeline:
     def reset(self) -> None:
         """Forgets everything but the settings; epoch and session go up."""
         self._history = PoseHistory()
-        self._focal.clear()
+        self._calibrate.clear()
         self._frames, self._without_pose = 0, 0
-        self._begin_session()
+        self._begin_session({})
 
     def new_session(self) -> None:
         """Starts an empty map; the poses of the session that ends are kept for the trajectory."""
         self._history.retire(self.tracker.graph)
-        self._begin_session()
+        self._begin_session(self.tracker.knowledge())
         self._warnings["session"] = f"session {self.session} started: tracking could not be regained"
 
-    def _begin_session(self) -> None:
+    def _begin_session(self, knowledge: dict[str, Any]) -> None:
         self.session += 1
         self.map_epoch += 1
-        self._start()
+        self._start(knowledge)
 
     def settle(self) -> None:
         """Makes the map what it would be had all keyframes been fused with their final poses."""
         self.tracker.finish()
         self._fuse_dense(self.tracker.take_dense(everything=True))
+        self._rescale()
         self.map.settle(self._keyframe_poses())
         self._backlog = 0
+
+    def _rescale(self) -> None:
+        """Replaces observations whose keyframes have another scale or focal length by now than when they were made."""
+        for number, seen in list(self.map.observations.items()):
+            keyframe = self.tracker.graph.keyframes.get(seen.keyframe)
+            changed = None if keyframe is None else rescaled(seen, keyframe, self.tracker, self._next_observation)
+            if changed is not None:
+                self.map.remove(number)
+                self._observe(changed)
 
     def snapshot(self) -> MapSnapshot:
         """All surface voxels."""
@@ -364,13 +346,7 @@ class MappingPipeline:
 
     def status(self) -> PipelineStatus:
         graph = self.tracker.graph
-        focal = {c: f.focal_px or 0.0 for c, f in self._focal.items()}
-        estimated = {c: f.focal_px is not None for c, f in self._focal.items()}
-        newest = graph.newest
-        if newest is not None:
-            for camera, view in newest.views.items():
-                focal.setdefault(camera, view.intrinsics.fx)
-                estimated.setdefault(camera, camera in self.tracker.uncalibrated)
+        focal, estimated = self._calibrate.focal_px(self.tracker)
         known = bool(graph.keyframes) and self.model.is_metric
         return PipelineStatus(
             self._last.state, self._last.reason, self.session, self.map_epoch, graph.version, known,
@@ -396,11 +372,11 @@ class MappingPipeline:
         ValueError if the folder is not a whole map; then nothing has changed."""
         folder = Path(folder)
         tracker = make_tracker(self.config, self.model)
-        meta = store.load_graph(folder, tracker, self.model, self.config.pairs)
+        meta = store.load_graph(folder, tracker, self.model)
         voxels = VoxelMap(self.config.fusion)
         voxels.load(folder / "map")
         self._history = PoseHistory()
-        self._begin_session()
+        self._begin_session({})
         self.tracker, self.map = tracker, voxels
         self.localization_only = tracker.localization_only = localization_only
         self._next_observation = meta["next_observation"]

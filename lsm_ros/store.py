@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics
-from lsm_ros.pairs.base import Matches, PairModel
+from lsm_ros.pairs.base import Matches, SparsePairModel
 from lsm_ros.slam.keyframes import Keyframe, KeyframeView, Link
 from lsm_ros.slam.tracking import Tracker
 from lsm_ros.types import TrackingState
@@ -69,10 +68,10 @@ def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
         views = []
         for camera, v in keyframe.views.items():
             k = v.intrinsics
-            views.append({"camera": camera, "intrinsics": [k.width, k.height, k.fx, k.fy, k.cx, k.cy]})
+            views.append({"camera": camera, "intrinsics": [k.width, k.height, k.fx, k.fy, k.cx, k.cy],
+                          "guess_std": v.guess_std})
             key = f"{i}/{camera}/"
-            arrays[key + "gray"] = v.tokens.gray
-            arrays[key + "depth_mm"] = v.tokens.depth_mm
+            arrays.update({key + name: part for name, part in tracker.model.pack(v.tokens).items()})
             arrays[key + "T_rig_cam"], arrays[key + "corners"] = v.T_rig_cam, v.corners
             arrays[key + "measured"], arrays[key + "inverse_depth"] = v.measured, v.inverse_depth
         keyframes.append({"id": i, "stamp_ns": keyframe.stamp_ns, "views": views})
@@ -82,11 +81,12 @@ def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
         arrays[f"link{n}/index_b"], arrays[f"link{n}/pixels_a"] = x.matches.index_b, x.matches.pixels_a
         arrays[f"link{n}/depth_a"] = x.matches.depth_a
     np.savez_compressed(folder / GRAPH, **arrays)
-    text = json.dumps({"format": FORMAT, "pair_model": tracker.model.name, "keyframes": keyframes, "links": links, **meta})
+    text = json.dumps({"format": FORMAT, "pair_model": tracker.model.name, "keyframes": keyframes, "links": links,
+                       "knowledge": tracker.knowledge(), **meta})
     (folder / META).write_text(text)
 
 
-def load_graph(folder: Path, tracker: Tracker, model: PairModel, config: PairConfig) -> dict[str, Any]:
+def load_graph(folder: Path, tracker: Tracker, model: SparsePairModel) -> dict[str, Any]:
     """Fills an empty `tracker` from `folder` and returns what `save_graph` got as meta. FileNotFoundError if there is no
     map, ValueError if it is damaged or of another kind."""
     if not (folder / META).is_file():
@@ -99,10 +99,11 @@ def load_graph(folder: Path, tracker: Tracker, model: PairModel, config: PairCon
             raise ValueError(f"it was made with pair model {meta['pair_model']!r}, not {model.name!r}")
         with np.load(folder / GRAPH, allow_pickle=False) as arrays:
             for entry in meta["keyframes"]:
-                tracker.graph.add(_keyframe(entry, arrays, config))
+                tracker.graph.add(_keyframe(entry, arrays, model))
             for n, (anchor, anchor_camera, observer, observer_camera) in enumerate(meta["links"]):
                 matches = Matches(*(arrays[f"link{n}/{x}"] for x in ("index_b", "pixels_a", "depth_a")))
                 tracker.graph.connect(Link(anchor, anchor_camera, observer, observer_camera, matches))
+        tracker.recall(meta.get("knowledge", {}))
     except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, OSError) as error:
         raise ValueError(f"the map in {folder} cannot be read: {error}") from error
     tracker.reference = max(tracker.graph.keyframes, default=None)
@@ -110,16 +111,15 @@ def load_graph(folder: Path, tracker: Tracker, model: PairModel, config: PairCon
     return meta
 
 
-def _keyframe(entry: dict[str, Any], arrays: Any, config: PairConfig) -> Keyframe:
-    from lsm_ros.pairs.depth import DepthTokens
-
+def _keyframe(entry: dict[str, Any], arrays: Any, model: SparsePairModel) -> Keyframe:
     i, views = entry["id"], {}
     for v in entry["views"]:
         key, camera = f"{i}/{v['camera']}/", v["camera"]
         intrinsics = CameraIntrinsics(*v["intrinsics"])
         corners = arrays[key + "corners"]
-        tokens = DepthTokens(camera, entry["stamp_ns"], arrays[key + "gray"], arrays[key + "depth_mm"], intrinsics, config,
-                             corners.astype(np.float32))
+        parts = {name.removeprefix(key): arrays[name] for name in arrays.files if name.startswith(key)}
+        tokens = model.unpack(camera, entry["stamp_ns"], intrinsics, parts)
         views[camera] = KeyframeView(camera, tokens, intrinsics, arrays[key + "T_rig_cam"], corners,
-                                     intrinsics.unproject(corners), arrays[key + "measured"], arrays[key + "inverse_depth"])
+                                     intrinsics.unproject(corners), arrays[key + "measured"], arrays[key + "inverse_depth"],
+                                     v.get("guess_std"))
     return Keyframe(i, entry["stamp_ns"], arrays[f"{i}/T_map_rig"], views, arrays[f"{i}/thumbnail"])

@@ -43,14 +43,15 @@ def triangulate_inverse_depth(rays_b: np.ndarray, points_a: np.ndarray, T_a_b: n
     """
     R, t = T_a_b[:3, :3].astype(rays_b.dtype), T_a_b[:3, 3].astype(rays_b.dtype)
     m = rays_b @ R.T
-    A = t[2] * points_a - t[:2]
-    B = m[..., :2] - m[..., 2:] * points_a
-    length2 = np.maximum((A * A).sum(-1), 1e-18)
-    inverse_depth = (A * B).sum(-1) / length2
-    z = m[..., 2] + inverse_depth * t[2]
+    x, y, m_z = points_a[..., 0], points_a[..., 1], m[..., 2]
+    A_x, A_y = t[2] * x - t[0], t[2] * y - t[1]  # component by component: images are large
+    B_x, B_y = m[..., 0] - m_z * x, m[..., 1] - m_z * y
+    length2 = np.maximum(A_x * A_x + A_y * A_y, 1e-18)
+    inverse_depth = (A_x * B_x + A_y * B_y) / length2
+    z = m_z + inverse_depth * t[2]
     length = np.sqrt(length2)
     slope = length / np.maximum(np.abs(z), 1e-6)
-    epipolar = np.abs(A[..., 0] * B[..., 1] - A[..., 1] * B[..., 0]) / length / np.maximum(np.abs(m[..., 2]), 1e-6)
+    epipolar = np.abs(A_x * B_y - A_y * B_x) / length / np.maximum(np.abs(m_z), 1e-6)
     return np.where(z > 0, inverse_depth, -np.abs(inverse_depth)), slope, epipolar
 
 

@@ -3,12 +3,13 @@
 """What every pair model offers."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.types import Frame, PairPrediction
 
 
@@ -91,12 +92,21 @@ class SparsePairModel(PairModel, Protocol):
         """Finds points that both images show, without a guess and not only landmarks."""
         ...
 
+    def pack(self, tokens: Any) -> dict[str, np.ndarray]:
+        """The arrays of tokens that cannot be made again, by name, for a map on disk."""
+        ...
+
+    def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]) -> Any:
+        """Tokens from what `pack` gave; `parts` also has their `corners` (N, 2). KeyError where an array is missing."""
+        ...
+
 
 @runtime_checkable
 class DensePairModel(SparsePairModel, Protocol):
     """A pair model that finds single points again and gives dense depth once poses are known. Its tokens take the depth
     of their landmarks by `adopt(dense, max_relative_sigma)`; until then it is NaN."""
 
-    def dense(self, tokens: Any, partners: Sequence[tuple[Any, np.ndarray]]) -> Any:
-        """`DenseDepth` of an image from others (tokens, T_partner_image (4, 4)), in the scale of the poses."""
+    def dense(self, tokens: Any, partners: Sequence[tuple[Any, np.ndarray]], typical: float, quick: bool = False) -> Any:
+        """`DenseDepth` of an image from others (tokens, T_partner_image (4, 4)), in the scale of the poses. typical: inverse
+        depth of much of the image; quick: less exact in less time."""
         ...

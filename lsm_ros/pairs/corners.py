@@ -13,11 +13,12 @@ RETURN_PX = 0.7  # what is found is right if the way back ends this near to the 
 RATIO = 0.8  # best to second best descriptor distance
 
 
-def find_by_flow(gray_a: np.ndarray, gray_b: np.ndarray, pixels_b: np.ndarray, guess_a: np.ndarray
-                 ) -> tuple[np.ndarray, np.ndarray]:
+def find_by_flow(gray_a: np.ndarray, gray_b: np.ndarray, pixels_b: np.ndarray, guess_a: np.ndarray,
+                 levels: int = FLOW_LEVELS) -> tuple[np.ndarray, np.ndarray]:
     """Finds pixels_b (N, 2) of image b in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards.
 
-    Guesses that are NaN or more than 20 pixels outside are not looked for. Returns index (M,) of those found and their
+    Guesses that are NaN or more than 20 pixels outside are not looked for. levels: times that the image is halved; each
+    doubles how far off a guess may be. Returns index (M,) of those found and their
     pixels (M, 2) float64 in a.
     """
     h, w = gray_a.shape
@@ -27,7 +28,7 @@ def find_by_flow(gray_a: np.ndarray, gray_b: np.ndarray, pixels_b: np.ndarray, g
     start = pixels_b[index].astype(np.float32).reshape(-1, 1, 2)
     guess = guess_a[index].astype(np.float32).reshape(-1, 1, 2)
     options = dict(winSize=FLOW_WINDOW, criteria=FLOW_CRITERIA, flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
-    found, ok, _ = cv2.calcOpticalFlowPyrLK(gray_b, gray_a, start, guess, maxLevel=FLOW_LEVELS, **options)
+    found, ok, _ = cv2.calcOpticalFlowPyrLK(gray_b, gray_a, start, guess, maxLevel=levels, **options)
     # the way back is known: what is right stays where it started, at full resolution
     back, ok_back, _ = cv2.calcOpticalFlowPyrLK(gray_a, gray_b, found, start.copy(), maxLevel=0, **options)
     found, back = found.reshape(-1, 2), back.reshape(-1, 2)

@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Dense inverse depth of an image from others whose relative poses are known: flow, checked and triangulated."""
+"""Dense inverse depth of an image from others whose relative poses are known: flow, checked and triangulated.
+
+The other image is first warped as the plane in front of the camera at a typical depth would appear in it. What is left is
+the parallax against that plane, a few pixels, whichever way the camera turned or drove: so flow finds it also for
+baselines that are wide enough to be exact, and there is no epipole that it minds.
+"""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -12,6 +17,7 @@ import numpy as np
 from lsm_ros.geometry import CameraIntrinsics, triangulate_inverse_depth
 
 FLOW_SIGMA_PX = 0.35  # of flow at the working size, where the way back agrees exactly
+FLOOR = 0.02  # relative deviation that remains with the best parallax: poses and focal length are not exact
 RETURN_PX = 1.5
 EPIPOLAR_PX = 1.2
 AGREEMENT = 9.0  # squared deviations in which the depths of two partners may differ
@@ -35,29 +41,31 @@ class DenseDepth:
 
 
 def dense_inverse_depth(gray_b: np.ndarray, intrinsics_b: CameraIntrinsics,
-                        partners: Sequence[tuple[np.ndarray, CameraIntrinsics, np.ndarray]]) -> DenseDepth:
+                        partners: Sequence[tuple[np.ndarray, CameraIntrinsics, np.ndarray]],
+                        typical: float, quick: bool = False) -> DenseDepth:
     """Inverse depth of image b from partners (gray, pinhole intrinsics, T_partner_b).
 
+    typical: inverse depth of much of the image, where the search begins. quick: coarser flow in a third of the time.
     Each partner gives one estimate with a deviation from flow's error and the baseline; where several agree they are
     averaged, where they do not the pixel is unknown.
     """
     height, width = gray_b.shape
-    weight = np.zeros(_working(gray_b).shape, np.float64)
-    total, square = np.zeros_like(weight), np.zeros_like(weight)
+    b = _working(gray_b)
+    weight, total, square = (np.zeros(b.shape, np.float32) for _ in range(3))
     for gray_a, intrinsics_a, T_a_b in partners:
-        w, sigma = _one_partner(gray_b, intrinsics_b, gray_a, intrinsics_a, T_a_b)
-        part = np.where(np.isfinite(sigma), 1.0 / np.maximum(sigma, 1e-9) ** 2, 0.0)
+        w, sigma = _one_partner(b, intrinsics_b, _working(gray_a), intrinsics_a, T_a_b, typical, quick)
+        part = np.where(np.isfinite(sigma), 1.0 / np.maximum(sigma, 1e-6) ** 2, np.float32(0.0))
         weight += part
         total += part * w
         square += part * w * w
     known = weight > 0
-    safe = np.where(known, weight, 1.0)
+    safe = np.where(known, weight, np.float32(1.0))
     mean = total / safe
     known &= (square - total * mean < AGREEMENT) & (mean > 0)
-    relative = np.where(known, 1.0 / np.sqrt(safe) / np.where(known, mean, 1.0), np.inf)
-    mean = np.where(known, mean, 0.0)
+    relative = np.where(known, np.hypot(1.0 / np.sqrt(safe) / np.where(known, mean, 1.0), FLOOR), np.inf)
+    mean = np.where(known, mean, np.float32(0.0))
     size = (width, height)
-    return DenseDepth(cv2.resize(mean.astype(np.float32), size, interpolation=cv2.INTER_NEAREST),
+    return DenseDepth(cv2.resize(mean, size, interpolation=cv2.INTER_NEAREST),
                       cv2.resize(relative.astype(np.float32), size, interpolation=cv2.INTER_NEAREST))
 
 
@@ -69,22 +77,42 @@ def _working(gray: np.ndarray) -> np.ndarray:
     return cv2.resize(gray, (WORKING_WIDTH, round(height * WORKING_WIDTH / width)), interpolation=cv2.INTER_AREA)
 
 
-def _one_partner(gray_b: np.ndarray, intrinsics_b: CameraIntrinsics, gray_a: np.ndarray, intrinsics_a: CameraIntrinsics,
-                 T_a_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inverse depth (h, w) at the working size and its standard deviation, inf where it is not believed."""
-    b, a = _working(gray_b), _working(gray_a)
+def _one_partner(b: np.ndarray, intrinsics_b: CameraIntrinsics, a: np.ndarray, intrinsics_a: CameraIntrinsics,
+                 T_a_b: np.ndarray, typical: float, quick: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse depth (h, w) float32 at the working size and its standard deviation, inf where it is not believed."""
     camera_b = intrinsics_b.resize(b.shape[1], b.shape[0])
     camera_a = intrinsics_a.resize(a.shape[1], a.shape[0])
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    forward, backward = flow.calc(b, a, None), flow.calc(a, b, None)
+    H = plane_homography(camera_a, camera_b, T_a_b, typical)
+    warped = cv2.warpPerspective(a, H, (b.shape[1], b.shape[0]), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                                 borderMode=cv2.BORDER_REPLICATE)
+    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST if quick else cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    forward, backward = flow.calc(b, warped, None), flow.calc(warped, b, None)
     rows, columns = np.mgrid[:b.shape[0], :b.shape[1]].astype(np.float32)
-    x, y = columns + forward[..., 0], rows + forward[..., 1]
-    back = cv2.remap(backward, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1e3, 1e3))
-    loop = np.linalg.norm(forward + back, axis=-1)
-    rays = camera_b.rays(unit=False, dtype=np.float64)
-    points_a = np.stack([(x - camera_a.cx) / camera_a.fx, (y - camera_a.cy) / camera_a.fy], -1).astype(np.float64)
+    u, v = columns + forward[..., 0], rows + forward[..., 1]
+    back = forward + cv2.remap(backward, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1e3, 1e3))
+    loop = np.hypot(back[..., 0], back[..., 1])
+    h = H.astype(np.float32)
+    z = h[2, 0] * u + h[2, 1] * v + h[2, 2]
+    front = z > 1e-3
+    z = np.where(front, z, np.float32(1.0))
+    x, y = (h[0, 0] * u + h[0, 1] * v + h[0, 2]) / z, (h[1, 0] * u + h[1, 1] * v + h[1, 2]) / z
+    rays = camera_b.rays(unit=False, dtype=np.float32)
+    points_a = np.stack([(x - camera_a.cx) / camera_a.fx, (y - camera_a.cy) / camera_a.fy], -1).astype(np.float32)
     w, slope, epipolar = triangulate_inverse_depth(rays, points_a, T_a_b)
     sigma = np.hypot(FLOW_SIGMA_PX, 0.5 * loop) / camera_a.fx / np.maximum(slope, 1e-9)
-    good = (loop < RETURN_PX) & (epipolar * camera_a.fx < EPIPOLAR_PX) & (w > 0)
+    good = front & (loop < RETURN_PX) & (epipolar * camera_a.fx < EPIPOLAR_PX) & (w > 0)
     good &= (x >= 0) & (y >= 0) & (x <= a.shape[1] - 1) & (y <= a.shape[0] - 1)
-    return w, np.where(good, sigma, np.inf)
+    return w, np.where(good, sigma, np.inf).astype(np.float32)
+
+
+def plane_homography(camera_a: CameraIntrinsics, camera_b: CameraIntrinsics, T_a_b: np.ndarray, inverse_depth: float
+                     ) -> np.ndarray:
+    """(3, 3) that maps pixels of b to pixels of a for points at one depth in b: K_a (R + w t e_z^T) K_b^-1.
+
+    Hartley and Zisserman, Multiple View Geometry, 2nd edition, equation 13.2.
+    """
+    G = T_a_b[:3, :3].copy()
+    G[:, 2] += inverse_depth * T_a_b[:3, 3]
+    K_a, K_b = (np.array([[k.fx, 0, k.cx], [0, k.fy, k.cy], [0, 0, 1.0]]) for k in (camera_a, camera_b))
+    H = K_a @ G @ np.linalg.inv(K_b)
+    return H / np.linalg.norm(H)

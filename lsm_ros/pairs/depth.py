@@ -3,7 +3,7 @@
 """Pair geometry from measured depth: corners found again by optical flow or descriptors, pose by PnP."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
@@ -133,6 +133,16 @@ class DepthPairModel:
         index_a, index_b = match_descriptors(features_a, features_b)
         found_a, found_b = pixels_a[index_a], pixels_b[index_b]
         return Correspondences(found_a, found_b, tokens_a.sample_depth(found_a), tokens_b.sample_depth(found_b))
+
+    def pack(self, tokens: DepthTokens) -> dict[str, np.ndarray]:
+        """The image and its depth."""
+        return {"gray": tokens.gray, "depth_mm": tokens.depth_mm}
+
+    def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]
+               ) -> DepthTokens:
+        """Tokens from what `pack` gave, and their corners."""
+        return DepthTokens(camera, stamp_ns, parts["gray"], parts["depth_mm"], intrinsics, self.config,
+                           parts["corners"].astype(np.float32))
 
     def predict(self, pairs: Sequence[tuple[DepthTokens, DepthTokens]],
                 priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:

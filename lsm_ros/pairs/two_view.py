@@ -3,14 +3,14 @@
 """Pair geometry from colour alone, without weights: corners found again, essential matrix or homography, dense flow."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
 from lsm_ros.config import PairConfig
-from lsm_ros.geometry import CameraIntrinsics, relative_pose, se3_inverse, transform_points
+from lsm_ros.geometry import CameraIntrinsics, relative_pose, se3_inverse, transform_points, triangulate_inverse_depth
 from lsm_ros.pairs.base import Correspondences, Matches
 from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift
 from lsm_ros.pairs.dense import DenseDepth, dense_inverse_depth
@@ -18,6 +18,7 @@ from lsm_ros.types import Frame, PairPrediction
 
 FEATURES = 1000
 CORNERS = 300
+GUESSED_LEVELS = 2  # of the pyramid, where a pose tells about where to look
 TOLERANCE_PX = 1.0  # of a match beside its epipolar line
 
 
@@ -103,7 +104,7 @@ class TwoViewPairModel:
 
     def match(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, guess_a: np.ndarray) -> Matches:
         """Finds b's corners in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards."""
-        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a)
+        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a, GUESSED_LEVELS)
         return Matches(index, found, np.full(len(index), np.nan))
 
     def follow(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -118,9 +119,23 @@ class TwoViewPairModel:
         found_b = pixels_b[index_b]
         return Correspondences(pixels_a[index_a], found_b, np.full(len(index_a), np.nan), tokens_b.sample_depth(found_b))
 
-    def dense(self, tokens: TwoViewTokens, partners: Sequence[tuple[TwoViewTokens, np.ndarray]]) -> DenseDepth:
-        """Inverse depth of an image from others (tokens, T_partner_b) whose poses are known."""
-        return dense_inverse_depth(tokens.gray, tokens.intrinsics, [(t.gray, t.intrinsics, T) for t, T in partners])
+    def dense(self, tokens: TwoViewTokens, partners: Sequence[tuple[TwoViewTokens, np.ndarray]], typical: float,
+              quick: bool = False) -> DenseDepth:
+        """Inverse depth of an image, much of which has the inverse depth `typical`, from others (tokens, T_partner_image)
+        whose poses are known."""
+        return dense_inverse_depth(tokens.gray, tokens.intrinsics, [(t.gray, t.intrinsics, T) for t, T in partners], typical,
+                                   quick)
+
+    def pack(self, tokens: TwoViewTokens) -> dict[str, np.ndarray]:
+        """The image, and what is known of its depth at reduced size."""
+        return {"gray": tokens.gray, "dense": np.zeros((0, 0), np.float16) if tokens.dense is None else tokens.dense}
+
+    def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]
+               ) -> TwoViewTokens:
+        """Tokens from what `pack` gave, with their corners and the corners' inverse depth."""
+        dense = parts["dense"]
+        return TwoViewTokens(camera, stamp_ns, parts["gray"], intrinsics, self.config, dense if dense.size else None,
+                             parts["corners"].astype(np.float32), None, parts["inverse_depth"].copy())
 
     def predict(self, pairs: Sequence[tuple[TwoViewTokens, TwoViewTokens]],
                 priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:
@@ -135,19 +150,22 @@ class TwoViewPairModel:
 
         if a.intrinsics is None or b.intrinsics is None:
             raise ValueError(f"pair model 'two_view' needs the intrinsics of camera {a.camera!r}")
-        pixels_a, pixels_b, T_a_b = np.zeros((0, 2)), np.zeros((0, 2)), prior
+        T_a_b, both = prior, self.correspond(a, b)
+        rays_a, rays_b = a.intrinsics.unproject(both.pixels_a), b.intrinsics.unproject(both.pixels_b)
         if prior is None:
-            both = self.correspond(a, b)
-            pose = relative_pose(b.intrinsics.unproject(both.pixels_b), a.intrinsics.unproject(both.pixels_a),
-                                 TOLERANCE_PX / a.intrinsics.fx)
+            pose = relative_pose(rays_b, rays_a, TOLERANCE_PX / a.intrinsics.fx)
             who = f"the images of camera {a.camera!r} at {a.stamp_ns} ns and {b.camera!r} at {b.stamp_ns} ns"
             if pose is None or np.count_nonzero(pose.inliers) < 20:
                 raise ValueError(f"{who} share too few points ({len(both)} matches)")
             if pose.parallax * a.intrinsics.fx < 2 * TOLERANCE_PX:
                 raise ValueError(f"{who} have no parallax: the camera only turned, or did not move")
-            T_a_b, pixels_a, pixels_b = pose.T_a_b, both.pixels_a[pose.inliers], both.pixels_b[pose.inliers]
-        of_b = self.dense(b, [(a, T_a_b)])
-        of_a = self.dense(a, [(b, se3_inverse(T_a_b))])
+            T_a_b = pose.T_a_b
+        w, slope, epipolar = triangulate_inverse_depth(rays_b, rays_a[:, :2], T_a_b)
+        good = (w > 0) & (epipolar * a.intrinsics.fx < 2 * TOLERANCE_PX)
+        sure = good & (slope * w * a.intrinsics.fx > 2 * TOLERANCE_PX)  # moved by more than noise
+        typical = float(np.median(w[sure])) if sure.any() else 0.0  # without any the search begins at infinity
+        of_b = self.dense(b, [(a, T_a_b)], typical)
+        of_a = self.dense(a, [(b, se3_inverse(T_a_b))], typical)
 
         def tensor(x: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
@@ -155,7 +173,8 @@ class TwoViewPairModel:
         points_a = _pointmap(of_a, a.intrinsics)
         points_b = transform_points(T_a_b, _pointmap(of_b, b.intrinsics))
         return PairPrediction(tensor(points_a), tensor(points_b), tensor(of_a.confidence), tensor(of_b.confidence),
-                              is_metric=False, matches_a=tensor(pixels_a), matches_b=tensor(pixels_b), T_a_b=T_a_b)
+                              is_metric=False, matches_a=tensor(both.pixels_a[good]),
+                              matches_b=tensor(both.pixels_b[good]), T_a_b=T_a_b)
 
 
 def _pointmap(dense: DenseDepth, intrinsics: CameraIntrinsics) -> np.ndarray:

@@ -233,7 +233,7 @@ class SimSource:
 
     def _covered(self, time_s: float, camera: str) -> bool:
         return any(e.kind == "covered_lens" and e.camera in (None, camera)
-                   and e.start_s <= time_s < e.start_s + e.duration_s for e in self.path.events)
+                   and -1e-9 <= time_s - e.start_s < e.duration_s - 1e-9 for e in self.path.events)
 
     def _told(self, labels: np.ndarray) -> np.ndarray:
         return labels if self._kept is None else np.where(np.isin(labels, self._kept), labels, UNLABELLED).astype(np.uint16)

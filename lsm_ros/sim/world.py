@@ -88,7 +88,7 @@ class Part:
             object.__setattr__(self, name, value)
         if not (self.half > 0).all():
             raise ValueError(f"half extents must be positive, got {self.half}")
-        if not np.allclose(self.R @ self.R.T, np.eye(3), atol=1e-6) or np.linalg.det(self.R) < 0:
+        if not _is_rotation(self.R):
             raise ValueError(f"R of a part must be a rotation, got {self.R.tolist()}")
         if not 0 <= self.taper <= 4:
             raise ValueError(f"taper must be 0 to 4, got {self.taper}")
@@ -101,6 +101,15 @@ class Part:
         widest = np.array([max(1.0, self.taper)] * 2 + [1.0]) if self.shape == Shape.CYLINDER else np.ones(3)
         signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
         return self.center + (signs * self.half * widest) @ self.R.T
+
+
+def _is_rotation(R: np.ndarray) -> bool:
+    """Whether R (3, 3) is a rotation to 1e-6: its third row is the cross product of the others, which are unit vectors.
+    Plain numbers, since a world has thousands of parts."""
+    (a, b, c), (d, e, f), (g, h, i) = R.tolist()
+    off = (a * a + b * b + c * c - 1, d * d + e * e + f * f - 1, a * d + b * e + c * f,
+           b * f - c * e - g, c * d - a * f - h, a * e - b * d - i)
+    return max(map(abs, off)) < 1e-6
 
 
 @dataclass(frozen=True)

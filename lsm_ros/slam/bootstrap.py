@@ -170,11 +170,11 @@ class Bootstrap:
         fixed = np.zeros(len(poses), bool)
         fixed[0] = True
         return BundleProblem(
-            T_map_rig=np.stack(poses), fixed=fixed, anchor=np.zeros(count, np.int64), rays=rays[inliers.index_b],
-            T_rig_cam_anchor=np.broadcast_to(np.eye(4), (count, 4, 4)), inverse_depth=np.clip(w, 0.002, 50.0),
-            measured=np.full(count, np.nan), landmark=np.concatenate(landmark), keyframe=each,
-            T_cam_rig=np.broadcast_to(np.eye(4), (len(each), 4, 4)), normalized=np.concatenate(normalized),
-            focal=np.full((len(each), 2), intrinsics.fx), depth=np.full(len(each), np.nan), focal_std=1.0)
+            T_map_rig=np.stack(poses), fixed=fixed, T_rig_cam=np.eye(4)[None], anchor=np.zeros(count, np.int64),
+            anchor_camera=np.zeros(count, np.int64), rays=rays[inliers.index_b], inverse_depth=np.clip(w, 0.002, 50.0),
+            measured=np.full(count, np.nan), landmark=np.concatenate(landmark), keyframe=each, camera=np.zeros_like(each),
+            normalized=np.concatenate(normalized), focal=np.full((len(each), 2), intrinsics.fx),
+            depth=np.full(len(each), np.nan), focal_std=1.0)
 
 
 def with_focal(intrinsics: CameraIntrinsics, focal_px: float) -> CameraIntrinsics:

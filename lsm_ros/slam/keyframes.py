@@ -19,8 +19,9 @@ from lsm_ros.slam.bundle import BundleProblem, BundleResult, bundle_adjust
 class KeyframeView:
     """One camera of a keyframe: its tokens, and its landmarks as corners (N, 2) with an inverse depth (N,) each.
 
-    rays (N, 3) have z = 1. measured (N,) is what the depth camera said, NaN without one; inverse_depth what the
-    optimisation made of it, NaN for a landmark whose depth is not known yet.
+    rays (N, 3) have z = 1. measured (N,) is what the depth camera said; inverse_depth what the optimisation made of it,
+    NaN for a landmark whose depth is not known yet. guess_std: where nothing measures depth, `measured` is a guess, with
+    this relative standard deviation.
     """
 
     camera: str
@@ -31,6 +32,7 @@ class KeyframeView:
     rays: np.ndarray
     measured: np.ndarray
     inverse_depth: np.ndarray
+    guess_std: float | None = None
 
     def points_rig(self) -> np.ndarray:
         """(N, 3) landmarks in the rig frame."""
@@ -191,17 +193,23 @@ class KeyframeGraph:
         each = np.repeat(np.arange(len(links)), sizes)
         focal = np.array([(v.intrinsics.fx, v.intrinsics.fy) for v in observers])[each]
         centre = np.array([(v.intrinsics.cx, v.intrinsics.cy) for v in observers])[each]
+        mounts, mount = np.unique(np.stack([v.T_rig_cam.ravel() for v in [*observers, *views.values()]]), axis=0,
+                                  return_inverse=True)
+        mount = mount.ravel()
+        mount_of = dict(zip(views, mount[len(observers):], strict=True))
         return BundleProblem(
             T_map_rig=np.stack([self.keyframes[i].T_map_rig for i in ids]),
             fixed=np.array([i not in free for i in ids]),
+            T_rig_cam=mounts.reshape(-1, 4, 4),
             anchor=gather(lambda key, v: np.full(len(v.corners), row[key[0]])),
+            anchor_camera=gather(lambda key, v: np.full(len(v.corners), mount_of[key])),
             rays=gather(lambda key, v: v.rays),
-            T_rig_cam_anchor=gather(lambda key, v: np.broadcast_to(v.T_rig_cam, (len(v.corners), 4, 4))),
             inverse_depth=gather(lambda key, v: v.inverse_depth),
             measured=gather(lambda key, v: v.measured),
+            measured_std=gather(lambda key, v: v.measured * (np.nan if v.guess_std is None else v.guess_std)),
             landmark=np.concatenate([number[x.anchor, x.anchor_camera][x.matches.index_b] for x in links]),
-            keyframe=np.repeat([row[x.observer] for x in links], sizes),
-            T_cam_rig=np.stack([se3_inverse(v.T_rig_cam) for v in observers])[each],
+            keyframe=np.array([row[x.observer] for x in links])[each],
+            camera=mount[:len(observers)][each],
             normalized=(np.concatenate([x.matches.pixels_a for x in links]) - centre) / focal,
             focal=focal,
             depth=np.concatenate([x.matches.depth_a for x in links]),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -17,18 +18,22 @@ from lsm_ros.config import Config
 from lsm_ros.geometry import CameraIntrinsics, se3_inverse
 from lsm_ros.pairs.base import DensePairModel, SparsePairModel
 from lsm_ros.pairs.dense import DenseDepth
-from lsm_ros.slam.bootstrap import Bootstrap, Start, with_focal
+from lsm_ros.slam.bootstrap import START_DEPTH, Bootstrap, Start, with_focal
 from lsm_ros.slam.keyframes import Keyframe, motion
 from lsm_ros.slam.tracking import Tracked, Tracker
 from lsm_ros.types import Frame, FrameSet, TrackingState, TrackingUpdate
 
 RECENT = 15  # frames kept as partners of a new keyframe
 BASELINE = 0.08  # best distance to a partner, relative to the median depth
-DENSE_BASELINE = 0.15
+DENSE_BASELINE = 0.1
 MAX_TURN = 0.6  # radians between partners
+ENOUGH = 0.7  # of the landmarks may be without a depth
+GUESS_STD = 5.0  # relative deviation of a guessed depth: the guess for all landmarks of a keyframe is wrong together
 SURE = 0.15  # relative deviation of inverse depth below which a landmark starts
 CALIBRATE_AT = (6, 10, 16, 25, 40, 64, 100)  # keyframes at which focal lengths are refined
 COMMON_FOCAL = 0.85  # of the width, before anything is known
+WRONG_FOCAL = 0.1  # relative; a calibration that is farther off is reported
+SHORTEST_PATIENCE = 1.0  # seconds
 LINK_MATCHES = 60  # of each link in that: plenty for a handful of parameters
 
 
@@ -53,9 +58,13 @@ class MonocularTracker(Tracker):
         self._pending: dict[int, Tracked] = {}
         self._bootstrap: Bootstrap | None = None
         self._calibrated_at = 0
+        self._given_px: dict[str, float] = {}
 
     def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, Tracked | None]:
         """Pose of the frame set. Frames need intrinsics without distortion. Nothing is added to the graph."""
+        for frame in frame_set.frames:
+            if frame.intrinsics is not None and frame.camera not in self.uncalibrated:
+                self._given_px[frame.camera] = frame.intrinsics.fx
         if self.focal_px:
             frame_set = replace(frame_set, frames=tuple(
                 f if f.camera not in self.focal_px or f.intrinsics is None
@@ -71,7 +80,8 @@ class MonocularTracker(Tracker):
         T_map_rig: where the map starts. `recovered` then holds frames between the first two keyframes.
         """
         if self._bootstrap is None:
-            self._bootstrap = Bootstrap(self.model, bool(self.uncalibrated & set(new.tokens)))
+            unknown = set(new.tokens) & self.uncalibrated - set(self.focal_std_px)
+            self._bootstrap = Bootstrap(self.model, bool(unknown))
         start = self._bootstrap.add(new)
         if start is None:
             return None, self._bootstrap.reason
@@ -107,6 +117,28 @@ class MonocularTracker(Tracker):
         focal = self.focal_px.get(frame.camera, COMMON_FOCAL * width)
         return CameraIntrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
+    def knowledge(self) -> dict[str, Any]:
+        """Focal lengths found with the map, and how sure they are."""
+        return {"focal_px": {c: self.focal_px[c] for c in self.focal_std_px}, "focal_std_px": dict(self.focal_std_px),
+                "uncalibrated": sorted(self.uncalibrated)}
+
+    def recall(self, knowledge: dict[str, Any]) -> None:
+        """Takes over what another tracker's `knowledge` said."""
+        self.focal_px.update(knowledge.get("focal_px", {}))
+        self.focal_std_px.update(knowledge.get("focal_std_px", {}))
+        self.uncalibrated.update(knowledge.get("uncalibrated", ()))
+
+    def wrong_calibration(self) -> dict[str, tuple[float, float, float]]:
+        """Cameras whose calibration does not fit their images: focal length given, found, and its deviation, pixels."""
+        return {c: (given, self.focal_px[c], self.focal_std_px[c]) for c, given in self._given_px.items()
+                if c in self.focal_std_px and abs(np.log(self.focal_px[c] / given)) > WRONG_FOCAL}
+
+    def patience_s(self) -> float:
+        """Seconds of being lost after which a new session starts: not longer than the map took, which is what is lost."""
+        stamps = [k.stamp_ns for k in self.graph.keyframes.values()]
+        span = (max(stamps) - min(stamps)) * 1e-9 if stamps else 0.0
+        return min(super().patience_s(), max(SHORTEST_PATIENCE, span))
+
     def expected_from_odometry(self, new: Tracked) -> None:
         """Nothing: a map that starts again has another scale."""
         return None
@@ -126,11 +158,23 @@ class MonocularTracker(Tracker):
         for camera, tokens in new.tokens.items():
             partners = self._partners(new.stamp_ns, camera, T_map_rig, BASELINE, 2)
             if partners:
-                tokens.adopt(self._dense(new, camera, T_map_rig, partners), SURE)
+                tokens.adopt(self._dense(new, camera, T_map_rig, partners, quick=True), SURE)
+            unknown = np.isnan(tokens.inverse_depth)
+            if unknown.mean() > ENOUGH:  # the camera only turned: any depth tells where it looks
+                tokens.inverse_depth[unknown] = self._typical()
         keyframe, loops = super().add_keyframe(new, T_map_rig)
         self._pending[keyframe.id] = new
         self._calibrate()
         return keyframe, loops
+
+    def _measured(self, inverse_depth: np.ndarray) -> tuple[np.ndarray, float | None]:
+        """A guess: as far as other things. It matters while nothing moves sideways, when neither depth nor distance
+        travelled would be known: the camera then stays where it is."""
+        return np.full(len(inverse_depth), self._typical()), GUESS_STD
+
+    def _typical(self) -> float:
+        """Inverse depth of much of what was seen last."""
+        return 1.0 / (self.graph.keyframes[self.reference].median_depth if self.reference is not None else START_DEPTH)
 
     # dense depth
 
@@ -146,25 +190,30 @@ class MonocularTracker(Tracker):
                 continue
             T = self.graph.keyframes[i].T_map_rig
             for camera in new.tokens:
-                partners = self._partners(new.stamp_ns, camera, T, DENSE_BASELINE, 3, keyframes=True)
+                partners = self._partners(new.stamp_ns, camera, T, DENSE_BASELINE, 2, keyframes=True)
                 if partners:
                     dense = self._dense(new, camera, T, partners)
                     new.tokens[camera].adopt(dense, SURE)
+                    view = self.graph.keyframes[i].views[camera]
+                    found = np.isnan(view.inverse_depth)
+                    view.inverse_depth[found] = new.tokens[camera].inverse_depth[found]
                     out.append(DenseView(i, new, camera, dense))
         return out
 
-    def depth_ratio(self, keyframe: int, camera: str, depth: np.ndarray) -> float:
-        """Median of landmark depth by `depth` (H, W), 0 = none, at the landmarks: how the scale there has changed since
-        the depth was made. 1 where fewer than ten landmarks have one."""
-        view = self.graph.keyframes[keyframe].views[camera]
+    def depth_ratio(self, keyframe: Keyframe, camera: str, depth: np.ndarray) -> float:
+        """How the scale at a keyframe has changed since its `depth` (H, W), 0 = none, was made: median of landmark depth by
+        that depth, at the landmarks that others see. 1 where fewer than ten landmarks have one."""
+        view = keyframe.views[camera]
         x, y = np.rint(view.corners).astype(np.int64).T
         dense = depth[np.clip(y, 0, depth.shape[0] - 1), np.clip(x, 0, depth.shape[1] - 1)]
         seen = np.zeros(len(x), bool)
         for link in self.graph.links.values():
-            if link.anchor == keyframe and link.anchor_camera == camera:
+            if link.anchor == keyframe.id and link.anchor_camera == camera:
                 seen[link.matches.index_b] = True
         good = seen & (dense > 0) & np.isfinite(view.inverse_depth)
-        return float(np.median(1.0 / (view.inverse_depth[good] * dense[good]))) if np.count_nonzero(good) >= 10 else 1.0
+        if np.count_nonzero(good) < 10:
+            return 1.0
+        return float(np.median(1.0 / (view.inverse_depth[good] * dense[good])))
 
     def _partners(self, stamp_ns: int, camera: str, T_map_rig: np.ndarray, baseline: float, count: int,
                   keyframes: bool = False) -> list[tuple[Tracked | Keyframe, np.ndarray]]:
@@ -177,19 +226,19 @@ class MonocularTracker(Tracker):
         for other, T in known:
             distance, angle = motion(T, T_map_rig)
             share = distance / depth
-            if other.stamp_ns != stamp_ns and 0.2 * baseline < share < 5 * baseline and angle < MAX_TURN:
+            if other.stamp_ns != stamp_ns and 0.4 * baseline < share < 5 * baseline and angle < MAX_TURN:
                 scored.append((abs(np.log(share / baseline)) + angle, other.stamp_ns, other, T))
         scored.sort(key=lambda s: s[:2])
         return [(other, T) for _, _, other, T in scored[:count]]
 
-    def _dense(self, new: Tracked, camera: str, T_map_rig: np.ndarray, partners) -> DenseDepth:
+    def _dense(self, new: Tracked, camera: str, T_map_rig: np.ndarray, partners, quick: bool = False) -> DenseDepth:
         T_map_cam = T_map_rig @ new.T_rig_cam[camera]
         pairs = []
         for other, T in partners:
             view = other.views[camera] if isinstance(other, Keyframe) else None
             tokens, T_rig_cam = (view.tokens, view.T_rig_cam) if view else (other.tokens[camera], other.T_rig_cam[camera])
             pairs.append((tokens, se3_inverse(T @ T_rig_cam) @ T_map_cam))
-        return self.model.dense(new.tokens[camera], pairs)
+        return self.model.dense(new.tokens[camera], pairs, self._typical(), quick)
 
     # focal length
 

@@ -114,6 +114,25 @@ class Tracker:
         """Intrinsics to begin with for a camera without calibration; None where tracking cannot find them itself."""
         return None
 
+    def knowledge(self) -> dict[str, Any]:
+        """What was learned about the cameras, as plain values; a new session or a saved map goes on with it."""
+        return {}
+
+    def recall(self, knowledge: dict[str, Any]) -> None:
+        """Takes over what another tracker's `knowledge` said."""
+
+    def wrong_calibration(self) -> dict[str, tuple[float, float, float]]:
+        """Cameras whose calibration does not fit their images: focal length given, found, and its deviation, pixels."""
+        return {}
+
+    def depth_ratio(self, keyframe: Keyframe, camera: str, depth: np.ndarray) -> float:
+        """How the scale at a keyframe has changed since its `depth` (H, W) was made; 1 where cameras measure it."""
+        return 1.0
+
+    def patience_s(self) -> float:
+        """Seconds of being lost after which a new session starts."""
+        return self.config.tracking.lost_session_seconds
+
     def take_dense(self, everything: bool = False) -> list:
         """Dense depth that tracking found since it was last asked; nothing where cameras measure it."""
         return []
@@ -133,11 +152,10 @@ class Tracker:
         views = {}
         for camera, tokens in new.tokens.items():
             corners = tokens.corners.astype(np.float64)
-            rho = tokens.inverse_depth
-            intrinsics = new.intrinsics[camera]
+            rho, intrinsics = tokens.inverse_depth, new.intrinsics[camera]
+            measured, guess_std = self._measured(rho)
             views[camera] = KeyframeView(camera, tokens, intrinsics, new.T_rig_cam[camera], corners,
-                                         intrinsics.unproject(corners), rho if self.model.is_metric else rho * np.nan,
-                                         rho.copy())
+                                         intrinsics.unproject(corners), measured, rho.copy(), guess_std)
         keyframe = Keyframe(self.graph.next_id, new.stamp_ns, T_map_rig, views, self._thumbnail(new))
         recent = [i for i in sorted(self.graph.keyframes)[-self.config.keyframes.window:]]
         self.graph.add(keyframe)
@@ -170,6 +188,10 @@ class Tracker:
         self.graph.version += 1
 
     # the steps
+
+    def _measured(self, inverse_depth: np.ndarray) -> tuple[np.ndarray, float | None]:
+        """What is known of landmarks' inverse depth, whatever motion says, and its relative deviation if it is a guess."""
+        return inverse_depth, None
 
     def _predict(self, new: Tracked) -> np.ndarray:
         """Expected T_map_rig: the last pose moved on by odometry, else by constant velocity."""

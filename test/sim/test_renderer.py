@@ -11,7 +11,7 @@ from lsm_ros.sim.caster import RayCaster
 from lsm_ros.sim.labels import indoor_labels
 from lsm_ros.sim.renderer import Renderer
 from lsm_ros.sim.sensor import SensorConfig
-from lsm_ros.sim.world import Lamp, Material, Part, Shape, Thing, WorldBuilder, Zone
+from lsm_ros.sim.world import Doorway, Lamp, Material, Part, Shape, Thing, WorldBuilder, Zone
 from lsm_ros.types import UNLABELLED
 
 CAMERA = CameraIntrinsics.from_fov(112, 80, 1.3)
@@ -187,6 +187,7 @@ class TestLight:
             for thing in shell(low, high):
                 builder.add(Thing(thing.label, tuple(Part(p.shape, p.center, p.half, white) for p in thing.parts)), np.eye(4))
         builder.lamps.append(Lamp(np.array([2.6, 1.5, 1.5])))
+        builder.doorways.append(Doorway((0, 1), np.array([3.1, 1.5, 0]), 0.9, 2.0, 0))  # which stays walled up
         image = Renderer(builder.build()).render(
             np.stack([look((0.5, 0.5, 1.3), (2.5, 2, 0.6)), look((3.8, 0.5, 1.3), (5.5, 2, 0.6))]), CAMERA).numpy().image
         assert image[0].mean() > 80 and image[1].max() <= 2
@@ -263,12 +264,13 @@ class TestViews:
 class TestMovers:
     def test_what_moves_keeps_its_pattern(self):
         mover = walker([(0.0, 0.0), (1.0, 0.0)])
+        mover.poses[1, :2, :2] = [[0, -1], [1, 0]]
         part = box((1.5, 1.5, 0), (2, 2, 1), Material("checker", scale=0.4))
         ball = Part(Shape.ELLIPSOID, np.array([1.75, 1.75, 1.3]), np.full(3, 0.3), Material("checker", scale=0.4))
         world = make_world(("person", (part, ball), 0), movers=[mover], zones=(((0, 0, 0), (6, 4, 2.5)),))
         T0 = look((1.7, 0.3, 1.4), (1.7, 1.7, 0.8))
-        T1 = T0.copy()
-        T1[0, 3] += 0.5  # half of the first leg of four seconds
+        T1 = mover.pose(2.0) @ T0
+        assert not np.allclose(T1[:3, :3], T0[:3, :3]) and not np.allclose(T1[:3, 3], T0[:3, 3])
         out = Renderer(world).render(np.stack([T0, T1, T0]), CAMERA, time_s=[0.0, 2.0, 2.0]).numpy()
         person = out.labels == 46
         assert person[0].sum() > 800 and np.array_equal(person[0], person[1]) and not np.array_equal(person[0], person[2])

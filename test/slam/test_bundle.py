@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from lsm_ros.geometry import make_se3, se3_exp, se3_inverse, so3_log
-from lsm_ros.slam.bundle import BundleProblem, _linearize, bundle_adjust
+from lsm_ros.slam.bundle import (
+    BundleProblem,
+    _focal_deviation,
+    _group,
+    _linearize,
+    _Noise,
+    _normal_equations,
+    _solve,
+    bundle_adjust,
+)
 
 FOCAL = 500.0
 
@@ -18,10 +27,9 @@ def scene(noise_px: float = 0.0, keyframes: int = 4, seed: int = 0, cameras: int
     points = np.c_[rng.uniform(-1, 1.5, 80), rng.uniform(-1, 1, 80), rng.uniform(2, 4, 80)]
     anchor = np.arange(80) % keyframes
     camera = np.arange(80) % cameras
-    T_rig_cam_anchor = np.stack([T_rig_cams[c] for c in camera])
     in_anchor = np.stack([(se3_inverse(T[a] @ T_rig_cams[c]) @ np.r_[p, 1])[:3]
                           for p, a, c in zip(points, anchor, camera, strict=True)])
-    landmark, keyframe, T_cam_rig, normalized, depth = [], [], [], [], []
+    landmark, keyframe, seen_by, normalized, depth = [], [], [], [], []
     for i, p in enumerate(points):
         for k in range(keyframes):
             if k == anchor[i] and cameras == 1:
@@ -30,15 +38,15 @@ def scene(noise_px: float = 0.0, keyframes: int = 4, seed: int = 0, cameras: int
             q = (se3_inverse(T[k] @ T_rig_cams[c]) @ np.r_[p, 1])[:3]
             landmark.append(i)
             keyframe.append(k)
-            T_cam_rig.append(se3_inverse(T_rig_cams[c]))
+            seen_by.append(c)
             normalized.append(q[:2] / q[2] + rng.standard_normal(2) * noise_px / FOCAL)
             depth.append(1 / (1 / q[2] + depth_noise * rng.standard_normal()) if rng.random() < 0.5 else np.nan)
     rho = 1 / in_anchor[:, 2]
     fixed = np.zeros(keyframes, bool)
     fixed[0] = True
     measured = rho + depth_noise * rng.standard_normal(80)
-    problem = BundleProblem(T, fixed, anchor, in_anchor / in_anchor[:, 2:], T_rig_cam_anchor, rho, measured,
-                            np.array(landmark), np.array(keyframe), np.stack(T_cam_rig), np.array(normalized),
+    problem = BundleProblem(T, fixed, np.stack(T_rig_cams), anchor, camera, in_anchor / in_anchor[:, 2:], rho, measured,
+                            np.array(landmark), np.array(keyframe), np.array(seen_by), np.array(normalized),
                             np.full((len(landmark), 2), FOCAL), np.array(depth))
     return problem, T.copy(), rho.copy()
 
@@ -91,25 +99,64 @@ def test_outliers_are_named_and_do_not_move_the_poses():
 
 
 @pytest.mark.parametrize("cameras", [1, 2])
-def test_jacobians_equal_differences(cameras):
+def test_derivatives_equal_differences(cameras):
     problem, T, rho = scene(noise_px=0.5, depth_noise=0.001, cameras=cameras)
-    state = _linearize(problem, T, rho, 1.0, 0.002, 1e9)
+    problem.focal_std = 0.1
+    groups, noise = _group(problem), _Noise(1.0, 0.002, 1e9)  # without Huber weights the cost is a sum of squares
+    log_focal, eps = 0.02, 1e-6
 
-    def residuals(T, rho):
-        s = _linearize(problem, T, rho, 1.0, 0.002, 1e9)
-        return np.c_[s.residual_px, s.residual_depth]
+    def cost(T, rho, log_focal):
+        return _linearize(problem, groups, noise, T, rho, log_focal).cost
 
-    base, eps = residuals(T, rho), 1e-6
-    for k in (1, 2):
+    state = _linearize(problem, groups, noise, T, rho, log_focal)
+    system = _normal_equations(problem, groups, state)
+    for k in (1, 2, 3):
         for axis in range(6):
-            moved = T.copy()
-            moved[k] = T[k] @ se3_inverse(se3_exp(eps * np.eye(6)[axis]))
-            numeric = (residuals(moved, rho) - base) / eps
-            analytic = np.where((problem.keyframe == k)[:, None], state.J_observer[:, :, axis], 0.0)
-            analytic += np.where((problem.anchor[problem.landmark] == k)[:, None], state.J_anchor[:, :, axis], 0.0)
-            assert np.abs(numeric - analytic).max() < 2e-2 * max(1.0, np.abs(numeric).max())
-    numeric = (residuals(T, rho + eps) - base) / eps
-    assert np.abs(numeric - state.J_rho).max() < 1e-3 * np.abs(numeric).max()
+            ends = [T.copy(), T.copy()]
+            for moved, sign in zip(ends, (1, -1), strict=True):
+                moved[k] = T[k] @ se3_inverse(se3_exp(sign * eps * np.eye(6)[axis]))
+            numeric = (cost(ends[0], rho, log_focal) - cost(ends[1], rho, log_focal)) / (2 * eps)
+            assert numeric == pytest.approx(system.gradient[6 * (k - 1) + axis], rel=1e-4, abs=1e-2)
+    for i in (0, 7, 31):
+        step = eps * (np.arange(len(rho)) == i)
+        numeric = (cost(T, rho + step, log_focal) - cost(T, rho - step, log_focal)) / (2 * eps)
+        assert numeric == pytest.approx(system.gradient_rho[i], rel=1e-4, abs=1e-2)
+    numeric = (cost(T, rho, log_focal + eps) - cost(T, rho, log_focal - eps)) / (2 * eps)
+    assert numeric == pytest.approx(system.gradient[-1], rel=1e-4)
+
+
+@pytest.mark.parametrize("cameras", [1, 2])
+def test_normal_equations_equal_those_of_a_dense_jacobian(cameras):
+    problem, T, rho = scene(noise_px=0.5, depth_noise=0.001, cameras=cameras)
+    problem.focal_std, noise, eps = 0.1, _Noise(1.0, 0.002, 1e9), 1e-6
+    groups = _group(problem)
+
+    def residuals(x):
+        moved = T.copy()
+        for k in (1, 2, 3):
+            moved[k] = T[k] @ se3_inverse(se3_exp(x[6 * k - 6:6 * k]))
+        s = _linearize(problem, groups, noise, moved, rho + x[19:], x[18])
+        return np.concatenate([s.residual.ravel(), s.prior_residual, [x[18] / problem.focal_std]])
+
+    J = np.stack([(residuals(e) - residuals(-e)) / (2 * eps) for e in eps * np.eye(19 + len(rho))], 1)
+    full, gradient = J.T @ J, J.T @ residuals(np.zeros(19 + len(rho)))
+    system = _normal_equations(problem, groups, _linearize(problem, groups, noise, T, rho, 0.0))
+    expected = np.linalg.solve(full + 1e-9 * np.eye(len(full)), -gradient)
+    poses, d_rho, focal = _solve(system, 0.0)
+    assert np.abs(np.concatenate([poses.ravel(), [focal], d_rho]) - expected).max() < 1e-4 * np.abs(expected).max()
+    assert _focal_deviation(system) == pytest.approx(np.sqrt(np.linalg.inv(full)[18, 18]), rel=1e-3)
+
+
+def test_a_wrong_focal_length_is_found():
+    problem, T, rho = scene(noise_px=0.2, keyframes=6)
+    problem.measured[:], problem.depth[:] = np.nan, np.nan  # colour alone
+    problem.rays = problem.rays * (1 / 1.1, 1 / 1.1, 1.0)  # as a focal length of 1.1 times the right one tells it
+    problem.normalized = problem.normalized / 1.1
+    problem.focal = problem.focal * 1.1
+    problem.focal_std = 1.0
+    result = bundle_adjust(disturbed(problem), 1.0, 1.0, iterations=40)
+    assert result.log_focal == pytest.approx(np.log(1 / 1.1), abs=max(0.01, 4 * result.log_focal_std))
+    assert 0 < result.log_focal_std < 0.03
 
 
 def test_without_a_fixed_keyframe_it_refuses():
