@@ -97,7 +97,7 @@ class FusionConfig:
     max_depth: float = param(5.0, "farthest depth that is fused", unit="m", low=0.1, high=200.0)
     stride: int = param(1, "every n-th pixel in each direction is fused", unit="px", low=1, high=8)
     max_blocks: int = param(60000, "most voxel blocks (8x8x8 voxels) kept in memory", low=100, high=10000000)
-    min_weight: float = param(0.5, "a surface voxel needs this weight to be published (a good pixel at 1 m gives about 1)",
+    min_weight: float = param(0.15, "a surface voxel needs this weight to be published (a good pixel at 1 m gives about 1)",
                               low=0.0, high=1000.0, runtime=True)
     move_voxels: float = param(0.25, "an observation is fused anew when its keyframe moved it by this many voxels",
                                low=0.0, high=100.0)
