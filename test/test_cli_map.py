@@ -26,7 +26,7 @@ FILES = ["keyframes.tum", "map.ply", "metrics.json", "online.tum", "report.html"
 
 @pytest.fixture(scope="module")
 def room():
-    return RoomSource(seed=1, frames=FRAMES, width=240, height=180)
+    return RoomSource(seed=0, frames=FRAMES, width=240, height=180, rate_hz=5.0)  # long enough for a path that bends
 
 
 @pytest.fixture(scope="module")

@@ -120,6 +120,7 @@ def test_depth_for_every_third_frame_is_enough(source, frame_sets):
     assert len(pipeline.trajectory()) == 30 and ate(source, pipeline.trajectory()) < 0.02
 
 
+@pytest.mark.slow
 def test_a_camera_without_calibration_finds_its_focal_length(source, frame_sets):
     pipeline = MappingPipeline(CONFIG)
     true = frame_sets[0].frames[0].intrinsics.fx

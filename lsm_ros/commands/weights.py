@@ -38,10 +38,10 @@ def table() -> list[str]:
     for known in KNOWN:
         place = where(known)
         size = f"{known.megabytes / 1000:.1f} GB" if known.megabytes else "small"
-        rows.append((known.name, known.network, size, known.origin.rpartition("/")[0], known.licence, str(place) if place else "no"))
+        rows.append((known.name, known.network, size, known.origin.rpartition("/")[0], known.licence, str(place or "no")))
     widths = [max(len(row[n]) for row in rows) for n in range(5)]
     lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[5]]) for row in rows]
-    return [*lines, "", NOTICE, f"Single files are looked for, and put, in {weights_folder()} (set LSM_WEIGHTS for another place)."]
+    return [*lines, "", NOTICE, f"Single files lie in {weights_folder()} (set LSM_WEIGHTS for another place)."]
 
 
 def _download(known: Known) -> Path:

@@ -66,7 +66,7 @@ def _is_zip(path: Path) -> bool:
 
 
 def _refused(path: Path, allowed: list[Any], message: str) -> list[str]:
-    named = set(re.findall(r"GLOBAL ([\w.]+) was not an allowed global", message))
+    named = set(re.findall(r"GLOBAL ([\w.]+) (?:was not|whose)", message))
     if _is_zip(path):
         with torch.serialization.safe_globals(allowed):
             named |= set(torch.serialization.get_unsafe_globals_in_checkpoint(path))

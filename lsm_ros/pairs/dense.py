@@ -16,8 +16,8 @@ import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics, triangulate_inverse_depth
 
-FLOW_SIGMA_PX = 0.35  # of flow at the working size, where the way back agrees exactly
-FLOOR = 0.02  # relative deviation that remains with the best parallax: poses and focal length are not exact
+FLOW_SIGMA_PX = 0.38  # of flow at the working size, where the way back agrees exactly
+FLOOR = 0.025  # relative deviation that remains with the best parallax: poses and focal length are not exact
 RETURN_PX = 1.5
 EPIPOLAR_PX = 1.2
 AGREEMENT = 9.0  # squared deviations in which the depths of two partners may differ

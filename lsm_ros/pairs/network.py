@@ -58,7 +58,8 @@ class NetworkPairModel:
         self.dtype = choose_precision(config.precision, self.device)
         if model is None:
             model = _load(config, self.device, self.dtype)
-        self.model = model.to(self.device, self.dtype).eval().requires_grad_(False)
+        # tokens become maps with the channels last in memory; convolutions then take their weights as they are
+        self.model = model.to(self.device, self.dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         self.image_size = max(self.model.img_size)
@@ -107,10 +108,10 @@ class NetworkPairModel:
             first, second = pairs[group[0]]
             view_a, view_b = self._predict(a, b, extra=(first.size, second.size))
             for k, n in enumerate(group):
-                found[n] = PairPrediction(
-                    view_a["pts3d"][k], view_b["pts3d_in_other_view"][k], view_a["conf"][k], view_b["conf"][k],
-                    is_metric=self.is_metric, **{f"{field}_{side}": view[field][k] for side, view in (("a", view_a), ("b", view_b))
-                                                 for field in ("desc", "desc_conf") if field in view})
+                local = {f"{field}_{side}": view[field][k] for side, view in (("a", view_a), ("b", view_b))
+                         for field in ("desc", "desc_conf") if field in view}
+                found[n] = PairPrediction(view_a["pts3d"][k], view_b["pts3d_in_other_view"][k], view_a["conf"][k],
+                                          view_b["conf"][k], is_metric=self.is_metric, **local)
         return [found[n] for n in range(len(pairs))]
 
     def warm_up(self, height: int, width: int, pairs: Sequence[int] = (1, 2)) -> None:

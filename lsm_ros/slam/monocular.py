@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from lsm_ros.config import Config
-from lsm_ros.geometry import CameraIntrinsics, se3_inverse
+from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
 from lsm_ros.pairs.base import DensePairModel, SparsePairModel
 from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.slam.bootstrap import START_DEPTH, Bootstrap, Start, with_focal
@@ -28,7 +29,8 @@ BASELINE = 0.08  # best distance to a partner, relative to the median depth
 DENSE_BASELINE = 0.1
 MAX_TURN = 0.6  # radians between partners
 ENOUGH = 0.7  # of the landmarks may be without a depth
-GUESS_STD = 5.0  # relative deviation of a guessed depth: the guess for all landmarks of a keyframe is wrong together
+FEW_NEAR = 5  # landmarks around a corner that tell its depth, when nothing else does
+GUESS_STD = 1.5  # relative deviation of a guessed depth: the guess for all landmarks of a keyframe is wrong together
 SURE = 0.15  # relative deviation of inverse depth below which a landmark starts
 CALIBRATE_AT = (6, 10, 16, 25, 40, 64, 100)  # keyframes at which focal lengths are refined
 COMMON_FOCAL = 0.85  # of the width, before anything is known
@@ -161,16 +163,36 @@ class MonocularTracker(Tracker):
                 tokens.adopt(self._dense(new, camera, T_map_rig, partners, quick=True), SURE)
             unknown = np.isnan(tokens.inverse_depth)
             if unknown.mean() > ENOUGH:  # the camera only turned: any depth tells where it looks
-                tokens.inverse_depth[unknown] = self._typical()
+                tokens.inverse_depth[unknown] = self._guess(new, camera, T_map_rig)[unknown]
         keyframe, loops = super().add_keyframe(new, T_map_rig)
         self._pending[keyframe.id] = new
         self._calibrate()
         return keyframe, loops
 
-    def _measured(self, inverse_depth: np.ndarray) -> tuple[np.ndarray, float | None]:
-        """A guess: as far as other things. It matters while nothing moves sideways, when neither depth nor distance
-        travelled would be known: the camera then stays where it is."""
-        return np.full(len(inverse_depth), self._typical()), GUESS_STD
+    def _measured(self, new: Tracked, camera: str, T_map_rig: np.ndarray) -> tuple[np.ndarray, float | None]:
+        """A guess, see `_guess`."""
+        return self._guess(new, camera, T_map_rig), GUESS_STD
+
+    def _guess(self, new: Tracked, camera: str, T_map_rig: np.ndarray) -> np.ndarray:
+        """(N,) inverse depth of the corners: that of the landmarks found around them, else of much of what was seen last.
+
+        It matters while nothing moves sideways, when neither depth nor distance travelled would be known: the camera then
+        stays where it is, and what comes into view continues what was there, so that the scale goes on.
+        """
+        corners = new.tokens[camera].corners.astype(np.float64)
+        pixels, points_map = [np.zeros((0, 2))], [np.zeros((0, 3))]
+        for (i, seen_by), matches in new.matches.items():
+            if seen_by == camera and i in self.graph.keyframes:
+                keyframe = self.graph.keyframes[i]
+                pixels.append(matches.pixels_a)
+                points_map.append(transform_points(keyframe.T_map_rig,
+                                                   keyframe.views[camera].points_rig()[matches.index_b]))
+        points_cam = transform_points(se3_inverse(T_map_rig @ new.T_rig_cam[camera]), np.concatenate(points_map))
+        known = points_cam[:, 2] > 0.05 / self._typical()
+        if np.count_nonzero(known) < FEW_NEAR:
+            return np.full(len(corners), self._typical())
+        _, near = cKDTree(np.concatenate(pixels)[known]).query(corners, k=FEW_NEAR)
+        return np.median(1.0 / points_cam[known, 2][near], axis=1)
 
     def _typical(self) -> float:
         """Inverse depth of much of what was seen last."""

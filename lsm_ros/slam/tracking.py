@@ -153,7 +153,7 @@ class Tracker:
         for camera, tokens in new.tokens.items():
             corners = tokens.corners.astype(np.float64)
             rho, intrinsics = tokens.inverse_depth, new.intrinsics[camera]
-            measured, guess_std = self._measured(rho)
+            measured, guess_std = self._measured(new, camera, T_map_rig)
             views[camera] = KeyframeView(camera, tokens, intrinsics, new.T_rig_cam[camera], corners,
                                          intrinsics.unproject(corners), measured, rho.copy(), guess_std)
         keyframe = Keyframe(self.graph.next_id, new.stamp_ns, T_map_rig, views, self._thumbnail(new))
@@ -189,9 +189,9 @@ class Tracker:
 
     # the steps
 
-    def _measured(self, inverse_depth: np.ndarray) -> tuple[np.ndarray, float | None]:
-        """What is known of landmarks' inverse depth, whatever motion says, and its relative deviation if it is a guess."""
-        return inverse_depth, None
+    def _measured(self, new: Tracked, camera: str, T_map_rig: np.ndarray) -> tuple[np.ndarray, float | None]:
+        """Inverse depth (N,) of the corners, whatever motion will say, and its relative deviation if it is a guess."""
+        return new.tokens[camera].inverse_depth, None
 
     def _predict(self, new: Tracked) -> np.ndarray:
         """Expected T_map_rig: the last pose moved on by odometry, else by constant velocity."""

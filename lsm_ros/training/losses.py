@@ -77,7 +77,8 @@ def regression(truth1: View, truth2: View, view1: View, view2: View, *, norm_mod
         sky = truth["sky_mask"] & ~valid if sky_loss is not None and "sky_mask" in truth else torch.zeros_like(valid)
         mask = valid | sky
         # chosen before they are measured: what is not valid may be NaN, and must not reach the gradient
-        apart = (points / _per_sample(factor))[mask] - (torch.where(valid[..., None], true, 0.0) / _per_sample(true_factor))[mask]
+        true = torch.where(valid[..., None], true, 0.0) / _per_sample(true_factor)
+        apart = (points / _per_sample(factor))[mask] - true[mask]
         distances.append(apart.norm(dim=-1) if sky_loss is None else torch.where(sky[mask], sky_loss, apart.norm(dim=-1)))
         masks.append(mask)
     return Regression((distances[0], distances[1]), (masks[0], masks[1]))
@@ -125,7 +126,8 @@ def _divide(points: tuple[torch.Tensor, torch.Tensor], by: torch.Tensor) -> tupl
 
 def _joint(points: tuple[torch.Tensor, torch.Tensor], valid1: torch.Tensor, valid2: torch.Tensor) -> torch.Tensor:
     nan = points[0].new_tensor(float("nan"))
-    return torch.cat([torch.where(v[..., None], p, nan).flatten(1, 2) for p, v in zip(points, (valid1, valid2), strict=True)], 1)
+    valid = zip(points, (valid1, valid2), strict=True)
+    return torch.cat([torch.where(v[..., None], p, nan).flatten(1, 2) for p, v in valid], 1)
 
 
 def _without_depth(points: tuple[torch.Tensor, torch.Tensor], valid1: torch.Tensor, valid2: torch.Tensor

@@ -154,7 +154,8 @@ def test_other_float_kinds_are_converted():
     ("vggt", {}, "does not exist; there are: croco"), ("dust3r", {"enc_detph": 1}, "did you mean 'enc_depth'"),
     ("dust3r", {**TINY, "pos_embed": "cosine"}, "CroCo v1"), ("dust3r", {**TINY, "pos_embed": "RoPEx"}, "RoPEx"),
     ("dust3r", {**TINY, "head_type": "catmlp+dpt"}, "head_type"), ("dust3r", {**TINY, "head_type": "dpt"}, "at least 10"),
-    ("dust3r", {**TINY, "output_mode": "pts3d+desc24"}, "output_mode"), ("mast3r", {**TINY_MAST3R, "output_mode": "pts3d"}, "desc"),
+    ("dust3r", {**TINY, "output_mode": "pts3d+desc24"}, "output_mode"),
+    ("mast3r", {**TINY_MAST3R, "output_mode": "pts3d"}, "desc"),
     ("dust3r", {**TINY, "enc_num_heads": 5}, "does not split"), ("dust3r", {**TINY, "img_size": 100}, "img_size"),
     ("dust3r", {**TINY, "depth_mode": ("exp", 0, 1)}, "depth_mode"), ("dust3r", {**TINY, "conf_mode": "exp"}, "conf_mode"),
     ("dust3r", {**TINY, "conf_mode": ("sigmoid", 0, math.inf)}, "conf_mode"), ("dust3r", {**TINY, "freeze": "all"}, "freeze"),
@@ -170,7 +171,8 @@ def test_bad_configs(name, config, message):
 def test_one_confidence_for_two():
     model = models.build("mast3r", **TINY_MAST3R, two_confs=False)
     view, _ = model(picture(1, 3, 32, 48), picture(1, 3, 32, 48))
-    assert torch.equal(view["desc_conf"], view["conf"]) and model.downstream_head1.head_local_features.fc2.out_features == 6 * 256
+    assert torch.equal(view["desc_conf"], view["conf"])
+    assert model.downstream_head1.head_local_features.fc2.out_features == 6 * 256
 
 
 def test_what_is_trained_can_be_frozen():

@@ -14,6 +14,7 @@ from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.models import checkpoint
 from lsm_ros.models.preprocess import preprocess
 from lsm_ros.pairs import PairModel, make_pair_model
+from lsm_ros.pairs.graphs import GraphedFunction
 from lsm_ros.pairs.network import NetworkPairModel
 from lsm_ros.pairs.precision import _fastest, choose_precision
 from lsm_ros.types import Frame
@@ -98,6 +99,27 @@ def test_made_by_name_from_an_official_file(tmp_path):
     assert isinstance(made, PairModel) and made.name == "dust3r" and not made.is_metric
 
 
+@pytest.mark.slow
+def test_official_size_from_an_official_file(tmp_path):
+    """2.1 GB in memory, 1.1 GB on disk: the checkpoint's layout, its constructor string, weights stored in half precision."""
+    with torch.device("meta"):
+        network = models.build("dust3r", head_type="linear")
+    network = network.to_empty(device="cpu").half()
+    for parameter in network.parameters():
+        parameter.data.uniform_(-0.01, 0.01) if parameter.ndim > 1 else parameter.data.fill_(0.01)
+    text = ("AsymmetricCroCo3DStereo(pos_embed='RoPE100', patch_embed_cls='ManyAR_PatchEmbed', img_size=(512, 512), "
+            "head_type='linear', output_mode='pts3d', depth_mode=('exp', -inf, inf), conf_mode=('exp', 1, inf), "
+            "enc_embed_dim=1024, enc_depth=24, enc_num_heads=16, dec_embed_dim=768, dec_depth=12, dec_num_heads=12)")
+    torch.save({"args": argparse.Namespace(model=text), "model": network.state_dict()}, tmp_path / "official.pth")
+    del network
+    made = make_pair_model(PairConfig(model="dust3r", weights=str(tmp_path / "official.pth"), precision="float32"))
+    assert made.image_size == 512 and made.weight_megabytes == pytest.approx(4 * 532.342784)
+    made.image_size = 96  # the size of the network's image does not change what is loaded
+    a, b = made.encode([frame(1), frame(2)])
+    predictions = made.predict([(a, b), (b, a)])
+    assert all(torch.isfinite(p.points_b).all() and p.points_a.shape == (64, 96, 3) for p in predictions)
+
+
 def test_short_formats_stay_near(tmp_path):
     network = models.build("mast3r", **TINY_MAST3R)
     pairs = []
@@ -107,6 +129,25 @@ def test_short_formats_stay_near(tmp_path):
         model = NetworkPairModel(PairConfig(model="mast3r", precision=precision), copy, "cpu")
         pairs.append(model.predict([tuple(model.encode([frame(1), frame(2)]))])[0])
     assert pairs[1].points_a.dtype == torch.float32 and 0 < relative_error(pairs[1].points_a, pairs[0].points_a) < 0.1
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+def test_recorded_graphs_are_the_function_and_keep_results_apart():
+    calls = []
+    graphed = GraphedFunction(lambda x, k: calls.append(1) or ({"y": x * k}, x + k), limit=2)
+    first = graphed(torch.ones(3, device="cuda"), extra=(2,))
+    second = graphed(torch.full((3,), 5.0, device="cuda"), extra=(2,))
+    assert first[0]["y"].tolist() == [2] * 3 and second[1].tolist() == [7] * 3
+    made = len(calls)
+    graphed(torch.ones(3, device="cuda"), extra=(2,))
+    assert len(calls) == made  # played again, not called again
+    for n in (4, 5, 3):
+        assert graphed(torch.ones(n, device="cuda"), extra=(2,))[1].tolist() == [3] * n
+
+
+def test_a_graph_without_a_gpu_is_the_function():
+    assert GraphedFunction(lambda x, k: x + k)(torch.ones(2), extra=(3,)).tolist() == [4, 4]
 
 
 def test_errors(tmp_path):

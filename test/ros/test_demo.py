@@ -45,7 +45,7 @@ def test_the_checks_see_what_is_wrong():
         "trajectory error (ATE, rigid)"], "scale of the trajectory": False}
     points, labels = room.surface_points(20000)
     assert all(by_name(check_map(points, labels, room)).values())
-    assert not by_name(check_map(points + [0.0, 0.0, 0.3], labels, room))["surface to the true surface"]
+    assert not by_name(check_map(points + [0.1, 0.1, 0.3], labels, room))["surface to the true surface"]
     assert not by_name(check_map(points[points[:, 0] < 0], labels[points[:, 0] < 0], room))["volume mapped"]
     wrong = np.where(labels == UNLABELLED, labels, labels + 1).astype(np.uint16)
     assert not by_name(check_map(points, wrong, room))["labels of the voxels"]

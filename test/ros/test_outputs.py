@@ -81,4 +81,4 @@ def test_labels_that_come_a_second_late_reach_the_map(client, robot):
     time.sleep(1.0)
     robot.labels_of(stamps, frames)
     client.wait(lambda: len(labelled()) > 1, 10, "labels in the map")
-    assert labelled() <= set(robot.room.source.room.label_space.names)
+    assert labelled() <= set(robot.room.source.world.label_space.names)

@@ -91,11 +91,13 @@ def test_overlap_is_within_the_range_and_spread(clean):
     assert counts.min() >= 3, counts
 
 
+@pytest.mark.slow
 def test_views_differ_and_there_is_parallax(clean):
     moved = torch.cat([clean.sample(n).T_1_2[:, :3, 3].norm(dim=1) for n in range(3)])
     assert (moved > 0.1).float().mean() > 0.4 and moved.max() < 3
 
 
+@pytest.mark.slow
 def test_a_batch_depends_on_its_number_alone(sampler):
     """In order and out of order, over an exchange of worlds."""
     one = list(itertools.islice(iter(PairSampler([1, 5, 9], **OPTIONS)), 5))

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Focal lengths of cameras that nobody calibrated, or calibrated wrongly: found before the map, or together with it."""
+from __future__ import annotations
+
+from dataclasses import replace
+
+from lsm_ros.pairs.base import PairModel
+from lsm_ros.slam.focal import FocalEstimator
+from lsm_ros.slam.tracking import Tracker
+from lsm_ros.types import Frame
+
+
+class Calibrator:
+    """Gives frames their intrinsics. Keeps one estimator for each camera whose tracking cannot find them itself."""
+
+    def __init__(self, model: PairModel) -> None:
+        self._model = model
+        self._estimators: dict[str, FocalEstimator] = {}
+
+    def __call__(self, frame: Frame, tracker: Tracker, warnings: dict[str, str]) -> Frame:
+        """The frame with intrinsics once they are known, and what people should know about them in `warnings`."""
+        if frame.intrinsics is not None:
+            self._compare(frame.camera, tracker, warnings)
+            return frame
+        who = f"camera {frame.camera!r} has no calibration"
+        guess = tracker.guess_intrinsics(frame)
+        if guess is not None:
+            warnings["focal " + frame.camera] = f"{who}: its focal length is estimated with the map, {guess.fx:.0f} px so far"
+            return replace(frame, intrinsics=guess)
+        estimator = self._estimators.setdefault(frame.camera, FocalEstimator(self._model))
+        if estimator.focal_px is None:
+            estimator.add(self._model.encode([frame])[0])
+            if estimator.focal_px is None:
+                warnings["focal " + frame.camera] = (f"{who}: its focal length is being estimated from motion; "
+                                                     "give it a camera_info to start at once")
+                return frame
+            warnings["focal " + frame.camera] = (f"{who}: focal length {estimator.focal_px:.0f} px "
+                                                 f"(+- {estimator.std_px:.0f}) was estimated")
+        height, width = frame.image.shape[:2]
+        return replace(frame, intrinsics=estimator.intrinsics(width, height))
+
+    @staticmethod
+    def _compare(camera: str, tracker: Tracker, warnings: dict[str, str]) -> None:
+        wrong = tracker.wrong_calibration().get(camera)
+        if wrong is None:
+            warnings.pop("focal " + camera, None)
+            return
+        given, found, std = wrong
+        warnings["focal " + camera] = (f"camera {camera!r}: its calibration says a focal length of {given:.0f} px, but the "
+                                       f"images fit {found:.0f} px (+- {std:.0f}), which is used: check its camera_info")
+
+    def clear(self) -> None:
+        """Forgets all estimates."""
+        self._estimators.clear()
+
+    def focal_px(self, tracker: Tracker) -> tuple[dict[str, float], dict[str, bool]]:
+        """Focal length of each camera, 0 while unknown, and whether it is an estimate that replaces or stands in for a
+        calibration."""
+        focal = {c: e.focal_px or 0.0 for c, e in self._estimators.items()}
+        estimated = {c: e.focal_px is not None for c, e in self._estimators.items()}
+        newest = tracker.graph.newest
+        for camera, view in ({} if newest is None else newest.views).items():
+            focal.setdefault(camera, view.intrinsics.fx)
+            estimated.setdefault(camera, camera in tracker.uncalibrated or camera in tracker.wrong_calibration())
+        return focal, estimated
