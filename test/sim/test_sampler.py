@@ -98,15 +98,17 @@ def test_views_differ_and_there_is_parallax(clean):
 
 
 @pytest.mark.slow
-def test_a_batch_depends_on_its_number_alone(sampler):
+def test_a_batch_depends_on_its_number_alone():
     """In order and out of order, over an exchange of worlds."""
-    one = list(itertools.islice(iter(PairSampler([1, 5, 9], **OPTIONS)), 5))
-    for n in (4, 1):
-        again = sampler.sample(n)
+    options = OPTIONS | {"batch": 3, "width": 64, "height": 48, "kinds": ("room",), "batches_each": 2}
+    one = list(itertools.islice(iter(PairSampler([1, 5, 9], **options)), 3))
+    other = PairSampler([1, 5, 9], **options)
+    for n in (2, 1):
+        again = other.sample(n)
         for field in fields(again):
             assert torch.equal(getattr(again, field.name), getattr(one[n], field.name)), field.name
     assert not torch.equal(one[0].image1, one[1].image1)
-    assert set(one[4].world.tolist()) == {9, 1}
+    assert set(one[0].world.tolist()) == {1, 5} and set(one[2].world.tolist()) == {9, 1}
 
 
 def test_the_sensor_leaves_geometry_alone(sampler, batch):
