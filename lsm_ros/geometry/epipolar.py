@@ -22,7 +22,8 @@ _CONFIDENCE = 0.9999
 class TwoViewPose:
     """Relative pose from matches. T_a_b (4, 4) with a translation of unit length. inliers (N,) bool: in front of both
     cameras and on the epipolar line. parallax: median angle in radians by which translation moves the inliers. planar:
-    whether a homography explains the matches. ambiguous: whether another solution is almost as good.
+    whether a homography explains the matches. ambiguous: whether another solution is almost as good. turned: share of the
+    matches that a rotation alone explains to twice the tolerance.
     """
 
     T_a_b: np.ndarray
@@ -30,6 +31,7 @@ class TwoViewPose:
     parallax: float
     planar: bool
     ambiguous: bool
+    turned: float
 
 
 def triangulate_inverse_depth(rays_b: np.ndarray, points_a: np.ndarray, T_a_b: np.ndarray
@@ -92,7 +94,21 @@ def relative_pose(rays_b: np.ndarray, rays_a: np.ndarray, tolerance: float) -> T
     if count < 8:
         return None
     others = [s[0] for s in scored if not _alike(s[1], T)]
-    return TwoViewPose(T, good, float(np.median(shift[good])), bool(planar), bool(others and max(others) > _CLEAR * count))
+    return TwoViewPose(T, good, float(np.median(shift[good])), bool(planar), bool(others and max(others) > _CLEAR * count),
+                       _turned(rays_b, rays_a, tolerance))
+
+
+def _turned(rays_b: np.ndarray, rays_a: np.ndarray, tolerance: float) -> float:
+    """Share of the matches that the best rotation explains to twice the tolerance; robust by reweighting."""
+    a, b = (r / np.linalg.norm(r, axis=1, keepdims=True) for r in (rays_a, rays_b))
+    weight, share = np.ones(len(a)), 0.0
+    for _ in range(12):
+        U, _, Vt = np.linalg.svd((a * weight[:, None]).T @ b)  # Kabsch 1976
+        R = U @ np.diag([1.0, 1.0, np.linalg.det(U @ Vt)]) @ Vt
+        error = np.linalg.norm(b @ R.T - a, axis=1)
+        weight = 1.0 / (1.0 + (error / tolerance) ** 2)
+        share = max(share, float(np.mean(error < 2 * tolerance)))
+    return share
 
 
 def _alike(T: np.ndarray, other: np.ndarray) -> bool:

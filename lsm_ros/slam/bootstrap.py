@@ -15,6 +15,7 @@ from lsm_ros.slam.tracking import Tracked
 MIN_TRACKS = 60
 MIN_PARALLAX = np.deg2rad(1.3)
 MIN_SHARE = 0.6  # of the tracks that the motion must explain
+MAX_TURNED = 0.5  # of the tracks that a rotation explains
 MAX_FRAMES = 80
 START_DEPTH = 2.0  # median depth of the first keyframe: indoors about metres, though nobody knows
 TOLERANCE_PX = 1.0
@@ -112,6 +113,8 @@ class Bootstrap:
         elif pose.parallax < MIN_PARALLAX:
             self.reason = (f"parallax {np.degrees(pose.parallax):.1f} degrees of {np.degrees(MIN_PARALLAX):.1f}: "
                            "the camera must move, not only turn")
+        elif pose.turned > MAX_TURNED:
+            self.reason = f"turning alone explains {pose.turned:.0%} of the matches: the camera must move, not only turn"
         elif np.count_nonzero(pose.inliers) < max(MIN_SHARE * len(found), 0.67 * MIN_TRACKS):
             self.reason = f"one motion explains only {np.count_nonzero(pose.inliers)} of {len(found)} matches"
         elif pose.ambiguous:

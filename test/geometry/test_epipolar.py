@@ -104,7 +104,16 @@ class TestRelativePose:
 
     def test_pure_rotation_has_no_parallax(self):
         found = relative_pose(*seen(make_se3(so3_exp([0.05, 0.2, 0.0]), np.zeros(3)), cloud(), noise_px=0.3), TOLERANCE)
-        assert found is None or np.degrees(found.parallax) < 0.5
+        assert found is None or (np.degrees(found.parallax) < 0.5 and found.turned > 0.9)
+
+    def test_a_rotation_is_told_from_a_motion(self):
+        T = make_se3(so3_exp([0.05, 0.2, 0.0]), [0.2, 0.0, 0.05])
+        found = relative_pose(*seen(T, cloud(), noise_px=0.3), TOLERANCE)
+        assert found.turned < 0.3
+        rays_b, rays_a = seen(make_se3(T[:3, :3], np.zeros(3)), cloud(), noise_px=0.3)
+        rays_a[::5, :2] += np.random.default_rng(0).uniform(0.02, 0.1, (40, 2))  # what is wrong does not hide it
+        found = relative_pose(rays_b, rays_a, TOLERANCE)
+        assert found is None or found.turned == pytest.approx(0.8, abs=0.05)
 
     @pytest.mark.parametrize("count", [0, 5, 7])
     def test_too_few_matches_give_nothing(self, count):
