@@ -18,8 +18,7 @@ def find_by_flow(gray_a: np.ndarray, gray_b: np.ndarray, pixels_b: np.ndarray, g
     """Finds pixels_b (N, 2) of image b in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards.
 
     Guesses that are NaN or more than 20 pixels outside are not looked for. levels: times that the image is halved; each
-    doubles how far off a guess may be. Returns index (M,) of those found and their
-    pixels (M, 2) float64 in a.
+    doubles how far off a guess may be. Returns index (M,) of those found and their pixels (M, 2) float64 in a.
     """
     h, w = gray_a.shape
     index = np.flatnonzero(np.all((guess_a > -20) & (guess_a < (w + 20, h + 20)), axis=1))  # NaN compares false

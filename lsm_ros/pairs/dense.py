@@ -29,6 +29,9 @@ CONFIDENT = 0.05  # relative deviation of depth at which a pixel's confidence is
 class DenseDepth:
     """inverse_depth (H, W) float32, 1 per unit of the poses' translation, 0 where unknown; relative_sigma (H, W) float32:
     standard deviation of the inverse depth divided by it, inf where unknown.
+
+    The deviation is honest: in simulated rooms, each view's scale taken out, 65 to 71 % of the pixels are within it in each
+    of six bands of confidence from 0.03 to 1 (docs/two_view.md).
     """
 
     inverse_depth: np.ndarray
