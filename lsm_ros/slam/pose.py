@@ -11,6 +11,7 @@ from lsm_ros.geometry import CameraIntrinsics, se3_exp, se3_inverse, solve_pnp
 from lsm_ros.slam.bundle import NEAR
 
 CLEAR_SHARE = 0.67  # of the points; a refined guess that explains as many needs no other proposal
+BETTER = 1.25  # times as well must another proposal explain the points: on a pattern that repeats, one of its steps does as well
 
 
 @dataclass
@@ -44,19 +45,19 @@ def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_
 
     The pose is refined on pixels and inverse depths by Gauss-Newton with Huber weights, from the guess; where that
     explains less than two thirds of the points, or there is no guess, also from what RANSAC finds in the camera with the
-    most points, and the better one counts.
+    most points, which counts if it is clearly better.
     """
     if not views or sum(len(v.pixels) for v in views) < min_inliers:
         return None
     stack = _stack(views)
     if T_map_rig_guess is not None:  # mostly the guess is near, and what it leads to explains most points
         T_rig_map, H = _refine(stack, se3_inverse(T_map_rig_guess), sigma_px, sigma_inverse_depth, huber)
-        near = np.count_nonzero(_errors(stack, T_rig_map)[0] < 4 * sigma_px)
+        near, support = _support(stack, T_rig_map, sigma_px)
     if T_map_rig_guess is None or near < max(min_inliers, CLEAR_SHARE * len(stack.depth)):
         proposal = _propose(views, T_map_rig_guess, sigma_px, seed)
         if proposal is not None:
             better, H_better = _refine(stack, proposal, sigma_px, sigma_inverse_depth, huber)
-            if T_map_rig_guess is None or np.count_nonzero(_errors(stack, better)[0] < 4 * sigma_px) > near:
+            if T_map_rig_guess is None or _support(stack, better, sigma_px)[1] > BETTER * support:
                 T_rig_map, H = better, H_better
         elif T_map_rig_guess is None:
             return None
@@ -70,6 +71,12 @@ def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_
         return None
     ends = np.cumsum([len(v.pixels) for v in views])[:-1]
     return RigPose(se3_inverse(T_rig_map), covariance, np.split(good, ends), float(np.sqrt(np.mean(error[good] ** 2))))
+
+
+def _support(s: _Stack, T_rig_map: np.ndarray, sigma_px: float) -> tuple[int, float]:
+    """How many points are within 4 sigma, and how well: each counts 1 - (error / 4 sigma)^2."""
+    error = _errors(s, T_rig_map)[0] / (4 * sigma_px)
+    return int(np.count_nonzero(error < 1)), float(np.maximum(1 - error**2, 0).sum())
 
 
 def _propose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_px: float, seed: int) -> np.ndarray | None:

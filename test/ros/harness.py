@@ -233,6 +233,14 @@ class Client:
             raise AssertionError(f"status after {seconds} s: {last}") from None
 
 
+def points(cloud):
+    """(N, 3) points of a PointCloud2 of the node, and all of its fields."""
+    data = np.frombuffer(bytes(cloud.data), np.dtype({
+        "names": ["x", "y", "z", "rgb", "label", "confidence"], "formats": ["f4", "f4", "f4", "u4", "u2", "f4"],
+        "offsets": [0, 4, 8, 12, 16, 20], "itemsize": 24}))
+    return np.column_stack([data["x"], data["y"], data["z"]]), data
+
+
 def image_message(array, stamp_ns, frame_id, encoding):
     """Image of a C-contiguous array."""
     array = np.ascontiguousarray(array)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from harness import LATCHED, START_NS, pose_error
+from harness import LATCHED, START_NS, points, pose_error
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
@@ -19,13 +19,6 @@ from lsm_ros.msg import CameraStatus
 from lsm_ros.ros import conversions
 from lsm_ros.ros.transforms import T_BODY_OPTICAL
 from lsm_ros.types import UNLABELLED
-
-
-def points(cloud):
-    data = np.frombuffer(bytes(cloud.data), np.dtype({
-        "names": ["x", "y", "z", "rgb", "label", "confidence"], "formats": ["f4", "f4", "f4", "u4", "u2", "f4"],
-        "offsets": [0, 4, 8, 12, 16, 20], "itemsize": 24}))
-    return np.column_stack([data["x"], data["y"], data["z"]]), data
 
 
 def listen_to_all(client):

@@ -39,6 +39,19 @@ def test_finds_the_pose(cameras, outliers, guess):
     assert found.inlier_count > 0.9 * (1 - outliers) * 120 * cameras
 
 
+def test_a_step_of_wallpaper_does_not_beat_the_expected_pose():
+    """A few more points agree with a pose one step of a pattern (0.14 m) further; what was expected decides."""
+    here, step = views(1, n=100, noise=0.3)[0], T_TRUE @ make_se3(np.eye(3), [0.0, 0.14, 0.0])
+    z = transform_points(se3_inverse(step), here.points_map)
+    here.pixels[:54] = z[:54, :2] / z[:54, 2:] * 500.0 + (320.0, 240.0)
+    here.depth[:] = np.nan
+    near = solve_rig_pose([here], T_TRUE @ se3_exp([0.005] * 6), 1.0, 0.0015, 1.345, 20)
+    assert np.linalg.norm(near.T_map_rig[:3, 3] - T_TRUE[:3, 3]) < 0.01
+    here.pixels[:90] = z[:90, :2] / z[:90, 2:] * 500.0 + (320.0, 240.0)  # unless nearly all have moved
+    far = solve_rig_pose([here], T_TRUE @ se3_exp([0.005] * 6), 1.0, 0.0015, 1.345, 20)
+    assert np.linalg.norm(far.T_map_rig[:3, 3] - step[:3, 3]) < 0.01
+
+
 def test_too_few_points_give_no_pose():
     assert solve_rig_pose(views(1, n=10), None, 1.0, 0.0015, 1.345, 20) is None
     assert solve_rig_pose([], None, 1.0, 0.0015, 1.345, 20) is None
