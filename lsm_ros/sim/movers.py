@@ -22,17 +22,29 @@ TRIES = 400
 
 
 def add_movers(builder: WorldBuilder, plan: Plan, bodies: list[Body], count: int, rng: np.random.Generator) -> None:
-    """Adds `count` people to a builder; bodies: all things that stand still. ValueError if there is no room for them."""
+    """Adds `count` people to a builder; bodies: all things that stand still. ValueError if there is no room for them.
+
+    They keep to rooms while these have room: in a corridor nobody gets past them.
+    """
     room, origin = _room_about(plan, bodies)
+    aside, _ = _room_about(plan, bodies, "corridor")
     ways: list[tuple[np.ndarray, np.ndarray]] = []
     for _ in range(count):
         person, radius = _walker(rng)
-        way = _find_way(room >= radius + CELL, origin, ways, rng)
+        way = _find_way(aside >= radius + CELL, origin, ways, rng) or (
+            None if _is_ring(plan) else _find_way(room >= radius + CELL, origin, ways, rng))
         if way is None:
             raise ValueError(f"there is free floor for {len(ways)} people that walk, not for {count}: ask for fewer")
         ways.append(way)
         builder.movers.append(walk(*way, float(rng.uniform(*SPEED)), float(rng.random())))
         builder.add(person, np.eye(4), len(builder.movers) - 1)
+
+
+def _is_ring(plan: Plan) -> bool:
+    """Whether corridors lead round a block; then one walker would close the only way round."""
+    corridors = {i for i, r in enumerate(plan.rooms) if r.kind == "corridor"}
+    joints = {tuple(sorted(o.zones)) for o in plan.openings if o.kind in ("door", "passage") and set(o.zones) <= corridors}
+    return len(corridors) > 2 and len(joints) >= len(corridors)
 
 
 def _walker(rng: np.random.Generator) -> tuple[Thing, float]:
@@ -68,13 +80,16 @@ def walk(a: np.ndarray, b: np.ndarray, speed: float, phase: float) -> Mover:
     return Mover(stamps, poses)
 
 
-def _room_about(plan: Plan, bodies: list[Body]) -> tuple[np.ndarray, np.ndarray]:
-    """Metres from each cell of the floor to the nearest wall or thing, (rows, columns), and the grid's origin (2,)."""
+def _room_about(plan: Plan, bodies: list[Body], without: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Metres from each cell of the floor to the nearest wall or thing, (rows, columns), and the grid's origin (2,).
+
+    Rooms of the kind `without` count as solid.
+    """
     low = np.min([r.low for r in plan.rooms], axis=0) - 0.5
     high = np.max([r.high for r in plan.rooms], axis=0) + 0.5
     columns, rows = np.ceil((high - low) / CELL).astype(int)
     solid = np.ones((rows, columns), np.uint8)
-    for room in plan.rooms:
+    for room in (r for r in plan.rooms if r.kind != without):
         (x0, y0), (x1, y1) = np.ceil((room.low - low) / CELL - 0.5), np.floor((room.high - low) / CELL - 0.5)
         solid[int(y0):int(y1) + 1, int(x0):int(x1) + 1] = 0
     signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])

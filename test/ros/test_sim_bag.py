@@ -46,7 +46,7 @@ def test_three_rooms_from_a_bag(client, start, tmp_path):
     client.listen(PoseStamped, "/ground_truth")
     client.listen(PointCloud2, "/mapping/map_cloud", LATCHED)
     client.listen(LabelInfo, "/mapping/label_info", LATCHED)
-    lsm("replay", bag, "--reliable", "--rate", 0.7, "--wait-for", 30, seconds=400)
+    lsm("replay", bag, "--reliable", "--rate", 0.4, "--wait-for", 30, seconds=400)
     status = client.wait_status(lambda s: s.frames_processed >= frames, 120)
     assert (status.state, status.session, status.frames_without_pose) == (status.STATE_TRACKING, 0, 0), status
     assert status.scale_is_metric and status.cameras[0].images_invalid == 0

@@ -197,6 +197,14 @@ class TestCollisions:
             path = plan_path(world, PATH_KINDS[seed // 5 % 4], seed=seed)
             assert check_free(world, path).min() > 0, f"seed {seed}"
 
+    @pytest.mark.parametrize("kind", [pytest.param(k, marks=[] if k == "loop" else pytest.mark.slow) for k in WORLD_KINDS])
+    def test_there_is_a_way_where_people_walk(self, kind):
+        """In a ring of corridors they must not close the only way round."""
+        world = build_world(1, kind, movers=1)
+        path = plan_path(world, "robot", seed=1)
+        rows = slice(None, None, 5)
+        assert free_space(world, path.T_world_base[rows], path.times[rows], ROBOT).min() > 0
+
     @pytest.mark.parametrize("seed", range(3))
     def test_people_that_walk_are_not_met(self, seed):
         person = solid("CYLINDER", (0, 0, 0.9), (0.25, 0.25, 0.9))
