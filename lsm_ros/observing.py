@@ -3,18 +3,21 @@
 """From frames to what goes on: rectified frames, clouds of a frame, observations for the voxel map."""
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.geometry import CameraIntrinsics, Rectifier, depth_discontinuities, transform_points
+from lsm_ros.pairs.base import PairModel
 from lsm_ros.slam.keyframes import Keyframe
 from lsm_ros.slam.monocular import DenseView
-from lsm_ros.slam.tracking import Tracker
+from lsm_ros.slam.tracking import Tracked, Tracker
 from lsm_ros.types import UNLABELLED, Frame, FrameCloud, FrameSet, Observation
 
 Z_STEP = 0.0005  # metres; 16 bits reach 32.7 m
+MODEL_SCALE_STD = 0.1  # relative; metric networks err by about that from scene to scene
+ODD_LENS = 0.1  # share of pixels off the pinhole that is worth a warning
 RESCALE = 0.01  # relative change of scale or focal length that is worth fusing anew
 
 
@@ -46,6 +49,32 @@ class FrameRectifier:
         return list(self._rectifiers.values())
 
 
+def usable_depth(frames: list[Frame], model: PairModel, started: bool, warnings: dict[str, str]) -> list[Frame]:
+    """Frames with the depth that the pair model uses: others than `depth` find it themselves, in a scale of their own."""
+    if model.name != "depth":
+        return [f if f.depth is None else replace(f, depth=None) for f in frames]
+    if all(f.depth is None for f in frames) and not started:
+        names = ", ".join(f.camera for f in frames)
+        warnings["depth"] = f"no depth for camera {names}: pair model 'depth' cannot start without it"
+    elif any(f.depth is not None for f in frames):
+        warnings.pop("depth", None)
+    return frames
+
+
+def scale_of(model: PairModel, known: bool) -> tuple[str, float]:
+    """What the scale of a map comes from, and its relative standard deviation. known: there is a metric map."""
+    if not known:
+        return "none", float("nan")
+    return ("depth", 0.01) if model.name == "depth" else ("model", MODEL_SCALE_STD)
+
+
+def odd_lenses(tracker: Tracker) -> dict[str, str]:
+    """Warnings about cameras whose predicted pixels do not fit the pinhole with which they are fused."""
+    return {f"pinhole {camera}": f"{share:.0%} of the pixels predicted for camera {camera!r} do not fit a pinhole and are not "
+                                 "fused: rectify its images, or give it a calibration"
+            for camera, share in tracker.knowledge().get("off_pinhole", {}).items() if share > ODD_LENS}
+
+
 def reliable_depth(frame: Frame, config: Config) -> np.ndarray:
     """(H, W) float32 metres, 0 where there is none, out of range, or at the edge of something."""
     depth = np.nan_to_num(frame.depth, nan=0.0, posinf=0.0, neginf=0.0)
@@ -72,8 +101,11 @@ def observation(cloud: FrameCloud, number: int, keyframe: int, T_rig_cam: np.nda
     depth = np.where(cloud.depth <= min(config.fusion.max_depth, 65535 * Z_STEP), cloud.depth, 0.0)
     z = (depth / Z_STEP + 0.5).astype(np.uint16)
     sure = 255 if measured else np.maximum(np.rint(255 * cloud.confidence), 1)
-    return Observation(number, keyframe, cloud.stamp_ns, cloud.camera, T_rig_cam, z, Z_STEP,
-                       np.where(z > 0, sure, 0).astype(np.uint8), cloud.image, cloud.intrinsics, cloud.labels)
+    confidence = np.where(z > 0, sure, 0).astype(np.uint8)
+    for array in (z, confidence):
+        array.setflags(write=False)  # the map need not copy what nobody can change
+    return Observation(number, keyframe, cloud.stamp_ns, cloud.camera, T_rig_cam, z, Z_STEP, confidence, cloud.image,
+                       cloud.intrinsics, cloud.labels)
 
 
 def rescaled(seen: Observation, keyframe: Keyframe, tracker: Tracker, number: int) -> Observation | None:
@@ -98,10 +130,20 @@ def dense_cloud(view: DenseView, config: Config) -> FrameCloud:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A frame set ready for tracking, and the cloud of every frame that has depth and intrinsics."""
+    """A frame set ready for tracking, and the cloud of every frame that has depth and intrinsics.
+
+    predicted: clouds of frames whose depth tracking found.
+    """
 
     frame_set: FrameSet
     clouds: dict[str, FrameCloud]
+    predicted: dict[str, FrameCloud] = field(default_factory=dict)
+
+
+def predicted_clouds(tracker: Tracker, tracked: Tracked, config: Config) -> dict[str, FrameCloud]:
+    """The clouds of a frame set whose depth tracking found itself, in units of the map."""
+    return {camera: dense_cloud(DenseView(-1, tracked, camera, dense), config)
+            for camera, dense in tracker.frame_depth(tracked).items()}
 
 
 def prepare(frame_set: FrameSet, frames: list[Frame], rectify: FrameRectifier, config: Config) -> Prepared:
@@ -121,7 +163,7 @@ def prepare(frame_set: FrameSet, frames: list[Frame], rectify: FrameRectifier, c
 def seen_points(prepared: Prepared, stride: int = 8) -> np.ndarray:
     """(N, 3) points in the rig frame that the clouds of a frame set show; every stride-th pixel in each direction."""
     points = [np.zeros((0, 3))]
-    for camera, cloud in prepared.clouds.items():
+    for camera, cloud in {**prepared.clouds, **prepared.predicted}.items():
         small = cloud.depth[::stride, ::stride]
         rows, columns = np.nonzero(small)
         rays = cloud.intrinsics.unproject(np.column_stack([columns * stride, rows * stride]).astype(np.float64))

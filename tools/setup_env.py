@@ -140,9 +140,10 @@ class Setup:
         self.step(self.venv, "packages", requirements, self.install)
         mended = digest(requirements, Path(__file__).read_text())
         self.step(self.venv, "mends", mended, self.mend)
-        interfaces = files_digest([ROOT / n for n in ("msg", "srv", "underlay", "CMakeLists.txt", "package.xml")])
+        compiled = files_digest([ROOT / n for n in ("msg", "srv", "underlay", "CMakeLists.txt", "package.xml",
+                                                    "lsm_ros/fusion/kernels")])
         ours = files_digest([ROOT / n for n in ("lsm_ros", "scripts", "launch", "config")], contents=not self.symlink)
-        self.step(self.work, "build", digest(mended, interfaces, ours, str(self.symlink)), self.build)
+        self.step(self.work, "build", digest(mended, compiled, ours, str(self.symlink)), self.build)
 
 
 def main() -> int:

@@ -13,9 +13,9 @@ from lsm_ros.fusion.surface import Surface, distances
 from lsm_ros.types import OccupancyMap
 
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100
-_FLAT = 0.7  # z of the normal of a surface that can be driven on
+FLAT = 0.7  # z of the normal of a surface that can be driven on
 _CHUNK = 512
-_MOST_CELLS = 1 << 28
+MOST_CELLS = 1 << 28
 
 
 def occupancy(pools: Pools, surface: Surface, layout: Layout, config: GridConfig) -> OccupancyMap:
@@ -30,14 +30,14 @@ def occupancy(pools: Pools, surface: Surface, layout: Layout, config: GridConfig
     height = surface.points_map[:, 2]
     occupied = surface.voxel[(height >= config.min_height) & (height <= config.max_height), :2]
     depth = config.max_height - config.min_height
-    floor = (height < config.min_height) & (height > config.min_height - depth) & (surface.normals[:, 2] > _FLAT)
+    floor = (height < config.min_height) & (height > config.min_height - depth) & (surface.normals[:, 2] > FLAT)
     free = [surface.voxel[floor, :2], _free_voxels(pools, layout, config), _free_cells(pools, layout, config)]
     every = np.concatenate([occupied, *free])
     if not len(every):
         return OccupancyMap(np.full((0, 0), UNKNOWN, np.int8), 0.0, 0.0, layout.voxel_size)
     low, high = every.min(0).astype(np.int64), every.max(0).astype(np.int64)
     columns, rows = (high - low + 1).tolist()
-    if rows * columns > _MOST_CELLS:
+    if rows * columns > MOST_CELLS:
         raise ValueError(f"the map spans {columns} x {rows} cells of {layout.voxel_size} m, too many for a grid")
     grid = np.full((rows, columns), UNKNOWN, np.int8)
     for cells in free:
@@ -69,7 +69,7 @@ def _free_cells(pools: Pools, layout: Layout, config: GridConfig) -> np.ndarray:
     """Columns (N, 2) under the cells of the free-space layer whose centre is in the band, each once."""
     pool, factor = pools.free, layout.free_factor
     slots = pool.all_slots()
-    block, cell = np.nonzero(pool.blocks("weight")[slots, :, 0])
+    block, cell = np.nonzero(pool.column("weight", slots, 0))
     inner = np.stack(np.unravel_index(cell, (BLOCK,) * 3), -1).astype(np.int32)
     index = unpack_keys(pool.keys[slots])[block] * BLOCK + inner
     z = (index[:, 2] + 0.5) * layout.free_cell

@@ -12,7 +12,16 @@ import numpy as np
 from lsm_ros.fusion.layout import CameraPose, check_pose
 from lsm_ros.types import Observation, frozen_copy
 
+FEATURE_STRIDE = 16  # pixels
+MAX_FEATURE_DIM = 128
 _VIEW_ANGLE = math.radians(30.0)
+
+
+def median_depth(o: Observation) -> float:
+    """Median of the known depths in the camera's units, of every fourth pixel if these know any; 0 if there is none."""
+    few = o.z[::4, ::4]
+    known = few[few > 0]
+    return float(np.median(known)) * o.z_step if known.size else o.median_depth
 
 
 @dataclass
@@ -34,7 +43,10 @@ class Entry:
 
 
 def checked_observation(o: Observation) -> Observation:
-    """A copy with read-only arrays of its own. ValueError, naming the value, if something does not fit."""
+    """A copy with read-only arrays: those given, where they are so and own their memory.
+
+    ValueError, naming the value, if something does not fit.
+    """
     name = f"observation {o.id!r}"
     for field in ("id", "keyframe"):
         value = getattr(o, field)
@@ -53,15 +65,29 @@ def checked_observation(o: Observation) -> Observation:
     T = check_pose(o.T_rig_cam, f"T_rig_cam of {name}", may_scale=False)
     T.setflags(write=False)
     labels = None if o.labels is None else checked_labels(o.labels, o)
-    return replace(o, id=int(o.id), keyframe=int(o.keyframe), z_step=float(o.z_step), T_rig_cam=T, z=frozen_copy(o.z),
-                   confidence=frozen_copy(o.confidence), rgb=frozen_copy(o.rgb), labels=labels)
+    return replace(o, id=int(o.id), keyframe=int(o.keyframe), z_step=float(o.z_step), T_rig_cam=T, z=_kept(o.z),
+                   confidence=_kept(o.confidence), rgb=_kept(o.rgb), labels=labels,
+                   features=_checked_features(o))
+
+
+def _checked_features(o: Observation) -> np.ndarray | None:
+    """A read-only copy of features (H/16, W/16, D) int8, 1 <= D <= 128. ValueError for another size or type."""
+    f = o.features
+    if f is None:
+        return None
+    size = tuple(max(n // FEATURE_STRIDE, 1) for n in o.intrinsics.shape)
+    if not isinstance(f, np.ndarray) or f.ndim != 3 or f.shape[:2] != size or f.dtype != np.int8 or not (
+            1 <= f.shape[2] <= MAX_FEATURE_DIM):
+        raise ValueError(f"features of observation {o.id} must be {size} vectors of 1 to {MAX_FEATURE_DIM} int8, got "
+                         f"{_describe(f)}")
+    return _kept(f)
 
 
 def checked_labels(labels: np.ndarray, o: Observation) -> np.ndarray:
     """A read-only copy of labels (H, W) uint16 for an observation. ValueError for another size or type."""
     if not isinstance(labels, np.ndarray) or labels.shape != o.intrinsics.shape or labels.dtype != np.uint16:
         raise ValueError(f"labels of observation {o.id} must be {o.intrinsics.shape} uint16, got {_describe(labels)}")
-    return frozen_copy(labels)
+    return _kept(labels)
 
 
 def displacement(entry: Entry, T_map_rig: np.ndarray) -> float:
@@ -101,6 +127,11 @@ def nearest_first(moves: Iterable[tuple[Entry, np.ndarray]],
     """Entries and their new T_map_rig in the order of its distance from the newest keyframe of `poses`."""
     centre = np.asarray(poses[max(poses)])[:3, 3] if poses else np.zeros(3)
     return sorted(moves, key=lambda m: (float(np.linalg.norm(m[1][:3, 3] - centre)), m[0].observation.id))
+
+
+def _kept(a: np.ndarray) -> np.ndarray:
+    """An array that nobody writes to: itself if it is read-only and owns its memory, else a copy."""
+    return a if a.flags.owndata and not a.flags.writeable else frozen_copy(a)
 
 
 def _describe(a: object) -> str:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The sums of the map: voxels, labels and free space. Adds and takes away whole contributions, or nothing."""
+"""The sums of the map: voxels, labels, features and free space. Adds and takes away whole contributions, or nothing."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -8,35 +8,57 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lsm_ros.fusion.backends import Backend, Prepared
 from lsm_ros.fusion.blocks import MAX_USERS, BlockPool, MapFullError
-from lsm_ros.fusion.freespace import CELLS, FreeContribution, free_contribution
-from lsm_ros.fusion.integrate import LABEL_CELLS, VOXELS, Contribution, contribution
+from lsm_ros.fusion.freespace import CELLS, FreeContribution
+from lsm_ros.fusion.integrate import LABEL_CELLS, VOXELS
 from lsm_ros.fusion.labels import LabelTable
 from lsm_ros.fusion.layout import CameraPose, Layout
-from lsm_ros.fusion.pixels import Pixels
+from lsm_ros.fusion.reference import NumpyBackend
+from lsm_ros.fusion.view import View, posed_view
 
 
 @dataclass(frozen=True)
 class Part:
-    """All that one observation contributes at one pose."""
+    """All that one observation contributes at one pose: to the blocks `keys` (B,) int64 sorted, and free cells."""
 
-    voxels: Contribution
+    pixels: Prepared
+    view: View
+    keys: np.ndarray
     free: FreeContribution
-    label_ids: np.ndarray
+
+    @property
+    def label_ids(self) -> np.ndarray:
+        """Labels (N,) uint16 that it shows."""
+        return self.pixels.label_ids
+
+    @property
+    def feature_dim(self) -> int:
+        """Length of its feature vectors, 0 if it has none."""
+        return int(self.view.feature_dim)
 
 
-def part(pixels: Pixels, pose: CameraPose, layout: Layout, keys: np.ndarray | None = None) -> Part:
-    """Computes a part; `keys`: the blocks that it touches, where they are known. ValueError if indices overflow."""
-    return Part(contribution(pixels, pose, layout, keys), free_contribution(pixels, pose, layout), pixels.label_ids)
+def part(backend: Backend, pixels: Prepared, pose: CameraPose, layout: Layout, keys: np.ndarray | None = None) -> Part:
+    """Makes a part; `keys`: the blocks that it touches, where they are known. ValueError if indices overflow."""
+    view = posed_view(pixels.view, pose, layout, pixels.farthest)
+    if keys is None:
+        keys = backend.surface_blocks(pixels, view)
+    return Part(pixels, view, keys, backend.free_cells(pixels, view, pose, layout))
 
 
 class Pools:
-    """The sums of all contributions. `seq` of a block: that of its last change; `freed`: blocks that went, and when."""
+    """The sums of all contributions. `seq` of a block: that of its last change; `freed`: blocks that went, and when.
 
-    def __init__(self) -> None:
-        self.voxels = BlockPool({"voxels": (VOXELS, 6), "labels": (LABEL_CELLS, 0)})
-        self.free = BlockPool({"weight": (CELLS, 1)})
+    `limit`: blocks to set address space aside for. `feature_users`: observations with features in the sums.
+    """
+
+    def __init__(self, backend: Backend | None = None, limit: int = 0) -> None:
+        self.backend = NumpyBackend() if backend is None else backend
+        shapes = {"voxels": (VOXELS, 6), "labels": (LABEL_CELLS, 0), "features": (LABEL_CELLS, 0)}
+        self.voxels: BlockPool = self.backend.pool(shapes, ("voxels",), limit)
+        self.free: BlockPool = self.backend.pool({"weight": (CELLS, 1)}, (), limit)
         self.labels = LabelTable()
+        self.feature_users = 0
         self.freed: dict[int, int] = {}
         self.forgotten_seq = 0
 
@@ -45,43 +67,43 @@ class Pools:
         """Bytes of all arrays."""
         return self.voxels.nbytes + self.free.nbytes
 
+    @property
+    def feature_dim(self) -> int:
+        """Length of the map's feature vectors, 0 without any."""
+        return max(self.voxels.columns("features") - 1, 0)
+
     def check(self, add: Sequence[Part], remove: Sequence[Part], max_blocks: int) -> None:
         """Whether parts fit once others are gone. MapFullError or ValueError if not; changes nothing."""
         self.labels.check((i for p in add for i in p.label_ids), [i for p in remove for i in p.label_ids])
-        for name, pool in (("voxels", self.voxels), ("free", self.free)):
-            users: dict[int, int] = {}
-            for sign, parts in ((1, add), (-1, remove)):
-                for p in parts:
-                    for key in getattr(p, name).keys.tolist():
-                        users[key] = users.get(key, 0) + sign
-            keys = np.fromiter(users, np.int64, len(users))
-            change = np.fromiter(users.values(), np.int64, len(users))
-            slots = pool.find(keys)
-            before = np.where(slots >= 0, pool.users[slots], 0) if len(pool) else np.zeros(len(keys), np.int64)
-            after = before + change
-            needed = len(pool) + int((after > 0).sum()) - int((before > 0).sum())
-            if needed > max_blocks and needed > len(pool):
-                what = "voxel blocks" if name == "voxels" else "free-space blocks"
-                raise MapFullError(f"the map is full: {needed} {what} would be needed, max_blocks is {max_blocks}; "
-                                   "raise fusion.max_blocks or use larger voxels")
-            if (after > MAX_USERS).any():
-                raise MapFullError(f"a block would hold more than {MAX_USERS} observations, its sums could overflow")
+        leaving = sum(p.feature_dim > 0 for p in remove)
+        for p in add:
+            if p.feature_dim and self.feature_users > leaving and p.feature_dim != self.feature_dim:
+                raise ValueError(f"features of the observation have {p.feature_dim} numbers, those in the map "
+                                 f"{self.feature_dim}")
+        self._check_pool(self.voxels, "voxel blocks", [p.keys for p in add], [p.keys for p in remove], max_blocks)
+        self._check_pool(self.free, "free-space blocks", [p.free.keys for p in add], [p.free.keys for p in remove],
+                         max_blocks)
 
     def add(self, p: Part, seq: int) -> None:
         """Adds a checked part."""
         self.labels.claim(p.label_ids)
         self.voxels.widen("labels", self.labels.width)
-        slots = self.voxels.claim(p.voxels.keys)
-        for key in p.voxels.keys.tolist():
-            self.freed.pop(key, None)
-        free_slots = self.free.claim(p.free.keys)
-        self._apply(p, slots, free_slots, 1, seq)
+        if p.feature_dim:
+            if not self.feature_users:
+                self.voxels.clear("features")
+            self.voxels.widen("features", p.feature_dim + 1)
+            self.feature_users += 1
+        if self.freed:
+            for key in p.keys[self.voxels.find(p.keys) < 0].tolist():
+                self.freed.pop(key, None)
+        self._apply(p, self.voxels.claim(p.keys), self.free.claim(p.free.keys), 1, seq)
 
     def remove(self, p: Part, seq: int, max_blocks: int) -> None:
         """Takes a part away that was added before; blocks that nobody touches any more are freed."""
-        slots, free_slots = self.voxels.find(p.voxels.keys), self.free.find(p.free.keys)
+        slots, free_slots = self.voxels.find(p.keys), self.free.find(p.free.keys)
         self._apply(p, slots, free_slots, -1, seq)
         self.labels.release(p.label_ids)
+        self.feature_users -= p.feature_dim > 0
         gone = slots[self.voxels.users[slots] == 0]
         for key in self.voxels.keys[gone].tolist():
             self.freed.pop(key, None)  # to the end of the order
@@ -94,35 +116,36 @@ class Pools:
 
     def apply_labels(self, p: Part, sign: int) -> None:
         """Adds (1) or takes away (-1) only the labels of a part whose blocks exist."""
-        columns = self.labels.claim(p.label_ids) if sign > 0 else self.labels.columns(p.label_ids)
+        if sign > 0:
+            self.labels.claim(p.label_ids)
         self.voxels.widen("labels", self.labels.width)
-        self._count_labels(p, self.voxels.find(p.voxels.keys), columns, sign)
+        self.backend.sum(self.voxels, self.voxels.find(p.keys), p.pixels, p.view, p.keys, self._columns(p), sign,
+                         labels_only=True)
         if sign < 0:
             self.labels.release(p.label_ids)
 
     def _apply(self, p: Part, slots: np.ndarray, free_slots: np.ndarray, sign: int, seq: int) -> None:
-        v = p.voxels
-        rows = slots[v.voxel // VOXELS] * VOXELS + v.voxel % VOXELS
-        _accumulate(self.voxels.rows("voxels"), rows, v.values, sign)
-        self._count_labels(p, slots, self.labels.columns(p.label_ids), sign)
-        rows = free_slots[p.free.cell // CELLS] * CELLS + p.free.cell % CELLS
-        _accumulate(self.free.rows("weight").reshape(-1), rows, p.free.weight, sign)
+        self.backend.sum(self.voxels, slots, p.pixels, p.view, p.keys, self._columns(p), sign)
+        self.backend.free_sum(self.free, free_slots, p.free, sign)
         for pool, touched in ((self.voxels, slots), (self.free, free_slots)):
             pool.users[touched] += sign
             pool.seq[touched] = seq
 
-    def _count_labels(self, p: Part, slots: np.ndarray, columns: np.ndarray, sign: int) -> None:
-        if not len(columns):
-            return
-        v = p.voxels
-        rows = slots[v.label_cell // LABEL_CELLS] * LABEL_CELLS + v.label_cell % LABEL_CELLS
-        flat = rows * self.voxels.columns("labels") + columns[v.label]
-        _accumulate(self.voxels.rows("labels").reshape(-1), flat, v.count, sign)
+    def _columns(self, p: Part) -> np.ndarray:
+        """Columns (N,) int64 of the part's labels in the counts."""
+        return self.labels.columns(p.label_ids)
 
-
-def _accumulate(array: np.ndarray, rows: np.ndarray, values: np.ndarray, sign: int) -> None:
-    """array[rows] += sign * values for unique rows."""
-    if sign > 0:
-        array[rows] += values
-    else:
-        array[rows] -= values
+    @staticmethod
+    def _check_pool(pool: BlockPool, what: str, add: list[np.ndarray], remove: list[np.ndarray], max_blocks: int) -> None:
+        keys, where = np.unique(np.concatenate([*add, *remove]), return_inverse=True)
+        sign = np.repeat([1, -1], [sum(map(len, add)), sum(map(len, remove))])
+        change = np.bincount(where.ravel(), weights=sign, minlength=len(keys)).astype(np.int64)
+        slots = pool.find(keys)
+        before = np.where(slots >= 0, pool.users[slots], 0) if len(pool) else np.zeros(len(keys), np.int64)
+        after = before + change
+        needed = len(pool) + int((after > 0).sum()) - int((before > 0).sum())
+        if needed > max_blocks and needed > len(pool):
+            raise MapFullError(f"the map is full: {needed} {what} would be needed, max_blocks is {max_blocks}; "
+                               "raise fusion.max_blocks or use larger voxels")
+        if (after > MAX_USERS).any():
+            raise MapFullError(f"a block would hold more than {MAX_USERS} observations, its sums could overflow")

@@ -16,16 +16,18 @@ from typing import IO, Any
 
 import numpy as np
 
+from lsm_ros.fusion.backends import Backend
 from lsm_ros.fusion.blocks import BlockPool, unpack_keys
 from lsm_ros.fusion.labels import LabelTable
 from lsm_ros.fusion.layout import Layout, check_pose
-from lsm_ros.fusion.ledger import Entry, checked_observation
+from lsm_ros.fusion.ledger import Entry, checked_observation, median_depth
 from lsm_ros.fusion.pools import Pools
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.types import Observation
 
 FILE = "voxel_map.npz"
-FORMAT = 1
+FORMAT = 2  # 1 had other contributions
+_ARRAYS = ("voxels", "labels", "features")
 _IMAGES = ("z", "confidence", "rgb", "labels", "features")
 
 
@@ -56,17 +58,18 @@ def save(folder: Path, layout: Layout, seq: int, pools: Pools, entries: dict[int
         ledger.append({"id": i, "keyframe": o.keyframe, "stamp_ns": int(o.stamp_ns), "camera": o.camera,
                        "fused": e.fused, "z_step": o.z_step, "intrinsics": [k.width, k.height, k.fx, k.fy, k.cx, k.cy],
                        "T_map_rig": e.T_map_rig.tolist(), "T_rig_cam": np.asarray(o.T_rig_cam).tolist()})
-    meta = {"format": FORMAT, "layout": asdict(layout), "seq": seq, "ledger": ledger, "frozen": sorted(frozen)}
+    meta = {"format": FORMAT, "layout": asdict(layout), "seq": seq, "ledger": ledger, "frozen": sorted(frozen),
+            "feature_users": pools.feature_users}
     with replacing_file(folder / FILE) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED,
                                                                   compresslevel=1) as out:
         _write(out, "meta", np.frombuffer(json.dumps(meta).encode(), np.uint8))
         _write(out, "label_table", pools.labels.state())
-        for name, pool, arrays in (("voxels", pools.voxels, ("voxels", "labels")), ("free", pools.free, ("weight",))):
+        for name, pool, arrays in (("voxels", pools.voxels, _ARRAYS), ("free", pools.free, ("weight",))):
             slots = pool.all_slots()
             _write(out, f"{name}/keys", pool.keys[slots])
             _write(out, f"{name}/users", pool.users[slots])
             for array in arrays:
-                _write(out, f"{name}/{array}", pool.blocks(array)[slots])
+                _write(out, f"{name}/{array}", pool.take(array, slots))
         for i, e in entries.items():
             _write(out, f"observation{i}/keys", e.keys)
             for field in _IMAGES:
@@ -74,8 +77,8 @@ def save(folder: Path, layout: Layout, seq: int, pools: Pools, entries: dict[int
                     _write(out, f"observation{i}/{field}", getattr(e.observation, field))
 
 
-def load(folder: Path, layout: Layout) -> tuple[int, Pools, dict[int, Entry], set[int]]:
-    """seq, sums, ledger and frozen ids from `folder`. FileNotFoundError or ValueError as in `VoxelMap.load`."""
+def load(folder: Path, layout: Layout, backend: Backend, limit: int) -> tuple[int, Pools, dict[int, Entry], set[int]]:
+    """seq, sums (for `backend`), ledger and frozen ids from `folder`. FileNotFoundError or ValueError as in `VoxelMap.load`."""
     path = folder / FILE
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no voxel map ({FILE} is missing)")
@@ -85,7 +88,8 @@ def load(folder: Path, layout: Layout) -> tuple[int, Pools, dict[int, Entry], se
             if meta["format"] != FORMAT:
                 raise ValueError(f"format {meta['format']!r} is not {FORMAT}")
             _same_layout(meta["layout"], layout)
-            pools = _load_pools(archive)
+            pools = _load_pools(archive, backend, limit)
+            pools.feature_users = int(meta["feature_users"])
             entries = {int(e["id"]): _entry(archive, e) for e in meta["ledger"]}
             return int(meta["seq"]), pools, entries, {int(i) for i in meta["frozen"]}
     except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, IndexError, AttributeError, EOFError,
@@ -93,11 +97,11 @@ def load(folder: Path, layout: Layout) -> tuple[int, Pools, dict[int, Entry], se
         raise ValueError(f"voxel map {path} cannot be read: {error}") from error
 
 
-def _load_pools(archive: zipfile.ZipFile) -> Pools:
-    pools = Pools()
+def _load_pools(archive: zipfile.ZipFile, backend: Backend, limit: int) -> Pools:
+    pools = Pools(backend, limit)
     pools.labels = LabelTable.from_state(_read(archive, "label_table", np.int64))
     pools.voxels.widen("labels", pools.labels.width)
-    for name, pool, arrays in (("voxels", pools.voxels, ("voxels", "labels")), ("free", pools.free, ("weight",))):
+    for name, pool, arrays in (("voxels", pools.voxels, _ARRAYS), ("free", pools.free, ("weight",))):
         keys, users = _read(archive, f"{name}/keys", np.int64), _read(archive, f"{name}/users", np.int32)
         if keys.ndim != 1 or users.shape != keys.shape or (np.diff(keys) <= 0).any() or (users < 1).any() or (
                 keys < 0).any():
@@ -106,10 +110,10 @@ def _load_pools(archive: zipfile.ZipFile) -> Pools:
         for array in arrays:
             content = _read(archive, f"{name}/{array}", np.int32)
             pool.widen(array, content.shape[-1])
-            target = pool.blocks(array)
-            if content.shape[:2] != (len(keys), target.shape[1]) or content.shape[2:] > target.shape[2:]:
+            rows, columns = pool.blocks(array).shape[1:]
+            if content.shape[:2] != (len(keys), rows) or content.ndim != 3 or content.shape[2] > columns:
                 raise ValueError(f"{name}/{array} has shape {content.shape}")
-            target[slots, :, :content.shape[2]] = content
+            pool.put(array, slots, content)
     return pools
 
 
@@ -130,7 +134,7 @@ def _entry(archive: zipfile.ZipFile, e: dict[str, Any]) -> Entry:
         intrinsics=CameraIntrinsics(*e["intrinsics"]), **images))
     keys = _read(archive, prefix + "keys", np.int64)
     unpack_keys(keys)
-    return Entry(observation, check_pose(e["T_map_rig"], "T_map_rig"), bool(e["fused"]), keys, observation.median_depth)
+    return Entry(observation, check_pose(e["T_map_rig"], "T_map_rig"), bool(e["fused"]), keys, median_depth(observation))
 
 
 def _same_layout(saved: dict[str, Any], layout: Layout) -> None:

@@ -9,16 +9,14 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from lsm_ros.fusion.blocks import HALF, BlockPool, pack_keys, unpack_keys
+from lsm_ros.fusion.extract import FACES, means
 from lsm_ros.fusion.freespace import CELLS
-from lsm_ros.fusion.integrate import BLUE, LABEL_CELLS, NEAR, RED, SDF, WEIGHT
+from lsm_ros.fusion.integrate import BLUE, LABEL_CELLS, NEAR, RED, VOXELS, WEIGHT
 from lsm_ros.fusion.layout import BLOCK, STEPS, WEIGHT_UNIT, Layout
 from lsm_ros.fusion.pools import Pools
 from lsm_ros.types import UNLABELLED, MapSnapshot
 
 _CHUNK = 512  # blocks at a time
-_PAD = BLOCK + 2
-_STRIDES = (_PAD * _PAD, _PAD, 1)
-_FACES = [(axis, side) for axis in range(3) for side in (-1, 1)]
 
 
 @dataclass(frozen=True)
@@ -107,14 +105,14 @@ def observed_volume(pools: Pools, layout: Layout) -> float:
     """Volume in m^3 that was seen: free cells, and voxels near surfaces outside of them."""
     pool, factor = pools.voxels, layout.free_factor
     free_slots = pools.free.all_slots()
-    volume = float(np.count_nonzero(pools.free.blocks("weight")[free_slots])) * layout.free_cell**3
+    volume = float(np.count_nonzero(pools.free.take("weight", free_slots))) * layout.free_cell**3
     edge = min(factor, BLOCK)  # voxels along the edge of the cells that a block is cut into
     n = BLOCK // edge
     slots = pool.all_slots()
     cells = np.stack(np.meshgrid(*[np.arange(n) * edge] * 3, indexing="ij"), -1).reshape(-1, 3)
     for first in range(0, len(slots), _CHUNK):
         chunk = slots[first:first + _CHUNK]
-        seen = (pool.blocks("voxels")[chunk, :, WEIGHT] > 0).reshape(-1, n, edge, n, edge, n, edge).sum((2, 4, 6))
+        seen = (pool.column("voxels", chunk, WEIGHT) > 0).reshape(-1, n, edge, n, edge, n, edge).sum((2, 4, 6))
         corner = unpack_keys(pool.keys[chunk])[:, None, :] * BLOCK + cells
         outside = free_weight(pools.free, corner.reshape(-1, 3), factor) == 0
         volume += float(seen.ravel()[outside].sum()) * layout.voxel_size**3
@@ -123,26 +121,27 @@ def observed_volume(pools: Pools, layout: Layout) -> float:
 
 def distances(pool: BlockPool, slots: np.ndarray, layout: Layout) -> np.ndarray:
     """Mean signed distance (B, 512) float32 in voxels of blocks, NaN where nothing was seen."""
-    voxels = pool.blocks("voxels")
-    weight = voxels[slots, :, WEIGHT].astype(np.float32)
-    weight[weight == 0] = np.nan
-    return voxels[slots, :, SDF].astype(np.float32) / weight * np.float32(layout.truncation_voxels / STEPS)
+    return means(pool, slots, _unit(layout))
+
+
+def _unit(layout: Layout) -> np.float32:
+    return np.float32(layout.truncation_voxels / STEPS)
 
 
 def _read_blocks(pools: Pools, slots: np.ndarray, layout: Layout, least: int) -> Surface:
-    parts = [_read_chunk(pools, slots[i:i + _CHUNK], layout, least) for i in range(0, max(len(slots), 1), _CHUNK)]
-    return Surface(*(np.concatenate([getattr(p, f.name) for p in parts]) for f in fields(Surface)))
-
-
-def _read_chunk(pools: Pools, slots: np.ndarray, layout: Layout, least: int) -> Surface:
-    pool = pools.voxels
-    distance = _padded_distances(pool, slots, layout)
-    block, inner, d, slope = _crossings(distance, pool.blocks("voxels")[slots, :, WEIGHT], least)
-    sums = pool.blocks("voxels")[slots[block], inner]
+    pool, index = pools.voxels, unpack_keys(pools.voxels.keys[slots])
+    neighbours = np.empty((len(slots), len(FACES)), np.int64)
+    for n, (axis, side) in enumerate(FACES):
+        beside = index.copy()
+        beside[:, axis] += side
+        neighbours[:, n] = pool.find(_keys_inside(beside))
+    on = pools.backend.crossings(pool, np.ascontiguousarray(slots, np.int64), neighbours, float(_unit(layout)), least)
+    block, inner, d, slope = on.block, on.voxel, on.distance, on.slope
+    sums = pool.rows("voxels")[slots[block] * VOXELS + inner]
     ijk = np.stack(np.unravel_index(inner, (BLOCK,) * 3), -1)
-    voxel = unpack_keys(pool.keys[slots[block]]) * BLOCK + ijk.astype(np.int32)
+    voxel = index[block] * BLOCK + ijk.astype(np.int32)
     # One Newton step onto the zero crossing; a slope far below 1 is noise and must not throw the point away.
-    square = np.einsum("ij,ij->i", slope, slope)
+    square = slope[:, 0] * slope[:, 0] + slope[:, 1] * slope[:, 1] + slope[:, 2] * slope[:, 2]
     step = -slope * (d / np.maximum(square, np.float32(0.25)))[:, None]
     step /= np.maximum(np.linalg.norm(step, axis=1, keepdims=True), 1)
     points = ((voxel + 0.5 + step) * layout.voxel_size).astype(np.float32)
@@ -154,52 +153,6 @@ def _read_chunk(pools: Pools, slots: np.ndarray, layout: Layout, least: int) -> 
     weight = sums[:, WEIGHT].astype(np.float32)
     return Surface(voxel, points, slope / np.sqrt(square)[:, None], colors, labels, probability,
                    weight / np.float32(WEIGHT_UNIT), sums[:, NEAR] / weight)
-
-
-def _padded_distances(pool: BlockPool, slots: np.ndarray, layout: Layout) -> np.ndarray:
-    """Distances (B, 10, 10, 10) of blocks and of the voxels that face them in their six neighbours, NaN if unseen."""
-    out = np.full((len(slots), _PAD, _PAD, _PAD), np.nan, np.float32)
-    out[:, 1:-1, 1:-1, 1:-1] = distances(pool, slots, layout).reshape(-1, BLOCK, BLOCK, BLOCK)
-    index = unpack_keys(pool.keys[slots])
-    for axis, side in _FACES:
-        beside = index.copy()
-        beside[:, axis] += side
-        neighbour = pool.find(_keys_inside(beside))
-        have = np.flatnonzero(neighbour >= 0)
-        if not len(have):
-            continue
-        theirs = distances(pool, neighbour[have], layout).reshape(-1, BLOCK, BLOCK, BLOCK)
-        face = np.take(theirs, 0 if side > 0 else BLOCK - 1, axis=axis + 1)
-        target: list[slice | int] = [slice(1, -1)] * 3
-        target[axis] = -1 if side > 0 else 0
-        out[(have, *target)] = face
-    return out
-
-
-def _crossings(distance: np.ndarray, weight: np.ndarray,
-               least: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Surface voxels: block (N,), voxel in the block (N,), distance (N,) in voxels, and its gradient (N, 3).
-
-    A voxel is on the surface if it is within half a voxel of it, or within one and the nearer one of a pair of
-    neighbours with the surface between.
-    """
-    inner = distance[:, 1:-1, 1:-1, 1:-1].reshape(weight.shape)
-    block, voxel = np.nonzero((weight >= least) & (np.abs(inner) < 1))
-    d = inner[block, voxel]
-    i, j, k = np.unravel_index(voxel, (BLOCK,) * 3)
-    place = ((block * _PAD + i + 1) * _PAD + j + 1) * _PAD + k + 1
-    flat = distance.ravel()
-    on = np.abs(d) <= 0.5
-    slope = np.zeros((len(d), 3), np.float32)
-    for axis, stride in enumerate(_STRIDES):
-        after, before = flat[place + stride], flat[place - stride]
-        for other in (after, before):
-            on |= ((d < 0) != (other < 0)) & (np.abs(d) <= np.abs(other))  # false for NaN
-        forward, backward = after - d, d - before
-        both = np.where(np.isnan(forward), backward, np.where(np.isnan(backward), forward, 0.5 * (after - before)))
-        slope[:, axis] = np.nan_to_num(both, nan=0.0)
-    on &= (slope != 0).any(1)
-    return block[on], voxel[on], d[on], slope[on]
 
 
 def _best_labels(pools: Pools, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -236,7 +189,7 @@ def _with_neighbours(keys: np.ndarray) -> np.ndarray:
     """Sorted keys of blocks and of their six neighbours."""
     index = unpack_keys(keys)
     found = [keys]
-    for axis, side in _FACES:
+    for axis, side in FACES:
         beside = index.copy()
         beside[:, axis] += side
         found.append(_keys_inside(beside))

@@ -15,13 +15,19 @@ from pathlib import Path
 import numpy as np
 
 from lsm_ros.config import FusionConfig, GridConfig
-from lsm_ros.fusion import grid, ledger, storage
+from lsm_ros.fusion import ledger, storage
+from lsm_ros.fusion.backends import Prepared, choose
 from lsm_ros.fusion.blocks import MapFullError, unpack_keys
+from lsm_ros.fusion.distance_field import DistanceReader
+from lsm_ros.fusion.encoding import SurfaceCloud
+from lsm_ros.fusion.grid_reader import GridReader
 from lsm_ros.fusion.layout import CameraPose, Layout, check_pose
 from lsm_ros.fusion.ledger import Entry
-from lsm_ros.fusion.pixels import Pixels, prepare
+from lsm_ros.fusion.mesh import Mesh, MeshReader
 from lsm_ros.fusion.pools import Part, Pools, part
+from lsm_ros.fusion.query import QueryResult, query
 from lsm_ros.fusion.surface import Surface, SurfaceReader, snapshot
+from lsm_ros.fusion.updates import MAX_BYTES, BlockPart, EncodedBlocks
 from lsm_ros.types import MapSnapshot, Observation, OccupancyMap
 
 __all__ = ["MapFullError", "VoxelMap"]
@@ -31,19 +37,24 @@ class VoxelMap:
     """Block-sparse signed distances, colours, labels and free space. Not thread-safe.
 
     `layout` (voxel size, truncation, depth limit, stride) is fixed when the map is made; the other parameters follow
-    `config`, which may be replaced at any time. `seq` grows with every change.
+    `config`, which may be replaced at any time (but for its backend). `seq` grows with every change. `backend.name` says
+    what computes. RuntimeError if the backend that the configuration names cannot run.
     """
 
     def __init__(self, config: FusionConfig) -> None:
         self.config = config
         self.layout = Layout.of(config)
         self.seq = 0
-        self.pools = Pools()
+        self.backend = choose(config.backend, config.threads)
+        self.pools = Pools(self.backend, config.max_blocks)
         self._entries: dict[int, Entry] = {}
         self._frozen: set[int] = set()
         self._reader = SurfaceReader(self.layout)
         self._snapshot: tuple[Surface, float, MapSnapshot] | None = None
-        self._occupancy: tuple[object, OccupancyMap] | None = None
+        self._grid = GridReader(self.layout)
+        self._distance = DistanceReader()
+        self._encoded = EncodedBlocks(self.layout)
+        self._mesh = MeshReader(self.layout)
 
     # what is in the map
 
@@ -87,12 +98,12 @@ class VoxelMap:
         if checked.id in self._entries or checked.id in self._frozen:
             raise ValueError(f"observation {checked.id} is in the map already; move it or remove it first")
         T = check_pose(T_map_rig, "T_map_rig")
-        new = part(prepare(checked, self.layout), CameraPose.of(T, checked.T_rig_cam), self.layout)
+        new = self._at_pose(self.backend.prepare(checked, self.layout), checked, T)
         self.pools.check([new], [], self.config.max_blocks)
         self.seq += 1
         self.pools.add(new, self.seq)
-        self._entries[checked.id] = Entry(checked, T, True, new.voxels.keys, checked.median_depth)
-        return len(new.voxels.keys)
+        self._entries[checked.id] = Entry(checked, T, True, new.keys, ledger.median_depth(checked))
+        return len(new.keys)
 
     def remove(self, observation_id: int, keep: bool = False) -> int:
         """Takes an observation out of the map; returns the number of changed blocks. ValueError for an unknown id.
@@ -105,7 +116,7 @@ class VoxelMap:
             old = self._part(entry)
             self.seq += 1
             self.pools.remove(old, self.seq, self.config.max_blocks)
-            entry.fused, entry.keys, changed = False, np.zeros(0, np.int64), len(old.voxels.keys)
+            entry.fused, entry.keys, changed = False, np.zeros(0, np.int64), len(old.keys)
         if not keep:
             del self._entries[observation_id]
         return changed
@@ -120,8 +131,8 @@ class VoxelMap:
         self.pools.check([new], [], self.config.max_blocks)
         self.seq += 1
         self.pools.add(new, self.seq)
-        entry.fused, entry.keys = True, new.voxels.keys
-        return len(new.voxels.keys)
+        entry.fused, entry.keys = True, new.keys
+        return len(new.keys)
 
     def move(self, observation_id: int, T_map_rig: np.ndarray) -> int:
         """Fuses an observation at another pose instead of its own; returns the number of changed blocks.
@@ -133,15 +144,14 @@ class VoxelMap:
         if not entry.fused:
             entry.T_map_rig = T
             return 0
-        pixels = prepare(entry.observation, self.layout)
-        old = self._part(entry, pixels)
-        new = part(pixels, CameraPose.of(T, entry.observation.T_rig_cam), self.layout)
+        pixels = self.backend.prepare(entry.observation, self.layout)
+        old, new = self._part(entry, pixels), self._at_pose(pixels, entry.observation, T)
         self.pools.check([new], [old], self.config.max_blocks)
         self.seq += 1
         self.pools.remove(old, self.seq, self.config.max_blocks)
         self.pools.add(new, self.seq)
-        entry.T_map_rig, entry.keys = T, new.voxels.keys
-        return len(np.union1d(old.voxels.keys, new.voxels.keys))
+        entry.T_map_rig, entry.keys = T, new.keys
+        return len(np.union1d(old.keys, new.keys))
 
     def add_labels(self, observation_id: int, labels: np.ndarray) -> int:
         """Gives an observation labels (H, W) uint16, in place of those it had; returns the number of changed blocks.
@@ -154,8 +164,7 @@ class VoxelMap:
             entry.observation = version
             return 0
         old = self._part(entry)
-        new = part(prepare(version, self.layout), CameraPose.of(entry.T_map_rig, version.T_rig_cam), self.layout,
-                   entry.keys)
+        new = self._at_pose(self.backend.prepare(version, self.layout), version, entry.T_map_rig, entry.keys)
         self.pools.check([new], [old], self.config.max_blocks)
         self.seq += 1
         self.pools.apply_labels(old, -1)
@@ -250,8 +259,7 @@ class VoxelMap:
         Complete unless more than `config.max_blocks` blocks went since then.
         """
         pool = self.pools.voxels
-        slots = pool.all_slots()
-        keys = [pool.keys[slots[pool.seq[slots] > since_seq]],
+        keys = [pool.keys[pool.slots_since(since_seq)],
                 np.array([k for k, s in self.pools.freed.items() if s > since_seq], np.int64)]
         return unpack_keys(np.sort(np.concatenate(keys)))
 
@@ -273,10 +281,44 @@ class VoxelMap:
 
     def occupancy(self, config: GridConfig) -> OccupancyMap:
         """2D grid of the height band of `config`; z of the map must be up. ValueError if it would be too large."""
-        key = (self.seq, config, self.config.min_weight)
-        if self._occupancy is None or self._occupancy[0] != key:
-            self._occupancy = key, grid.occupancy(self.pools, self.surface(), self.layout, config)
-        return self._occupancy[1]
+        return self._grid.read(self.pools, self.seq, self.config.min_weight, config)
+
+    def distance_field(self, config: GridConfig) -> OccupancyMap:
+        """Distance to the nearest occupied cell of `occupancy`, in hundredths of `config.max_distance`, rounded down, at most
+        100; -1 where unknown. ValueError as there."""
+        return self._distance.read(self.occupancy(config), config.max_distance)
+
+    @property
+    def blocks_version(self) -> int:
+        """Version of the blocks as `refresh_blocks` last saw them; it grows with every block that shows something else."""
+        return self._encoded.version
+
+    def refresh_blocks(self) -> int:
+        """Brings the published blocks up to date; returns how many show something else. Costs what changed."""
+        return self._encoded.refresh(self.pools, self.seq, self.config.min_weight)
+
+    def encoded_blocks(self, since: int = 0, max_bytes: int = MAX_BYTES) -> BlockPart:
+        """The first blocks, encoded, that changed after version `since`, as of the last refresh; see `updates`."""
+        return self._encoded.part(since, max_bytes)
+
+    def published_cloud(self) -> SurfaceCloud:
+        """The surface as it is published, of now: what `encoded_blocks` tell, in the order of blocks and voxels."""
+        self.refresh_blocks()
+        return self._encoded.cloud()
+
+    def mesh(self) -> Mesh:
+        """The surface as a coloured and labelled mesh. Computed anew only where blocks changed."""
+        return self._mesh.read(self.pools, self.seq, self.config.min_weight)
+
+    def mesh_within(self, budget_ms: float) -> Mesh | None:
+        """The same for a viewer: vertices at the sides of blocks come more than once. None if more has changed than the time
+        allows; the next call goes on with it."""
+        return self._mesh.read(self.pools, self.seq, self.config.min_weight, welded=False, budget_ms=budget_ms)
+
+    def query(self, vector: np.ndarray) -> QueryResult:
+        """Similarity of the language features of every voxel of `surface` to a vector (D,). ValueError if the map has none, or
+        if the vector is of another length, zero or not finite."""
+        return query(self.pools, self.surface().voxel, vector)
 
     # on disk
 
@@ -291,10 +333,10 @@ class VoxelMap:
         FileNotFoundError if there is none; ValueError, naming the file, if it is damaged or was made with another voxel
         size, truncation, depth limit or stride. Nothing has changed then.
         """
-        seq, pools, entries, frozen = storage.load(Path(folder), self.layout)
+        seq, pools, entries, frozen = storage.load(Path(folder), self.layout, self.backend, self.config.max_blocks)
         self.seq, self.pools, self._entries, self._frozen = max(seq, self.seq) + 1, pools, entries, frozen
         pools.voxels.seq[:] = self.seq  # all of it is new to whoever asks for changes
-        self._reader, self._snapshot, self._occupancy = SurfaceReader(self.layout), None, None
+        self._reader, self._snapshot = SurfaceReader(self.layout), None
 
     # inside
 
@@ -304,10 +346,13 @@ class VoxelMap:
             raise ValueError(f"observation {observation_id!r} {why}")
         return self._entries[observation_id]
 
-    def _part(self, entry: Entry, pixels: Pixels | None = None) -> Part:
-        o = entry.observation
-        return part(pixels or prepare(o, self.layout), CameraPose.of(entry.T_map_rig, o.T_rig_cam), self.layout,
-                    entry.keys if entry.fused else None)
+    def _part(self, entry: Entry, pixels: Prepared | None = None) -> Part:
+        """What an entry contributes at the pose it has."""
+        pixels = pixels or self.backend.prepare(entry.observation, self.layout)
+        return self._at_pose(pixels, entry.observation, entry.T_map_rig, entry.keys if entry.fused else None)
+
+    def _at_pose(self, pixels: Prepared, o: Observation, T: np.ndarray, keys: np.ndarray | None = None) -> Part:
+        return part(self.backend, pixels, CameraPose.of(T, o.T_rig_cam), self.layout, keys)
 
     def _moved(self, poses: Mapping[int, np.ndarray]) -> list[tuple[Entry, np.ndarray]]:
         """Entries whose keyframe's pose is not the one they have, and that pose. ValueError if one of these is bad."""

@@ -74,12 +74,16 @@ def state_of(voxel_map: object) -> tuple[dict, dict]:
     """All that the sums of a map hold, by block and independent of slots and columns: for comparing maps exactly."""
     pools = voxel_map.pools
     ids, columns = pools.labels.sorted()
-    voxels, free = {}, {}
-    for slot in pools.voxels.all_slots():
-        labels = pools.voxels.blocks("labels")[slot]
-        counts = {int(i): labels[:, c].tobytes() for i, c in zip(ids, columns, strict=True) if labels[:, c].any()}
-        voxels[int(pools.voxels.keys[slot])] = (int(pools.voxels.users[slot]),
-                                                pools.voxels.blocks("voxels")[slot].tobytes(), counts)
-    for slot in pools.free.all_slots():
-        free[int(pools.free.keys[slot])] = int(pools.free.users[slot]), pools.free.blocks("weight")[slot].tobytes()
-    return voxels, free
+    pool, slots = pools.voxels, pools.voxels.all_slots()
+    labels = pool.take("labels", slots)[:, :, columns]
+    used = labels.any(1)
+    content = zip(pool.keys[slots].tolist(), pool.users[slots].tolist(), pool.take("voxels", slots), labels, used,
+                  pool.take("features", slots), strict=True)
+    voxels = {}
+    for key, users, sums, counts, shown, features in content:
+        by_id = {int(ids[c]): counts[:, c].tobytes() for c in np.flatnonzero(shown)}
+        voxels[key] = users, sums.tobytes(), by_id, features.tobytes() if features.any() else b""
+    slots = pools.free.all_slots()
+    cells = zip(pools.free.keys[slots].tolist(), pools.free.users[slots].tolist(), pools.free.take("weight", slots),
+                strict=True)
+    return voxels, {key: (users, weight.tobytes()) for key, users, weight in cells}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lsm_ros.fusion import blocks
 from lsm_ros.fusion.blocks import HALF, BlockPool, pack_keys, unpack_keys
 from lsm_ros.fusion.labels import MAX_LABELS, LabelTable
 
@@ -37,6 +38,28 @@ def test_pool_grows_and_reuses_slots():
     size = pool.nbytes
     assert set(pool.claim(keys[:10] + 1).tolist()) == set(slots[:10].tolist())
     assert pool.nbytes == size
+
+
+def test_address_space_is_set_aside_where_there_is_any(monkeypatch):
+    keys = np.arange(300, dtype=np.int64)
+    roomy = blocks.BlockPool({"a": (512, 6)}, ("a",), limit=10**6)  # 12 GB if it were memory
+    roomy.claim(keys[:10])
+    array = roomy.raw("a")
+    roomy.claim(keys)
+    assert roomy.raw("a").ctypes.data == array.ctypes.data and roomy.blocks("a").shape == (10**6, 512, 6)
+    assert roomy.nbytes == 300 * (512 * 24 + 20)
+
+    def short(shape):
+        if np.prod(shape) > 1e7:
+            raise OSError(12, "Cannot allocate memory")
+        return np.zeros(shape, np.int32)
+
+    monkeypatch.setattr(blocks, "lazy_zeros", short)
+    tight = blocks.BlockPool({"a": (512, 6)}, ("a",), limit=10**6)
+    slots = tight.claim(keys[:10])
+    tight.blocks("a")[slots] = 7
+    slots = tight.claim(keys)
+    assert (tight.take("a", slots[:10]) == 7).all() and not tight.take("a", slots[10:]).any()
 
 
 def test_pool_widens_without_losing_content():

@@ -8,6 +8,7 @@ from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
 from lsm_ros.fusion.ledger import Entry, displacement
 
+pytestmark = pytest.mark.usefixtures("backend")
 CONFIG = FusionConfig(voxel_size=0.1, move_voxels=0.25, view_cell=0.5, view_cell_keyframes=2)
 POSES = {10 * i: pose(0.6 * i, 0, 0.5) for i in range(4)}
 

@@ -12,6 +12,7 @@ from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
 from lsm_ros.fusion.storage import FILE
 
+pytestmark = pytest.mark.usefixtures("backend")
 CONFIG = FusionConfig(voxel_size=0.1, min_weight=0.2)
 POSES = [pose(0.1 * i, 0.05 * i, 0.5, 0.2 * i) for i in range(4)]
 SEEN = [observe(ROOM, T, i, labelled=i != 2) for i, T in enumerate(POSES)]

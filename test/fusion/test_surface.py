@@ -10,6 +10,7 @@ from lsm_ros.config import FusionConfig, GridConfig
 from lsm_ros.fusion import VoxelMap
 from lsm_ros.types import UNLABELLED
 
+pytestmark = pytest.mark.usefixtures("backend")
 CONFIG = FusionConfig(voxel_size=0.05, min_weight=0.2)
 VIEWS = [pose(0, 0, 0.7, 0, 0.1), pose(0.3, 0.6, 0.6, -0.3, 0.1), pose(0.2, -0.5, 0.9, 0.3, 0.2), pose(0.4, 0, 0.5)]
 

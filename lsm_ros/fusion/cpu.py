@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""The backend in C, with threads. Sizes are checked before they get here."""
+from __future__ import annotations
+
+import ctypes
+import weakref
+from dataclasses import dataclass
+
+import numpy as np
+
+from lsm_ros.fusion.blocks import HALF, BlockPool, far_away
+from lsm_ros.fusion.extract import Crossings
+from lsm_ros.fusion.freespace import CELLS, FreeContribution, free_box, nothing_free
+from lsm_ros.fusion.integrate import VOXELS
+from lsm_ros.fusion.layout import CameraPose, Layout
+from lsm_ros.fusion.native import library
+from lsm_ros.fusion.view import View, pixel_view
+from lsm_ros.types import UNLABELLED, Observation
+
+PIXEL = np.dtype([("geometry", "<u4"), ("rgbw", "<u4")])  # lsm_pixel of kernels.h
+_FIRST_TABLE = 1024
+_pointer, _int, _long, _uint = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong, ctypes.c_uint
+_SIGNATURES = {
+    "lsm_prepare": ([_pointer] * 10 + [_int], _int),
+    "lsm_surface_blocks": ([_pointer, _pointer, _pointer, _long, _int], _long),
+    "lsm_sum": ([_pointer] * 4 + [_int] + [_pointer] * 6 + [_int, _int], None),
+    "lsm_free_cells": ([_pointer] * 9 + [_int], None),
+    "lsm_free_sum": ([_pointer] * 3 + [_int, _pointer, _int], None),
+    "lsm_surface_flags": ([_pointer] * 3 + [_int, ctypes.c_float, _int, _pointer, _int], None),
+    "lsm_surface_voxels": ([_pointer] * 4 + [_int, ctypes.c_float, _int, _pointer, _pointer, _int], None),
+    "lsm_find": ([_pointer, _pointer, _uint, _pointer, _long, _pointer], None),
+    "lsm_insert": ([_pointer, _pointer, _uint, _pointer, _pointer, _long], None),
+    "lsm_erase": ([_pointer, _pointer, _uint, _pointer, _long], None),
+}
+
+
+def functions(lib: ctypes.CDLL | None = None) -> ctypes.CDLL:
+    """The library (or `lib`) with the types of its functions. RuntimeError as in `library`."""
+    lib = library() if lib is None else lib
+    for name, (arguments, result) in _SIGNATURES.items():
+        function = getattr(lib, name)
+        function.argtypes, function.restype = arguments, result
+    return lib
+
+
+def _at(array: np.ndarray | None) -> int | None:
+    return None if array is None else array.ctypes.data
+
+
+@dataclass(frozen=True)
+class CpuPixels:
+    """Pixels as the kernels read them. pixels (H*W,) PIXEL; near, known: pyramid; labels (H, W) uint16 or None; features
+    (rows, columns, D) int8 or None."""
+
+    view: View
+    pixels: np.ndarray
+    near: np.ndarray
+    known: np.ndarray
+    labels: np.ndarray | None
+    label_ids: np.ndarray
+    features: np.ndarray | None
+    farthest: float
+
+
+class HashIndex:
+    """The index of a pool as an open hash table of keys (int64, -1 = empty) and slots (int32)."""
+
+    def __init__(self, lib: ctypes.CDLL) -> None:
+        self._lib, self._count = lib, 0
+        self._make(_FIRST_TABLE)
+
+    def find(self, keys: np.ndarray) -> np.ndarray:
+        """See BlockIndex."""
+        keys, out = np.ascontiguousarray(keys, np.int64), np.empty(len(keys), np.int64)
+        self._lib.lsm_find(_at(self._keys), _at(self._slots), self._mask, _at(keys), len(keys), _at(out))
+        return out
+
+    def insert(self, keys: np.ndarray, slots: np.ndarray) -> None:
+        """See BlockIndex."""
+        self._count += len(keys)
+        if 2 * self._count > self._mask:
+            old = np.flatnonzero(self._keys >= 0)
+            old_keys, old_slots = self._keys[old], self._slots[old].astype(np.int64)
+            self._make(1 << (4 * self._count).bit_length())
+            self._put(old_keys, old_slots)
+        self._put(keys, slots)
+
+    def erase(self, keys: np.ndarray) -> None:
+        """See BlockIndex."""
+        keys = np.ascontiguousarray(keys, np.int64)
+        self._count -= len(keys)
+        self._lib.lsm_erase(_at(self._keys), _at(self._slots), self._mask, _at(keys), len(keys))
+
+    def _put(self, keys: np.ndarray, slots: np.ndarray) -> None:
+        keys, slots = np.ascontiguousarray(keys, np.int64), np.ascontiguousarray(slots, np.int64)
+        self._lib.lsm_insert(_at(self._keys), _at(self._slots), self._mask, _at(keys), _at(slots), len(keys))
+
+    def _make(self, size: int) -> None:
+        self._mask = size - 1
+        self._keys, self._slots = np.full(size, -1, np.int64), np.zeros(size, np.int32)
+
+
+class CpuBackend:
+    """See `backends.Backend`. threads: at most this many work on one observation; lib: instead of the usual one."""
+
+    name = "cpu"
+
+    def __init__(self, threads: int, lib: ctypes.CDLL | None = None) -> None:
+        self._lib, self._threads = functions(lib), max(1, int(threads))
+        self._keys = np.empty(1 << 14, np.int64)
+        self._spare: list[np.ndarray] = []
+
+    def pool(self, shapes: dict[str, tuple[int, int]], planar: tuple[str, ...], limit: int) -> BlockPool:
+        """See Backend."""
+        return BlockPool(shapes, planar, HashIndex(self._lib), limit)
+
+    def prepare(self, observation: Observation, layout: Layout) -> CpuPixels:
+        """See Backend."""
+        o, view = observation, pixel_view(observation, layout)
+        z, confidence, rgb = (np.ascontiguousarray(a) for a in (o.z, o.confidence, o.rgb))
+        labels = None if o.labels is None else np.ascontiguousarray(o.labels)
+        pixels = self._spare_pixels(view.height * view.width)
+        near, known = np.empty(view.tiles, np.float32), np.empty(view.tiles, np.int32)
+        present = None if labels is None else np.zeros(UNLABELLED + 1, np.uint8)
+        farthest = ctypes.c_float()
+        failed = self._lib.lsm_prepare(ctypes.addressof(view), _at(z), _at(confidence), _at(rgb), _at(labels), _at(pixels),
+                                       _at(near), _at(known), _at(present), ctypes.addressof(farthest), self._threads)
+        if failed:
+            raise MemoryError("no memory to prepare an observation")
+        ids = np.zeros(0, np.uint16) if present is None else np.flatnonzero(present[:UNLABELLED]).astype(np.uint16)
+        features = None if o.features is None else np.ascontiguousarray(o.features)
+        shown = None if labels is None else np.ascontiguousarray(labels[::view.stride, ::view.stride])
+        prepared = CpuPixels(view, pixels, near, known, shown, ids, features, farthest.value)
+        if not self._spare:
+            weakref.finalize(prepared, self._spare.append, pixels).atexit = False
+        return prepared
+
+    def _spare_pixels(self, count: int) -> np.ndarray:
+        """Memory for pixels: what the last observation needed serves again, for fresh pages cost more than the work."""
+        last = self._spare.pop() if self._spare else None
+        return last if last is not None and len(last) == count else np.empty(count, PIXEL)
+
+    def surface_blocks(self, pixels: CpuPixels, view: View) -> np.ndarray:
+        """See Backend."""
+        found = self._blocks(pixels, view)
+        if not len(found) and pixels.farthest > 0:  # all that is known lies between the rays
+            view = view.copy()
+            view.step = 1
+            found = self._blocks(pixels, view)
+        return np.unique(found)
+
+    def _blocks(self, pixels: CpuPixels, view: View) -> np.ndarray:
+        while True:
+            count = self._lib.lsm_surface_blocks(ctypes.addressof(view), _at(pixels.pixels), _at(self._keys),
+                                                 len(self._keys), self._threads)
+            if count == -2:
+                raise far_away(HALF)
+            if count < 0:
+                raise MemoryError("no memory to find the blocks near surfaces")
+            if count <= len(self._keys):
+                return self._keys[:count]
+            self._keys = np.empty(2 * count, np.int64)
+
+    def free_cells(self, pixels: CpuPixels, view: View, pose: CameraPose, layout: Layout) -> FreeContribution:
+        """See Backend."""
+        box = free_box(view, pose, layout, pixels.farthest)
+        if box is None:
+            return nothing_free()
+        count = int(box.blocks.prod())
+        weights, used = np.zeros((count, CELLS), np.uint8), np.zeros(count, np.uint8)
+        axes = [np.ascontiguousarray(a) for a in box.axes]
+        self._lib.lsm_free_cells(ctypes.addressof(view), _at(pixels.near), _at(pixels.known), *(_at(a) for a in axes),
+                                 _at(box.blocks), _at(weights), _at(used), self._threads)
+        rows = np.flatnonzero(used)
+        return FreeContribution(box.keys(rows), weights, rows)
+
+    def sum(self, pool: BlockPool, slots: np.ndarray, pixels: CpuPixels, view: View, keys: np.ndarray, columns: np.ndarray,
+            sign: int, labels_only: bool = False) -> None:
+        """See Backend."""
+        view = view.copy()
+        view.label_width = pool.columns("labels")
+        column_of = labels = None
+        if len(columns):
+            column_of, labels = np.full(UNLABELLED + 1, -1, np.int8), pool.raw("labels")
+            column_of[pixels.label_ids] = columns
+        voxels = None if labels_only else pool.raw("voxels")
+        features = None if labels_only else pixels.features
+        sums = None if features is None else pool.raw("features")
+        keys = np.ascontiguousarray(keys, np.int64)
+        self._lib.lsm_sum(ctypes.addressof(view), _at(pixels.pixels), _at(keys), _at(slots), len(keys), _at(voxels),
+                          _at(labels), _at(pixels.labels), _at(column_of), _at(sums), _at(features), sign, self._threads)
+
+    def free_sum(self, pool: BlockPool, slots: np.ndarray, free: FreeContribution, sign: int) -> None:
+        """See Backend."""
+        self._lib.lsm_free_sum(_at(pool.raw("weight")), _at(slots), _at(free.rows), len(slots), _at(free.weights), sign)
+
+    def crossings(self, pool: BlockPool, slots: np.ndarray, neighbours: np.ndarray, unit: float, least: int) -> Crossings:
+        """See Backend."""
+        place = _at(pool.raw("voxels")), _at(slots), _at(neighbours)
+        flags = np.empty(len(slots) * VOXELS, np.uint8)
+        self._lib.lsm_surface_flags(*place, len(slots), unit, least, _at(flags), self._threads)
+        items = np.flatnonzero(flags)
+        distance, slope = np.empty(len(items), np.float32), np.empty((len(items), 3), np.float32)
+        self._lib.lsm_surface_voxels(*place, _at(items), len(items), unit, least, _at(distance), _at(slope), self._threads)
+        return Crossings(*np.divmod(items, VOXELS), distance, slope)

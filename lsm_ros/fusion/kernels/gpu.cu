@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright 2026 The lsm_ros authors
+ *
+ * The voxel map's work on a GPU: one pixel, tile, voxel or cell per thread, launched by lsm_ros/fusion/cuda.py.
+ * Compiled at run time with -fmad=false. Sums are of integers, so the order of threads does not matter.
+ */
+#include "kernels.h"
+
+#define KERNEL extern "C" __global__ void
+#define ITEM(count)                                                          \
+    const long long item = (long long)blockIdx.x * blockDim.x + threadIdx.x; \
+    if (item >= (count)) return
+
+KERNEL lsm_gpu_raw(const lsm_view *v, const unsigned short *z, const unsigned char *confidence, float *raw, int count) {
+    ITEM(count);
+    const long long row = item / v->width, column = item % v->width;
+    const long long from = row * v->stride * v->full_width + column * v->stride;
+    raw[item] = lsm_raw_depth(v->z_step, v->max_depth, z[from], confidence[from]);
+}
+
+KERNEL lsm_gpu_clean(const lsm_view *v, const float *raw, float *depth, int count) {
+    ITEM(count);
+    const int row = (int)(item / v->width), column = (int)(item % v->width);
+    const float d = raw[item];
+    const float left = column > 0 ? raw[item - 1] : 0.0f, right = column < v->width - 1 ? raw[item + 1] : 0.0f;
+    const float up = row > 0 ? raw[item - v->width] : 0.0f, down = row < v->height - 1 ? raw[item + v->width] : 0.0f;
+    depth[item] = lsm_hangs(d, left, right) | lsm_hangs(d, up, down) ? 0.0f : d;
+}
+
+/* Mean inverse depth of each tile, and the first level of the pyramid. */
+KERNEL lsm_gpu_tiles(const lsm_view *v, const float *depth, float *rho, float *near, int *known, int count) {
+    ITEM(count);
+    const int row = (int)(item / v->tile_columns) * LSM_TILE, column = (int)(item % v->tile_columns) * LSM_TILE;
+    float sum[LSM_TILE], nearest = LSM_INFINITY;
+    int seen = 0;
+    for (int c = 0; c < LSM_TILE; c++) {
+        float inverse[LSM_TILE];
+        for (int r = 0; r < LSM_TILE; r++) {
+            const int inside = row + r < v->height && column + c < v->width;
+            const float d = inside ? depth[(long long)(row + r) * v->width + column + c] : 0.0f;
+            inverse[r] = lsm_inverse(d);
+            if (d > 0.0f) {
+                seen++;
+                nearest = d < nearest ? d : nearest;
+            }
+        }
+        sum[c] = ((inverse[0] + inverse[1]) + inverse[2]) + inverse[3];
+    }
+    rho[item] = lsm_tile_mean((sum[0] + sum[1]) + (sum[2] + sum[3]), seen);
+    near[item] = nearest;
+    known[item] = seen;
+}
+
+/* One level of the pyramid from the one below, which has `columns` and `rows`. */
+KERNEL lsm_gpu_pyramid(const lsm_view *v, float *near, int *known, int level, int rows, int columns, int count) {
+    ITEM(count);
+    const int wide = (columns + 1) / 2, r = (int)item / wide, c = (int)item % wide;
+    const float *n = near + v->level_offset[level - 1];
+    const int *k = known + v->level_offset[level - 1];
+    float nearest = LSM_INFINITY;
+    int total = 0;
+    for (int i = 2 * r; i < rows && i < 2 * r + 2; i++)
+        for (int j = 2 * c; j < columns && j < 2 * c + 2; j++) {
+            nearest = n[i * columns + j] < nearest ? n[i * columns + j] : nearest;
+            total += k[i * columns + j];
+        }
+    near[v->level_offset[level] + item] = nearest;
+    known[v->level_offset[level] + item] = total;
+}
+
+/* labels may be 0. farthest: bits of the largest depth, whose order is that of positive floats. */
+KERNEL lsm_gpu_pixels(const lsm_view *v, const float *depth, const float *rho, const unsigned short *z,
+                      const unsigned char *confidence, const unsigned char *rgb, const unsigned short *labels,
+                      lsm_pixel *pixels, unsigned char *present, int *farthest, int count) {
+    ITEM(count);
+    const int row = (int)(item / v->width), column = (int)(item % v->width);
+    const int tile_row = row / LSM_TILE, tile_column = column / LSM_TILE, columns = v->tile_columns;
+    const long long from = (long long)row * v->stride * v->full_width + (long long)column * v->stride;
+    const float d = depth[item], inverse = lsm_inverse(d);
+    const float *tile = rho + (long long)tile_row * columns + tile_column;
+    const float here = *tile;
+    lsm_pixel out;
+    float slope = 1.0f;
+    if (here > 0.0f) {
+        const float left = tile_column > 0 ? tile[-1] : 0.0f, right = tile_column < columns - 1 ? tile[1] : 0.0f;
+        const float up = tile_row > 0 ? tile[-columns] : 0.0f, down = tile_row < v->tile_rows - 1 ? tile[columns] : 0.0f;
+        const float du = lsm_gradient(left, here, right), dv = lsm_gradient(up, here, down);
+        const float across = (float)(column % LSM_TILE) - 1.5f, below = (float)(row % LSM_TILE) - 1.5f;
+        const float expected = (here + across * du) + below * dv;
+        const float middle_x = (float)(tile_column * LSM_TILE) + v->tile_cx;
+        const float middle_y = (float)(tile_row * LSM_TILE) + v->tile_cy;
+        slope = lsm_pixel_slope(inverse, expected, lsm_tile_slope(v->fx, v->fy, middle_x, middle_y, here, du, dv));
+    }
+    unsigned int weight = d > 0.0f ? (unsigned int)lsm_weight(v->quality, (float)confidence[from], inverse) : 0u;
+    out.rgbw = rgb[3 * from] | (unsigned int)rgb[3 * from + 1] << 8 | (unsigned int)rgb[3 * from + 2] << 16 | weight << 24;
+    out.geometry = lsm_geometry(d > 0.0f ? z[from] : 0u, slope);
+    pixels[item] = out;
+    if (d > 0.0f) {
+        if (labels) present[labels[from]] = 1;
+        const int bits = __float_as_int(d);
+        if (bits > *farthest) atomicMax(farthest, bits);
+    }
+}
+
+/* Collects the keys of blocks near surfaces in a hash set of size mask + 1, emptied (-1) before. state: number of keys,
+ * whether the set was too small, whether a block is beyond the edge of the world. */
+KERNEL lsm_gpu_blocks(const lsm_view *v, const lsm_pixel *pixels, unsigned long long *set, int mask, long long *keys,
+                      int *state, int count) {
+    ITEM(count);
+    const int columns = (v->width + v->step - 1) / v->step;
+    const int row = (int)(item / columns) * v->step, column = (int)(item % columns) * v->step;
+    const float z = lsm_depth(pixels[(long long)row * v->width + column].geometry, v->z_step);
+    if (!(z > 0.0f)) return;
+    const float *R = v->rotation;
+    const float x = ((float)column - v->cx) * v->inverse_fx, y = ((float)row - v->cy) * v->inverse_fy;
+    const float dx = (R[0] * x + R[1] * y) + R[2], dy = (R[3] * x + R[4] * y) + R[5], dz = (R[6] * x + R[7] * y) + R[8];
+    for (int s = 0; s < v->samples; s++) {
+        const float along = v->scale * z + v->offsets[s];
+        if (!(along > 0.0f)) continue;
+        const long long key = lsm_block_at(v, dx, dy, dz, along);
+        if (key < 0) {
+            state[2] = 1;
+            continue;
+        }
+        const unsigned long long none = ~0ull;
+        unsigned int h = lsm_hash(key) & (unsigned int)mask;
+        int tries = 0;
+        for (; tries < 256; tries++, h = (h + 1) & (unsigned int)mask) {
+            const unsigned long long before = set[h] == none ? atomicCAS(&set[h], none, (unsigned long long)key) : set[h];
+            if (before == (unsigned long long)key) break;
+            if (before == none) {
+                keys[atomicAdd(&state[0], 1)] = key;
+                break;
+            }
+        }
+        if (tries == 256) state[1] = 1;
+    }
+}
+
+KERNEL lsm_gpu_free(const lsm_view *v, const float *near, const int *known, const float *x, const float *y, const float *z,
+                    int nx, int ny, int nz, unsigned char *weights, unsigned char *used, int count) {
+    ITEM(count);
+    const int n = (int)(item / LSM_VOXELS), cell = (int)(item % LSM_VOXELS);
+    const int i = n / (ny * nz) * LSM_BLOCK + (cell >> 6), j = n / nz % ny * LSM_BLOCK + (cell >> 3 & 7);
+    const int k = n % nz * LSM_BLOCK + (cell & 7);
+    float at[3];
+    for (int m = 0; m < 3; m++)
+        at[m] = (x[m * nx * LSM_BLOCK + i] + y[m * ny * LSM_BLOCK + j]) + z[m * nz * LSM_BLOCK + k];
+    const int weight = lsm_free(v, near, known, at[0], at[1], at[2]);
+    weights[item] = (unsigned char)weight;
+    if (weight) used[n] = 1;
+}
+
+/* voxels, labels may be 0; see lsm_sum of cpu_sums.h. */
+KERNEL lsm_gpu_sum(const lsm_view *v, const lsm_pixel *pixels, const long long *keys, const long long *slots, int *voxels,
+                   int *labels, const unsigned short *shown, const signed char *column_of, int sign, int count) {
+    ITEM(count);
+    const int n = (int)(item / LSM_VOXELS), voxel = (int)(item % LSM_VOXELS);
+    const int i = voxel >> 6, j = voxel >> 3 & 7, k = voxel & 7;
+    int block[3];
+    lsm_unpack(keys[n], block);
+    const float x = lsm_start(v, 0, block) + lsm_inside(v, 0, i, j, k);
+    const float y = lsm_start(v, 1, block) + lsm_inside(v, 1, i, j, k);
+    const float z = lsm_start(v, 2, block) + lsm_inside(v, 2, i, j, k);
+    const int pixel = lsm_project(v->fx, v->fy, v->cx_floor, v->cy_floor, v->width, v->height, x, y, z);
+    if (pixel < 0) return;
+    const lsm_pixel q = pixels[pixel];
+    int weight = (int)(q.rgbw >> 24);
+    const float distance = lsm_distance(v->steps, v->z_step, q.geometry, z);
+    if (!weight || !(distance >= -LSM_STEPS)) return;
+    weight = lsm_voxel_weight(v->one_voxel, v->behind, weight, distance) * sign;
+    if (voxels) {
+        int *sums = voxels + slots[n] * (LSM_VOXELS * LSM_COLUMNS) + voxel;
+        sums[LSM_SDF * LSM_VOXELS] += lsm_steps(distance) * weight;
+        sums[LSM_WEIGHT * LSM_VOXELS] += weight;
+        if (distance <= LSM_STEPS) {
+            sums[LSM_RED * LSM_VOXELS] += (int)(q.rgbw & 255) * weight;
+            sums[LSM_GREEN * LSM_VOXELS] += (int)(q.rgbw >> 8 & 255) * weight;
+            sums[LSM_BLUE * LSM_VOXELS] += (int)(q.rgbw >> 16 & 255) * weight;
+            sums[LSM_NEAR * LSM_VOXELS] += weight;
+        }
+    }
+    if (labels && lsm_abs(distance) <= v->one_voxel && column_of[shown[pixel]] >= 0) {
+        const int cell = ((i >> 1) * 4 + (j >> 1)) * 4 + (k >> 1);
+        atomicAdd(labels + (slots[n] * LSM_CELLS + cell) * v->label_width + column_of[shown[pixel]], weight);
+    }
+}
+
+/* One number of a cell's features per thread. */
+KERNEL lsm_gpu_features(const lsm_view *v, const lsm_pixel *pixels, const long long *keys, const long long *slots, int *sums,
+                        const signed char *features, int sign, long long count) {
+    ITEM(count);
+    const int columns = v->feature_dim + 1, d = (int)(item % columns), cell = (int)(item / columns % LSM_CELLS);
+    const long long n = item / columns / LSM_CELLS;
+    const double i = 2 * (cell >> 4) + 0.5, j = 2 * (cell >> 2 & 3) + 0.5, k = 2 * (cell & 3) + 0.5;
+    int block[3];
+    lsm_unpack(keys[n], block);
+    const float x = lsm_start(v, 0, block) + lsm_inside(v, 0, i, j, k);
+    const float y = lsm_start(v, 1, block) + lsm_inside(v, 1, i, j, k);
+    const float z = lsm_start(v, 2, block) + lsm_inside(v, 2, i, j, k);
+    const int pixel = lsm_project(v->fx, v->fy, v->cx_floor, v->cy_floor, v->width, v->height, x, y, z);
+    if (pixel < 0) return;
+    const lsm_pixel q = pixels[pixel];
+    const int weight = (int)(q.rgbw >> 24);
+    if (!weight || !(lsm_abs(lsm_distance(v->steps, v->z_step, q.geometry, z)) <= v->one_voxel)) return;
+    const long long row = (long long)lsm_feature_row(v, pixel) * v->feature_dim;
+    sums[(slots[n] * LSM_CELLS + cell) * columns + d] += (d < v->feature_dim ? features[row + d] : 1) * weight * sign;
+}
+
+KERNEL lsm_gpu_free_sum(int *cells, const long long *slots, const long long *rows, const unsigned char *weights, int sign,
+                        int count) {
+    ITEM(count);
+    const int n = (int)(item / LSM_VOXELS), cell = (int)(item % LSM_VOXELS);
+    cells[slots[n] * LSM_VOXELS + cell] += sign * weights[rows[n] * LSM_VOXELS + cell];
+}
+
+/* See lsm_surface_flags and lsm_surface_voxels of cpu_surface.h; unit: the bits of a float. */
+KERNEL lsm_gpu_surface_flags(const int *voxels, const long long *slots, const long long *neighbours, int unit, int least,
+                             unsigned char *flags, long long count) {
+    ITEM(count);
+    float distance, slope[3];
+    flags[item] = (unsigned char)lsm_crossing(voxels, slots, neighbours, item / LSM_VOXELS, (int)(item % LSM_VOXELS),
+                                              __int_as_float(unit), least, &distance, slope);
+}
+
+KERNEL lsm_gpu_surface_voxels(const int *voxels, const long long *slots, const long long *neighbours, const long long *items,
+                              int unit, int least, float *distance, float *slope, int count) {
+    ITEM(count);
+    lsm_crossing(voxels, slots, neighbours, items[item] / LSM_VOXELS, (int)(items[item] % LSM_VOXELS), __int_as_float(unit),
+                 least, distance + item, slope + 3 * item);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Copyright 2026 The lsm_ros authors
+ *
+ * What the voxel map computes per pixel, voxel and cell: the common subset of C99 and CUDA C++ that cpu.c and gpu.cu
+ * both include. lsm_ros/fusion/{pixels,integrate,freespace,extract}.py are the same in NumPy, and all must agree bit for
+ * bit: plain IEEE operations in the order written here, no fused multiply-add, no transcendental functions.
+ */
+#ifndef LSM_KERNELS_H
+#define LSM_KERNELS_H
+
+#ifdef __CUDACC__
+#define LSM_FN static __device__ inline
+#else
+#define LSM_FN static inline
+#endif
+
+#define LSM_BLOCK 8
+#define LSM_VOXELS 512
+#define LSM_CELLS 64 /* label cells of a block */
+#define LSM_STEPS 511.0f
+#define LSM_TILE 4
+#define LSM_LEVELS 16
+#define LSM_INFINITY 3.0e38f
+#define LSM_UNLABELLED 65535u
+#define LSM_HALF 1048576 /* block indices are within -HALF..HALF-1 */
+
+enum { LSM_SDF, LSM_WEIGHT, LSM_RED, LSM_GREEN, LSM_BLUE, LSM_NEAR, LSM_COLUMNS };
+
+/* Observation, pose and layout; written by views.py in this order. */
+typedef struct {
+    double inverse[9]; /* map to camera, rows */
+    double t[3];       /* camera centre in the map */
+    double size;       /* voxel */
+    float fx, fy, cx, cy, cx_floor, cy_floor; /* floor(x + c_floor) is the nearest pixel */
+    float inverse_fx, inverse_fy, largest_f;
+    float z_step, max_depth, quality; /* quality: weight of confidence 1 at inverse depth 1 */
+    float tile_cx, tile_cy;           /* of the middle of tile 0 from the principal point */
+    float steps, one_voxel, behind;   /* steps per camera unit and step of slope; steps of a voxel; 1 / (511 - one_voxel) */
+    float scale, rotation[9], fraction[3], offsets[8]; /* for blocks: rotation and fraction in blocks */
+    float cell_radius, cell_margin, cell_reach;        /* free-space cells, camera units */
+    int base[3];                                       /* block of the camera */
+    int width, height, full_width, full_height, stride;
+    int tile_columns, tile_rows, step, samples;
+    int feature_columns, feature_rows, feature_dim, label_width;
+    int levels, level_offset[LSM_LEVELS];
+} lsm_view;
+
+/* geometry: depth in z_step (0 where there is none), slope in 1 / 32768 << 16. rgbw: red, green << 8, blue << 16, weight << 24;
+ * the weight is 0 where there is no depth. Eight bytes, since the time that pixels take is mostly that of memory. */
+typedef struct {
+    unsigned int geometry, rgbw;
+} lsm_pixel;
+
+LSM_FN float lsm_abs(float x) { return x < 0.0f ? -x : x; }
+
+/* Nearest integer, ties to even, for |x| < 2^22. */
+LSM_FN int lsm_round(float x) { return (int)((x + 12582912.0f) - 12582912.0f); }
+
+LSM_FN int lsm_floor(float x) {
+    int i = (int)x;
+    return i - (x < (float)i);
+}
+
+/* ---- pixels ---- */
+
+LSM_FN float lsm_raw_depth(float z_step, float max_depth, unsigned short z, unsigned char confidence) {
+    float depth = (float)z * z_step;
+    return (confidence > 0) & (depth >= 0.001f) & (depth <= max_depth) ? depth : 0.0f;
+}
+
+/* Whether a depth lies apart from both neighbours (0: none) on one axis. */
+LSM_FN int lsm_hangs(float depth, float low, float high) {
+    float limit = depth * 0.05f;
+    return (low > 0.0f) & (high > 0.0f) & (lsm_abs(depth - low) > limit) & (lsm_abs(depth - high) > limit);
+}
+
+LSM_FN float lsm_inverse(float depth) { return depth > 0.0f ? 1.0f / depth : 0.0f; }
+
+/* Mean inverse depth of a tile, 0 if too few pixels are known. */
+LSM_FN float lsm_tile_mean(float total, int count) { return count >= LSM_TILE ? total / (float)count : 0.0f; }
+
+/* Change per pixel to the next or the last tile, whichever is smaller. */
+LSM_FN float lsm_gradient(float before, float here, float after) {
+    float next = after > 0.0f ? after - here : LSM_INFINITY;
+    float last = before > 0.0f ? here - before : LSM_INFINITY;
+    float best = lsm_abs(next) < lsm_abs(last) ? next : last;
+    return best < LSM_INFINITY ? best * 0.25f : 0.0f;
+}
+
+/* Slope of a tile whose middle lies across, down (pixels) from the principal point. */
+LSM_FN float lsm_tile_slope(float fx, float fy, float across, float down, float rho, float du, float dv) {
+    float mx = du * fx, my = dv * fy, mz = (rho - across * du) - down * dv;
+#ifdef __CUDACC__
+    float norm = sqrtf((mx * mx + my * my) + mz * mz);
+#else
+    float norm = __builtin_sqrtf((mx * mx + my * my) + mz * mz);
+#endif
+    float slope = norm > 0.0f ? rho / norm : 1.0f;
+    slope = slope < 0.3f ? 0.3f : slope;
+    return slope > 1.5f ? 1.5f : slope;
+}
+
+LSM_FN float lsm_pixel_slope(float inverse, float expected, float tile_slope) {
+    return lsm_abs(inverse - expected) <= 0.01f * inverse ? tile_slope : 1.0f;
+}
+
+LSM_FN unsigned int lsm_geometry(unsigned int z, float slope) {
+    return z | (unsigned int)lsm_round(slope * 32768.0f) << 16;
+}
+
+LSM_FN float lsm_depth(unsigned int geometry, float z_step) { return (float)(int)(geometry & 0xffff) * z_step; }
+
+LSM_FN int lsm_weight(float quality, float confidence, float inverse) {
+    float w = (confidence * quality) * inverse;
+    int weight = lsm_round(w < 63.0f ? w : 63.0f);
+    return weight < 1 ? 1 : weight;
+}
+
+/* ---- voxels ---- */
+
+/* Camera coordinate `axis` of the first voxel of a block, and of a place (in voxels) from there. */
+LSM_FN float lsm_start(const lsm_view *v, int axis, const int *block) {
+    const double *m = v->inverse + 3 * axis;
+    double c0 = ((double)block[0] * LSM_BLOCK + 0.5) * v->size - v->t[0];
+    double c1 = ((double)block[1] * LSM_BLOCK + 0.5) * v->size - v->t[1];
+    double c2 = ((double)block[2] * LSM_BLOCK + 0.5) * v->size - v->t[2];
+    return (float)(m[0] * c0 + m[1] * c1 + m[2] * c2);
+}
+
+LSM_FN float lsm_inside(const lsm_view *v, int axis, double i, double j, double k) {
+    const double *m = v->inverse + 3 * axis;
+    return (float)((m[0] * i + m[1] * j + m[2] * k) * v->size);
+}
+
+/* Pixel that shows a point, -1 if none does. */
+LSM_FN int lsm_project(float fx, float fy, float cx, float cy, int width, int height, float x, float y, float z) {
+    int front = z > 0.02f;
+    float inverse = 1.0f / (front ? z : 1.0f);
+    float u = (x * inverse) * fx + cx, v = (y * inverse) * fy + cy;
+    int seen = front & (u >= 0.0f) & (u < (float)width) & (v >= 0.0f) & (v < (float)height);
+    return seen ? (int)(seen ? v : 0.0f) * width + (int)(seen ? u : 0.0f) : -1;
+}
+
+LSM_FN float lsm_distance(float steps, float z_step, unsigned int geometry, float z) {
+    return ((lsm_depth(geometry, z_step) - z) * (float)(int)(geometry >> 16)) * steps;
+}
+
+/* Weight of a voxel at a distance >= -511: it falls behind the surface from one voxel on. */
+LSM_FN int lsm_voxel_weight(float one_voxel, float behind, int weight, float distance) {
+    int less = (int)((float)weight * ((distance + LSM_STEPS) * behind));
+    less = less < 1 ? 1 : less;
+    return distance < -one_voxel ? less : weight;
+}
+
+LSM_FN int lsm_steps(float distance) { return lsm_round(distance < LSM_STEPS ? distance : LSM_STEPS); }
+
+LSM_FN void lsm_unpack(long long key, int *block) {
+    block[0] = (int)(key >> 42) - LSM_HALF;
+    block[1] = (int)((key >> 21) & 0x1fffff) - LSM_HALF;
+    block[2] = (int)(key & 0x1fffff) - LSM_HALF;
+}
+
+LSM_FN long long lsm_pack(int x, int y, int z) {
+    return ((long long)(x + LSM_HALF) << 42) | ((long long)(y + LSM_HALF) << 21) | (long long)(z + LSM_HALF);
+}
+
+/* Feature vector of a pixel. */
+LSM_FN int lsm_feature_row(const lsm_view *v, int pixel) {
+    int row = pixel / v->width * v->stride / 16, column = pixel % v->width * v->stride / 16;
+    row = row < v->feature_rows ? row : v->feature_rows - 1;
+    column = column < v->feature_columns ? column : v->feature_columns - 1;
+    return row * v->feature_columns + column;
+}
+
+/* ---- blocks ---- */
+
+/* Key of the block at distance `along` on a ray (direction in blocks per unit); -1 if it is beyond the edge of the world. */
+LSM_FN long long lsm_block_at(const lsm_view *v, float dx, float dy, float dz, float along) {
+    int x = lsm_floor(dx * along + v->fraction[0]) + v->base[0];
+    int y = lsm_floor(dy * along + v->fraction[1]) + v->base[1];
+    int z = lsm_floor(dz * along + v->fraction[2]) + v->base[2];
+    int inside = (x >= -LSM_HALF) & (x < LSM_HALF) & (y >= -LSM_HALF) & (y < LSM_HALF) & (z >= -LSM_HALF) & (z < LSM_HALF);
+    return inside ? lsm_pack(x, y, z) : -1;
+}
+
+LSM_FN unsigned int lsm_hash(long long key) {
+    unsigned long long h = (unsigned long long)key * 0x9E3779B97F4A7C15ull;
+    return (unsigned int)(h >> 32);
+}
+
+/* ---- free space ---- */
+
+/* Weight that sees a cell with this centre (camera coordinates) wholly empty, 0 if it is not. near, known: pyramid of
+ * nearest depth and number of known pixels, from tiles of 4 pixels on. */
+LSM_FN int lsm_free(const lsm_view *p, const float *near, const int *known, float x, float y, float z) {
+    float radius = p->cell_radius;
+    if (!(z > radius) || !(z <= p->cell_reach)) return 0;
+    float inverse = 1.0f / z;
+    float u = (x * inverse) * p->fx + p->cx, v = (y * inverse) * p->fy + p->cy;
+    if (!(u >= 0.0f) || !(u <= (float)(p->width - 1)) || !(v >= 0.0f) || !(v <= (float)(p->height - 1))) return 0;
+    float reach = (radius * inverse) * p->largest_f;
+    int level = 0, tile = LSM_TILE;
+    while (level < p->levels - 1 && (float)tile < reach) {
+        level += 1;
+        tile *= 2;
+    }
+    int columns = (p->width + tile - 1) / tile, rows = (p->height + tile - 1) / tile;
+    float per_tile = 1.0f / (float)tile;
+    float left = (u - reach) * per_tile, right = (u + reach) * per_tile;
+    float top = (v - reach) * per_tile, bottom = (v + reach) * per_tile;
+    int c0 = left > 0.0f ? (int)left : 0, c1 = right < (float)(columns - 1) ? (int)right : columns - 1;
+    int r0 = top > 0.0f ? (int)top : 0, r1 = bottom < (float)(rows - 1) ? (int)bottom : rows - 1;
+    float limit = (z + radius) + p->cell_margin;
+    const float *pyramid = near + p->level_offset[level];
+    for (int r = r0; r <= r1; r++)
+        for (int c = c0; c <= c1; c++)
+            if (!(pyramid[r * columns + c] > limit)) return 0;
+    int r = (int)(v * per_tile), c = (int)(u * per_tile);
+    int tall = p->height - r * tile < tile ? p->height - r * tile : tile;
+    int wide = p->width - c * tile < tile ? p->width - c * tile : tile;
+    if (2 * known[p->level_offset[level] + r * columns + c] < tall * wide) return 0;
+    return lsm_weight(p->quality, 255.0f, inverse);
+}
+
+/* ---- reading ---- */
+
+/* Mean signed distance of a voxel, in voxels (unit: those of a step); infinite where nothing was seen. */
+LSM_FN float lsm_mean(const int *voxels, long long slot, int voxel, float unit) {
+    if (slot < 0) return LSM_INFINITY;
+    const int *sums = voxels + slot * (LSM_VOXELS * LSM_COLUMNS) + voxel;
+    int weight = sums[LSM_WEIGHT * LSM_VOXELS];
+    return weight ? ((float)sums[LSM_SDF * LSM_VOXELS] / (float)weight) * unit : LSM_INFINITY;
+}
+
+/* Whether a voxel of block n is on the surface, its distance, and the slope of the distance along the three axes.
+ * neighbours: six slots for each block, before and after it along x, y, z; -1 where there is none. */
+LSM_FN int lsm_crossing(const int *voxels, const long long *slots, const long long *neighbours, long long n, int voxel,
+                        float unit, int least, float *distance, float *slope) {
+    const int shifts[3] = {6, 3, 0};
+    if (voxels[slots[n] * (LSM_VOXELS * LSM_COLUMNS) + LSM_WEIGHT * LSM_VOXELS + voxel] < least) return 0;
+    const float d = lsm_mean(voxels, slots[n], voxel, unit);
+    if (!(lsm_abs(d) < 1.0f)) return 0;
+    int on = lsm_abs(d) <= 0.5f;
+    for (int axis = 0; axis < 3; axis++) {
+        const int shift = shifts[axis], at = voxel >> shift & 7;
+        const long long before_slot = at > 0 ? slots[n] : neighbours[6 * n + 2 * axis];
+        const long long after_slot = at < 7 ? slots[n] : neighbours[6 * n + 2 * axis + 1];
+        const float before = lsm_mean(voxels, before_slot, at > 0 ? voxel - (1 << shift) : voxel + (7 << shift), unit);
+        const float after = lsm_mean(voxels, after_slot, at < 7 ? voxel + (1 << shift) : voxel - (7 << shift), unit);
+        const int has_before = before < LSM_INFINITY, has_after = after < LSM_INFINITY;
+        on |= has_before & ((d < 0.0f) != (before < 0.0f)) & (lsm_abs(d) <= lsm_abs(before));
+        on |= has_after & ((d < 0.0f) != (after < 0.0f)) & (lsm_abs(d) <= lsm_abs(after));
+        slope[axis] = has_before & has_after ? 0.5f * (after - before)
+                      : has_after            ? after - d
+                      : has_before           ? d - before
+                                             : 0.0f;
+    }
+    *distance = d;
+    return on & ((slope[0] != 0.0f) | (slope[1] != 0.0f) | (slope[2] != 0.0f));
+}
+
+#endif
