@@ -25,6 +25,7 @@ from lsm_ros.evaluation import metrics, trajectory
 from lsm_ros.evaluation.cost import StageTimes
 from lsm_ros.evaluation.report import RunRecord, write_report
 from lsm_ros.evaluation.samples import SampleKeeper
+from lsm_ros.fusion.mesh_ply import write_mesh
 from lsm_ros.fusion.ply import write_ply
 from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.pipeline import MappingPipeline
@@ -58,7 +59,7 @@ class Truth:
 def map_source(args: argparse.Namespace) -> str:
     """Runs the mapping that the arguments ask for and returns a summary of a few lines. The folder args.out is replaced
     only when everything is written. ValueError, FileNotFoundError and OSError for bad input."""
-    config = make_config(args.config, args.set, args.pairs, args.seed)
+    config = make_config(args.config, args.set, args.pairs, args.seed, args.weights)
     given_truth = None if args.gt is None else read_tum(args.gt)
     out = check_out(args.out, args.source, args.overwrite)
     source = open_source(args.source, **assignments(args.source_option, "--source-option"))
@@ -208,6 +209,7 @@ def write_files(folder: Path, pipeline: MappingPipeline, record: RunRecord, args
         chosen = camera_poses(poses, T_rig_camera) if args.frame == "camera" else poses
         write_tum(folder / f"{name}.tum", chosen, f"{what}: {of} in the map; stamp tx ty tz qx qy qz qw")
     write_ply(folder / "map.ply", record.snapshot)
+    write_mesh(folder / "mesh.ply", pipeline.map.mesh())
     metrics.write(folder / metrics.FILE, record.metrics)
     if not args.no_report:
         write_report(folder / "report.html", record)

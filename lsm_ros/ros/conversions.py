@@ -14,8 +14,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, Poi
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from lsm_ros import imaging
+from lsm_ros.fusion.encoding import SurfaceCloud
 from lsm_ros.geometry import CameraIntrinsics, make_se3, matrix_to_quat, quat_to_matrix
-from lsm_ros.types import UNLABELLED, FrameCloud, LabelSpace, MapSnapshot, OccupancyMap, TrajectoryPose
+from lsm_ros.types import UNLABELLED, FrameCloud, LabelSpace, OccupancyMap, TrajectoryPose
 
 POINT_STEP = 24
 FIELDS = [PointField(name=name, offset=offset, datatype=datatype, count=1) for name, offset, datatype in (
@@ -209,9 +210,9 @@ def frame_cloud_message(cloud: FrameCloud, stride: int = 1, min_confidence: floa
     return message
 
 
-def map_cloud_message(snapshot: MapSnapshot, ns: int, frame_id: str) -> PointCloud2:
+def map_cloud_message(cloud: SurfaceCloud, ns: int, frame_id: str) -> PointCloud2:
     """All surface voxels in the map frame."""
-    return to_cloud(snapshot.points_map, snapshot.colors, snapshot.labels, snapshot.confidence, ns, frame_id)
+    return to_cloud(cloud.points_map, cloud.colors, cloud.labels, cloud.confidence, ns, frame_id)
 
 
 def _packed(colors: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from rclpy.node import Node
 
 from lsm_ros.assembler import Item
 from lsm_ros.config import Config
+from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros import conversions
 from lsm_ros.ros.broadcasting import TransformOutput
 from lsm_ros.ros.cameras import Bundle, Camera, decode
@@ -25,6 +26,7 @@ from lsm_ros.ros.publishers import Publishers
 from lsm_ros.ros.smooth_odometry import Motion, SmoothOdometry
 from lsm_ros.ros.status import FrameTiming, StatusReport
 from lsm_ros.ros.transforms import OdometryState, TransformInput
+from lsm_ros.ros.update_messages import to_voxel_update
 from lsm_ros.types import FrameSet, MappingUpdate, PipelineStatus
 from lsm_ros.worker import Worker
 
@@ -44,7 +46,7 @@ class Mapper:
         self._odometry = SmoothOdometry()
         self._late_labels = 0
         self._late_lock = threading.Lock()
-        self._latched_pending = False
+        self._send_pending = False
         self.map_frame = config.node.map_frame
         self._loaded: Path | None = None
         self._adopt_session()
@@ -100,10 +102,9 @@ class Mapper:
         if update.tracking.new_keyframe is not None or update.moved:
             out.path.changed()
         if update.changed_blocks or update.moved or update.added or update.removed:
-            out.map_cloud.changed()
-            out.occupancy.changed()
+            out.voxels_changed()
         out.label_info(self.pipeline.label_space, frame_set.stamp_ns, self.map_frame)
-        out.send_latched(self.pipeline, frame_set.stamp_ns, self.map_frame, self._for_navigation(status))
+        out.send_map(self.pipeline, status, frame_set.stamp_ns, self.map_frame, self._for_navigation(status))
 
     def _for_navigation(self, status: PipelineStatus) -> bool:
         return status.scale_is_metric or self.config.scale.publish_nonmetric
@@ -184,16 +185,29 @@ class Mapper:
         """Once a second: latched topics for new subscribers, also while no frame comes."""
         self._publishers.poll()
         self._report.counts = self.worker.counts
-        if not self._latched_pending:
-            self._latched_pending = True
-            self.command("publish the map", self._send_latched)
+        self._send_soon()
 
-    def _send_latched(self) -> None:
-        self._latched_pending = False
+    def poll_rest(self) -> None:
+        """Ten times a second: the rest of what is done or goes out at a bounded rate."""
+        if self._publishers.pending:
+            self._send_soon()
+
+    def _send_soon(self) -> None:
+        if not self._send_pending:
+            self._send_pending = True
+            self.command("publish the map", self._send_map)
+
+    def _send_map(self) -> None:
+        self._send_pending = False
         status = self.pipeline.status()
         self._remember(status)
-        self._publishers.send_latched(self.pipeline, self._report.stamp_ns, self.map_frame,
-                                      self._for_navigation(status))
+        self._publishers.send_map(self.pipeline, status, self._report.stamp_ns, self.map_frame,
+                                  self._for_navigation(status))
+
+    def blocks(self, epoch: int, since_seq: int) -> SemanticVoxelUpdate:
+        """Blocks of the map that somebody lacks who holds `since_seq` of `epoch`, or the first part of them."""
+        update = self._publishers.updates.answer(self.pipeline, self.pipeline.status(), epoch, since_seq)
+        return to_voxel_update(update, self._report.stamp_ns, self.map_frame)
 
     def late_labels(self, item: Item, stamp_ns: int) -> None:
         """Labels of a frame that has gone on. Only a few wait; more are counted as refused."""
@@ -210,7 +224,7 @@ class Mapper:
             camera = self._cameras[item.camera]
             space = camera.update_labels(camera.label_info, self._problems)
             if self.pipeline.add_labels(stamp_ns, item.camera, conversions.label_image(item.payload), space):
-                self._publishers.map_cloud.changed()
+                self._publishers.voxels_changed()
 
         self.command(f"{item.camera} labels", add)
 

@@ -71,6 +71,7 @@ class MappingNode(LifecycleNode):
         self._last_jump = -1e9
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self.create_timer(1.0, self._every_second, callback_group=MutuallyExclusiveCallbackGroup(), clock=steady)
+        self.create_timer(0.1, self._every_tenth, callback_group=MutuallyExclusiveCallbackGroup(), clock=steady)
         if self.get_parameter("autostart").value:
             self._start_timer = self.create_timer(0.01, self._autostart, clock=steady)
         threshold = JumpThreshold(min_forward=None, min_backward=Duration(seconds=-JUMP_S), on_clock_change=False)
@@ -247,6 +248,11 @@ class MappingNode(LifecycleNode):
         self.report.publish()
         self.diagnostics.publish(self.report.message(), self._state_machine.current_state[1], self.inputs, self.tf_in,
                                  self.tf_out)
+
+    def _every_tenth(self) -> None:
+        mapper = self.mapper
+        if mapper is not None:
+            mapper.poll_rest()
 
     def destroy_node(self) -> None:
         """Ends all threads, then the node."""

@@ -14,16 +14,20 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
 from vision_msgs.msg import LabelInfo
+from visualization_msgs.msg import Marker
 
 from lsm_ros.config import NodeConfig
 from lsm_ros.ros import conversions
+from lsm_ros.ros.map_updates import UpdatePublisher
+from lsm_ros.ros.mesh_message import to_mesh_marker
 from lsm_ros.ros.smooth_odometry import Motion
-from lsm_ros.types import FrameCloud, LabelSpace, MappingUpdate
+from lsm_ros.types import FrameCloud, LabelSpace, MappingUpdate, OccupancyMap, PipelineStatus
 
 LIVE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MAX_PATH = 2000
 PATH_RATE_HZ = 5.0
+MESH_MS = 50.0  # time for the mesh at a stretch; a large map takes seconds, which frames must not wait for
 
 
 class Latched:
@@ -38,6 +42,10 @@ class Latched:
     def changed(self) -> None:
         """What it shows has changed."""
         self._due = True
+
+    def again(self) -> None:
+        """What was to be built is not ready: the next call goes on, without a wait."""
+        self._due, self._last = True, -1e9
 
     def poll(self) -> None:
         """Looks for new subscribers; to be called once a second."""
@@ -60,6 +68,7 @@ class Publishers:
     """All topics of mapping but status, diagnostics and TF. Its methods are called by the worker, `poll` by anybody."""
 
     def __init__(self, node: Node, config: NodeConfig) -> None:
+        self.updates = UpdatePublisher(node, config)
         self.config = config
         self._pose = node.create_publisher(PoseWithCovarianceStamped, "~/pose", LIVE)
         self._odometry = node.create_publisher(Odometry, "~/odometry", LIVE)
@@ -69,14 +78,36 @@ class Publishers:
         self.path = Latched(node.create_publisher(Path, "~/path", LATCHED))
         self.map_cloud = Latched(node.create_publisher(PointCloud2, "~/map_cloud", LATCHED))
         self.occupancy = Latched(node.create_publisher(OccupancyGrid, "~/occupancy", LATCHED))
+        self.distance_field = Latched(node.create_publisher(OccupancyGrid, "~/distance_field", LATCHED))
+        self.mesh = Latched(node.create_publisher(Marker, "~/mesh", LATCHED))
         self._cloud_sent: dict[str, float] = {}
         self._labels: tuple[LabelSpace, str] | None = None
         self.cloud_ms = 0.0
+        self._mesh_unfinished = False
+
+    @property
+    def config(self) -> NodeConfig:
+        """Parameters of the node."""
+        return self._config
+
+    @config.setter
+    def config(self, config: NodeConfig) -> None:
+        self._config = self.updates.config = config
 
     @property
     def latched(self) -> tuple[Latched, ...]:
         """The topics that are built on demand."""
-        return self.path, self.map_cloud, self.occupancy
+        return self.path, *self.of_map
+
+    @property
+    def of_map(self) -> tuple[Latched, ...]:
+        """Those that show voxels."""
+        return self.map_cloud, self.occupancy, self.distance_field, self.mesh
+
+    @property
+    def pending(self) -> bool:
+        """Whether `send_map` has more to do than it did in the time it has."""
+        return self.updates.pending or self._mesh_unfinished
 
     def poll(self) -> None:
         """Looks for new subscribers of latched topics."""
@@ -86,6 +117,11 @@ class Publishers:
     def changed(self) -> None:
         """The whole map is another one."""
         for topic in self.latched:
+            topic.changed()
+
+    def voxels_changed(self) -> None:
+        """The voxels of the map show something else."""
+        for topic in self.of_map:
             topic.changed()
 
     def pose(self, stamp_ns: int, T_map_base: np.ndarray, covariance: np.ndarray | None, frame_id: str) -> None:
@@ -126,18 +162,29 @@ class Publishers:
             self._labels = (space, frame_id)
             self._label_info.publish(conversions.to_label_info(space, stamp_ns, frame_id))
 
-    def send_latched(self, pipeline: Any, stamp_ns: int, frame_id: str, for_navigation: bool) -> None:
-        """Publishes what is due of path, map and grid. The grid is held back while the scale is not metric."""
+    def _mesh_marker(self, pipeline: Any, stamp_ns: int, frame_id: str) -> bytes | None:
+        mesh = pipeline.map.mesh_within(MESH_MS)
+        if mesh is None:
+            self._mesh_unfinished = True
+            self.mesh.again()
+        return None if mesh is None else to_mesh_marker(mesh, stamp_ns, frame_id)
+
+    def send_map(self, pipeline: Any, status: PipelineStatus, stamp_ns: int, frame_id: str, for_navigation: bool) -> None:
+        """Publishes what is due of path and map. What a robot drives by is held back while the scale is not metric."""
         rate_hz = self.config.map_rate_hz
         self.path.publish_if_due(
             lambda: conversions.to_path(pipeline.keyframe_trajectory()[-MAX_PATH:], stamp_ns, frame_id), PATH_RATE_HZ)
+        self.updates.send(pipeline, status, stamp_ns, frame_id)
         self.map_cloud.publish_if_due(
-            lambda: conversions.map_cloud_message(pipeline.snapshot(), stamp_ns, frame_id), rate_hz)
+            lambda: conversions.map_cloud_message(pipeline.map.published_cloud(), stamp_ns, frame_id), rate_hz)
+        self._mesh_unfinished = False
+        self.mesh.publish_if_due(lambda: self._mesh_marker(pipeline, stamp_ns, frame_id), self.config.mesh_rate_hz)
         if not for_navigation:
             return
 
-        def grid() -> OccupancyGrid | None:
-            occupancy = pipeline.occupancy()
-            return None if occupancy is None else conversions.to_occupancy_grid(occupancy, stamp_ns, frame_id)
+        def grid(read: Callable[[], OccupancyMap]) -> OccupancyGrid | None:
+            seen = pipeline.occupancy()
+            return None if seen is None else conversions.to_occupancy_grid(read(), stamp_ns, frame_id)
 
-        self.occupancy.publish_if_due(grid, rate_hz)
+        self.occupancy.publish_if_due(lambda: grid(pipeline.occupancy), rate_hz)
+        self.distance_field.publish_if_due(lambda: grid(lambda: pipeline.map.distance_field(pipeline.config.grid)), rate_hz)

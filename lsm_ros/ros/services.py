@@ -18,7 +18,7 @@ from std_srvs.srv import Trigger
 
 from lsm_ros import store
 from lsm_ros.ros.mapper import Mapper
-from lsm_ros.srv import LoadMap, SaveMap
+from lsm_ros.srv import GetBlocks, LoadMap, SaveMap
 from lsm_ros.types import OccupancyMap
 
 
@@ -70,7 +70,8 @@ class Services:
         self.group = ReentrantCallbackGroup()
         for kind, name, callback in ((Trigger, "~/reset", self._on_reset), (Trigger, "~/pause", self._on_pause),
                                      (Trigger, "~/resume", self._on_resume), (SaveMap, "~/save_map", self._on_save),
-                                     (LoadMap, "~/load_map", self._on_load)):
+                                     (LoadMap, "~/load_map", self._on_load),
+                                     (GetBlocks, "~/get_blocks", self._on_get_blocks)):
             node.create_service(kind, name, callback, callback_group=self.group)
 
     def _run(self, response: Any, action: Callable[[Mapper], str]) -> Any:
@@ -92,7 +93,9 @@ class Services:
             finally:
                 self._busy.release()
         text = f"{type(response).__name__}: {response.message}"
-        if response.success:
+        if response.success and isinstance(response, GetBlocks.Response):
+            self._node.get_logger().debug(text)  # each subscriber of ~/map_update calls it, so it is nothing to tell
+        elif response.success:
             self._node.get_logger().info(text)
         else:
             self._node.get_logger().warning(text)
@@ -148,3 +151,13 @@ class Services:
             return f"{folder.name}: {status.keyframes} keyframes, {status.voxel_blocks} voxel blocks; {mode}"
 
         return self._run(response, load)
+
+    def _on_get_blocks(self, request: GetBlocks.Request, response: GetBlocks.Response) -> GetBlocks.Response:
+        def get(mapper: Mapper) -> str:
+            update = response.update = self._wait(mapper, lambda: mapper.blocks(request.epoch, request.since_seq))
+            if not update.blocks and update.base_seq:
+                return f"nothing changed since {request.since_seq}"
+            since = f"since {update.base_seq}" if update.base_seq else "from the start"
+            return f"{len(update.blocks)} blocks {since}; ask again with epoch {update.epoch}, since_seq {update.seq}"
+
+        return self._run(response, get)
