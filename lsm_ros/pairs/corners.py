@@ -10,6 +10,11 @@ FLOW_WINDOW = (21, 21)
 FLOW_LEVELS = 3
 FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.02)
 RETURN_PX = 0.7  # what is found is right if the way back ends this near to the start
+LEVEL_WINDOW = (45, 45)  # wide enough to leave what the pyramid needs to find what is far off
+MARGIN_PX = FLOW_WINDOW[0] // 2 + 1  # a patch that hangs over the edge is found up to a pixel beside where it is
+MIN_WARP_POINTS = 30
+LEAST_STRETCH = 0.1  # of a patch; below that it is looked for as it is
+MAX_STRETCH = 3.0
 RATIO = 0.8  # best to second best descriptor distance
 
 
@@ -18,22 +23,67 @@ def find_by_flow(gray_a: np.ndarray, gray_b: np.ndarray, pixels_b: np.ndarray, g
     """Finds pixels_b (N, 2) of image b in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards.
 
     Guesses that are NaN or more than 20 pixels outside are not looked for. levels: times that the image is halved; each
-    doubles how far off a guess may be. Returns index (M,) of those found and their pixels (M, 2) float64 in a.
+    doubles how far off a guess may be. Where the guesses say that a is turned, stretched or nearer, it is first warped to
+    look like b: what a patch shows is then the same. Returns index (M,) of those found and their pixels (M, 2) float64 in a.
     """
     h, w = gray_a.shape
     index = np.flatnonzero(np.all((guess_a > -20) & (guess_a < (w + 20, h + 20)), axis=1))  # NaN compares false
     if not len(index):
         return index, np.zeros((0, 2))
+    H = _common_view(pixels_b[index], guess_a[index], (w, h))
+    if H is not None:
+        gray_a = cv2.warpPerspective(gray_a, H, gray_b.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                                     borderMode=cv2.BORDER_REPLICATE)
+        guess_a = guess_a.copy()
+        guess_a[index] = _moved(np.linalg.inv(H), guess_a[index])
+    gray_a, gray_b = _level(gray_a), _level(gray_b)
     start = pixels_b[index].astype(np.float32).reshape(-1, 1, 2)
     guess = guess_a[index].astype(np.float32).reshape(-1, 1, 2)
     options = dict(winSize=FLOW_WINDOW, criteria=FLOW_CRITERIA, flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
     found, ok, _ = cv2.calcOpticalFlowPyrLK(gray_b, gray_a, start, guess, maxLevel=levels, **options)
     # the way back is known: what is right stays where it started, at full resolution
     back, ok_back, _ = cv2.calcOpticalFlowPyrLK(gray_a, gray_b, found, start.copy(), maxLevel=0, **options)
-    found, back = found.reshape(-1, 2), back.reshape(-1, 2)
+    found, back = found.reshape(-1, 2).astype(np.float64), back.reshape(-1, 2)
+    if H is not None:
+        found = _moved(H, found)
     good = (ok.ravel() > 0) & (ok_back.ravel() > 0) & (np.abs(back - start.reshape(-1, 2)).max(1) < RETURN_PX)
-    good &= np.all((found >= 1) & (found <= (w - 2, h - 2)), axis=1)
-    return index[good], found[good].astype(np.float64)
+    good &= np.all((found >= MARGIN_PX) & (found <= (w - 1 - MARGIN_PX, h - 1 - MARGIN_PX)), axis=1)
+    return index[good], found[good]
+
+
+def _level(gray: np.ndarray) -> np.ndarray:
+    """The image without its local brightness: exposure and vignetting would pull patches aside."""
+    return cv2.addWeighted(gray, 1.0, cv2.blur(gray, LEVEL_WINDOW), -1.0, 128.0)
+
+
+def _common_view(pixels_b: np.ndarray, guess_a: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
+    """Homography (3, 3) from b to a that fits most guesses, None where patches look much alike without it.
+
+    Fitted by least squares, then to the better half alone: guesses from wrong depths lie far off.
+    """
+    if len(pixels_b) < MIN_WARP_POINTS:
+        return None
+    H, _ = cv2.findHomography(pixels_b, guess_a, 0)
+    if H is not None:
+        error = np.linalg.norm(_moved(H, pixels_b) - guess_a, axis=1)
+        H, _ = cv2.findHomography(pixels_b[error <= np.median(error)], guess_a[error <= np.median(error)], 0)
+    if H is None:
+        return None
+    z = pixels_b @ H[2, :2] + H[2, 2]
+    if z.min() <= 0.2 * z.max():
+        return None
+    u, v = _moved(H, pixels_b).T
+    J = (H[:2, :2][None] - np.stack([u, v], 1)[:, :, None] * H[2, :2]) / z[:, None, None]
+    stretch = np.linalg.svd(J, compute_uv=False)
+    if stretch.min() < 1 / MAX_STRETCH or stretch.max() > MAX_STRETCH:
+        return None
+    return H if np.abs(J - np.eye(2)).max() > LEAST_STRETCH else None
+
+
+def _moved(H: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """(N, 2) pixels through a homography."""
+    p = pixels @ H[:, :2].T + H[:, 2]
+    return p[:, :2] / p[:, 2:]
 
 
 def root_sift(gray: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 """Pair geometry from a network: DUSt3R or MASt3R. A frame is encoded once; a pair costs the decoders and the heads."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,8 @@ class NetworkPairModel:
         self.image_size = max(self.model.img_size)
         self._encode = GraphedFunction(self._run_encoder)
         self._predict = GraphedFunction(self._run_decoders)
+        if self.device.type == "cuda":  # record what most cameras need, so that their first frame waits for nothing
+            self.warm_up(3 * self.image_size // 4, self.image_size)
 
     def _run_encoder(self, pixels: torch.Tensor) -> torch.Tensor:
         """(B, H, W, 3) uint8 -> (B, N, D) fp16."""
@@ -113,6 +115,23 @@ class NetworkPairModel:
                 found[n] = PairPrediction(view_a["pts3d"][k], view_b["pts3d_in_other_view"][k], view_a["conf"][k],
                                           view_b["conf"][k], is_metric=self.is_metric, **local)
         return [found[n] for n in range(len(pairs))]
+
+    def pack(self, tokens: NetworkTokens) -> dict[str, np.ndarray]:
+        """Tokens as arrays, for a map on disk."""
+        c = tokens.crop
+        return {"tokens": tokens.tokens.cpu().numpy(),
+                "crop": np.array([c.width, c.height, *c.resized, c.left, c.top, *c.source])}
+
+    def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]
+               ) -> NetworkTokens:
+        """Tokens from what `pack` gave; intrinsics: of the frame. ValueError when they are of another network."""
+        width, height, w, h, left, top, *source = parts["crop"].tolist()
+        crop = Crop(width, height, (w, h), left, top, tuple(source))
+        tokens = torch.from_numpy(parts["tokens"]).to(self.device)
+        wanted = (height // PATCH * (width // PATCH), self.model.enc_dim)
+        if tuple(tokens.shape) != wanted:
+            raise ValueError(f"tokens of shape {tuple(tokens.shape)}, where this network has {wanted}")
+        return NetworkTokens(camera, stamp_ns, tokens, (height, width), crop, crop.intrinsics(intrinsics))
 
     def warm_up(self, height: int, width: int, pairs: Sequence[int] = (1, 2)) -> None:
         """Runs everything once for images of this size and these numbers of pairs, so that the first frame costs no more."""

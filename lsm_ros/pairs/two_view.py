@@ -12,7 +12,7 @@ import numpy as np
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, relative_pose, se3_inverse, transform_points, triangulate_inverse_depth
 from lsm_ros.pairs.base import Correspondences, Matches
-from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift
+from lsm_ros.pairs.corners import MARGIN_PX, find_by_flow, match_descriptors, root_sift
 from lsm_ros.pairs.dense import DenseDepth, dense_inverse_depth
 from lsm_ros.types import Frame, PairPrediction
 
@@ -47,7 +47,7 @@ class TwoViewTokens:
         if self._corners is None:
             distance = max(3.0, self.config.min_corner_distance * self.gray.shape[1] / 640)
             inner = np.zeros(self.gray.shape, np.uint8)
-            inner[8:-8, 8:-8] = 255
+            inner[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] = 255
             found = cv2.goodFeaturesToTrack(self.gray, min(CORNERS, self.config.max_points), 0.003, distance, mask=inner,
                                             blockSize=5)
             self._corners = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
@@ -78,6 +78,13 @@ class TwoViewTokens:
         x, y = np.rint(self.corners).astype(np.int64).T
         at = sure[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)].astype(np.float64)
         self._inverse_depth = np.where(at > 0, at, np.nan)
+
+    def resize(self, factor: float) -> None:
+        """Makes all that is known of depth larger by `factor`."""
+        if self.dense is not None:
+            self.dense = (self.dense.astype(np.float32) / factor).astype(np.float16)
+        if self._inverse_depth is not None:
+            self._inverse_depth = self._inverse_depth / factor
 
     def sample_depth(self, pixels: np.ndarray) -> np.ndarray:
         """(N,) float64 depth at pixels (N, 2) in the scale of the map, NaN where it is unknown."""

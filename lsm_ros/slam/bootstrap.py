@@ -95,14 +95,24 @@ class Bootstrap:
             pose = self._pose(corners, found, intrinsics)
             if pose is None:
                 return None
-        rays_b, rays_a = intrinsics.unproject(corners[found.index_b]), intrinsics.unproject(found.pixels_a)
-        w = triangulate_inverse_depth(rays_b, rays_a[:, :2], pose.T_a_b)[0]
-        scale = START_DEPTH * np.median(w[pose.inliers])
-        T = pose.T_a_b.copy()
+        matches = found.where(pose.inliers)
+        T, w = self._refined(corners, matches, intrinsics, pose.T_a_b)
+        scale = START_DEPTH * np.median(w)
         T[:3, 3] *= scale
         inverse_depth = np.full(len(corners), np.nan)
-        inverse_depth[found.index_b[pose.inliers]] = w[pose.inliers] / scale
-        return Start(first, new, camera, T, inverse_depth, found.where(pose.inliers), tuple(self._frames[1:-1]), focal)
+        inverse_depth[matches.index_b] = w / scale
+        return Start(first, new, camera, T, inverse_depth, matches, tuple(self._frames[1:-1]), focal)
+
+    def _refined(self, corners: np.ndarray, matches: Matches, intrinsics: CameraIntrinsics, T_a_b: np.ndarray
+                 ) -> tuple[np.ndarray, np.ndarray]:
+        """T_a_b, and the inverse depth of the matches, from a bundle with frames between: two views alone tell little of a
+        short way."""
+        w = triangulate_inverse_depth(intrinsics.unproject(corners[matches.index_b]),
+                                      intrinsics.unproject(matches.pixels_a)[:, :2], T_a_b)[0]
+        problem = self._problem(corners, matches, intrinsics, T_a_b, w)
+        problem.focal_std = None
+        result = bundle_adjust(problem, 0.5 * TOLERANCE_PX, 1.0, iterations=15)
+        return se3_inverse(result.T_map_rig[-1]), result.inverse_depth
 
     def _pose(self, corners: np.ndarray, found: Matches, intrinsics: CameraIntrinsics) -> TwoViewPose | None:
         """Pose from the matches if it can be believed."""
@@ -153,11 +163,17 @@ class Bootstrap:
             return None
         inliers = found.where(pose.inliers)
         w = triangulate_inverse_depth(rays[inliers.index_b], intrinsics.unproject(inliers.pixels_a)[:, :2], pose.T_a_b)[0]
+        return self._problem(corners, inliers, intrinsics, pose.T_a_b, w)
+
+    def _problem(self, corners: np.ndarray, inliers: Matches, intrinsics: CameraIntrinsics, T_a_b: np.ndarray, w: np.ndarray
+                 ) -> BundleProblem:
+        """Corners of the first frame with inverse depth w at `inliers`, the newest frame at T_a_b, and up to five between."""
+        rays = intrinsics.unproject(corners)
         row = np.full(len(corners), -1)
         row[inliers.index_b] = np.arange(len(inliers))
         last = len(self._tracks) - 1
         chosen = sorted({*np.linspace(0, last, 7).astype(int).tolist()[1:], last})
-        T_b_a = se3_inverse(pose.T_a_b)
+        T_b_a = se3_inverse(T_a_b)
         poses, landmark, keyframe, normalized = [np.eye(4)], [], [], []
         for n, i in enumerate(chosen):
             share = np.clip((i + 1) / (last + 1), 0.1, 1.0)  # between the two: on the way

@@ -28,8 +28,8 @@ class BundleProblem:
     """K keyframes, C cameras of the rig, L landmarks, M observations.
 
     T_map_rig (K, 4, 4); fixed (K,) bool; T_rig_cam (C, 4, 4). Landmarks: anchor (L,) int keyframe, anchor_camera (L,) int,
-    rays (L, 3) with z = 1 in the anchor's camera, inverse_depth (L,), measured (L,) inverse depth or NaN, measured_std (L,)
-    its standard deviation, NaN for that of all depths.
+    rays (L, 3) with z = 1 in the anchor's camera, inverse_depth (L,), measured (L,) inverse depth or NaN; guess_std (L,):
+    standard deviation of the logarithm of `measured` where that is but a guess, NaN where a depth camera measured it.
     Observations: landmark (M,), keyframe (M,), camera (M,), pixels in normalised coordinates (M, 2), focal (M, 2) in
     pixels, depth (M,) measured in metres or NaN. An image shows a landmark at most once.
     focal_std: relative standard deviation of a common factor of all focal lengths, which is then estimated too; None: the
@@ -50,7 +50,7 @@ class BundleProblem:
     normalized: np.ndarray
     focal: np.ndarray
     depth: np.ndarray
-    measured_std: np.ndarray | None = None
+    guess_std: np.ndarray | None = None
     focal_std: float | None = None
 
 
@@ -233,9 +233,14 @@ def _linearize(p: BundleProblem, g: _Groups, noise: _Noise, T: np.ndarray, rho: 
     w_px, c_px = _huber(np.sqrt(residual[:, 0] ** 2 + residual[:, 1] ** 2), noise.huber)
     w_depth, c_depth = _huber(np.abs(residual[:, 2]), noise.huber)
     has_prior = np.isfinite(p.measured)
-    std = np.full(len(rho), np.nan) if p.measured_std is None else p.measured_std
-    prior_slope = 1.0 / np.where(np.isfinite(std), std, noise.sigma_rho)
-    prior = np.where(has_prior, (rho - np.where(has_prior, p.measured, 0.0)) * prior_slope, 0.0)
+    measured = np.where(has_prior, p.measured, 1.0)
+    prior, prior_slope = (rho - measured) / noise.sigma_rho, np.full(len(rho), 1.0 / noise.sigma_rho)
+    if p.guess_std is not None:  # of the logarithm: else it would cost little to send everything to infinity
+        guessed = np.isfinite(p.guess_std)
+        safe = np.where(guessed, p.guess_std, 1.0)
+        prior = np.where(guessed, np.log(rho / measured) / safe, prior)
+        prior_slope = np.where(guessed, 1.0 / (rho * safe), prior_slope)
+    prior = np.where(has_prior, prior, 0.0)
     w_prior, c_prior = _huber(np.abs(prior), noise.huber)
     behind = 0.5 * (10.0**2)  # a constant price, so that no step gains by moving points behind the camera
     cost += float(np.where(front, c_px + c_depth, behind).sum() + c_prior.sum())

@@ -3,16 +3,21 @@
 """Keyframes with their landmarks, the observations between them, and the local optimisation."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import cv2
 import numpy as np
 
 from lsm_ros.config import KeyframeConfig, TrackingConfig
 from lsm_ros.geometry import CameraIntrinsics, se3_inverse, so3_log, transform_points
 from lsm_ros.pairs.base import Matches
 from lsm_ros.slam.bundle import BundleProblem, BundleResult, bundle_adjust
+
+THUMBNAIL = (20, 15)
+MOST_ADJUSTED = 600  # the solver's matrix is dense
+ADJUST_MATCHES = 60  # of each link; more of them change poses by less than a millimetre
 
 
 @dataclass
@@ -21,7 +26,7 @@ class KeyframeView:
 
     rays (N, 3) have z = 1. measured (N,) is what the depth camera said; inverse_depth what the optimisation made of it,
     NaN for a landmark whose depth is not known yet. guess_std: where nothing measures depth, `measured` is a guess, with
-    this relative standard deviation.
+    this standard deviation of its logarithm.
     """
 
     camera: str
@@ -34,6 +39,10 @@ class KeyframeView:
     inverse_depth: np.ndarray
     guess_std: float | None = None
 
+    @property
+    def nbytes(self) -> int:
+        return self.tokens.nbytes + self.corners.nbytes * 8
+
     def points_rig(self) -> np.ndarray:
         """(N, 3) landmarks in the rig frame."""
         return transform_points(self.T_rig_cam, self.rays / self.inverse_depth[:, None])
@@ -41,13 +50,14 @@ class KeyframeView:
 
 @dataclass
 class Keyframe:
-    """Mutable; owned by the worker. T_map_rig (4, 4)."""
+    """Mutable; owned by the worker. T_map_rig (4, 4). size: by how much its surroundings have grown since it was made."""
 
     id: int
     stamp_ns: int
     T_map_rig: np.ndarray
     views: dict[str, KeyframeView]
     thumbnail: np.ndarray | None = None
+    size: float = 1.0
 
     @property
     def landmark_count(self) -> int:
@@ -62,7 +72,7 @@ class Keyframe:
 
     @property
     def nbytes(self) -> int:
-        return sum(v.tokens.nbytes + v.corners.nbytes * 8 for v in self.views.values())
+        return sum(v.nbytes for v in self.views.values())
 
 
 @dataclass
@@ -86,6 +96,7 @@ class KeyframeGraph:
     links: dict[tuple[int, str, int, str], Link] = field(default_factory=dict)
     version: int = 0
     next_id: int = 0
+    adjusted_at: int = 0  # `next_id` when all keyframes were last adjusted
 
     def add(self, keyframe: Keyframe) -> None:
         self.keyframes[keyframe.id] = keyframe
@@ -152,7 +163,7 @@ class KeyframeGraph:
             if not free:
                 return None
         if max_matches is not None:
-            links = [replace(x, matches=x.matches.where(_spread(len(x.matches), max_matches))) for x in links]
+            links = [replace(x, matches=x.matches.where(spread(len(x.matches), max_matches))) for x in links]
         problem, owners = self._problem(ids, free, links)
         problem.focal_std = focal_std
         sigma = self.tracking
@@ -168,6 +179,11 @@ class KeyframeGraph:
             begin = end
         self.version += 1
         return result
+
+    def adjust_all(self) -> None:
+        """Bundle adjustment of all keyframes, or of the newest MOST_ADJUSTED."""
+        self.optimize(set(sorted(self.keyframes)[-MOST_ADJUSTED:]), iterations=10, max_matches=ADJUST_MATCHES)
+        self.adjusted_at = self.next_id
 
     def _problem(self, ids: list[int], free: set[int], links: list[Link]
                  ) -> tuple[BundleProblem, dict[tuple[int, str], tuple[int, int, np.ndarray]]]:
@@ -206,7 +222,7 @@ class KeyframeGraph:
             rays=gather(lambda key, v: v.rays),
             inverse_depth=gather(lambda key, v: v.inverse_depth),
             measured=gather(lambda key, v: v.measured),
-            measured_std=gather(lambda key, v: v.measured * (np.nan if v.guess_std is None else v.guess_std)),
+            guess_std=gather(lambda key, v: np.full(len(v.corners), np.nan if v.guess_std is None else v.guess_std)),
             landmark=np.concatenate([number[x.anchor, x.anchor_camera][x.matches.index_b] for x in links]),
             keyframe=np.array([row[x.observer] for x in links])[each],
             camera=mount[:len(observers)][each],
@@ -216,9 +232,20 @@ class KeyframeGraph:
         ), owners
 
 
-def _spread(count: int, most: int) -> np.ndarray:
+def spread(count: int, most: int) -> np.ndarray:
     """At most `most` indices, spread evenly over `count`."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
+
+
+def thumbnail(grays: Sequence[np.ndarray]) -> np.ndarray:
+    """A unit vector of small, contrast-normalised images (H, W) uint8, for finding images that look alike."""
+    parts = []
+    for gray in grays:
+        small = cv2.resize(gray, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float64)
+        small = cv2.GaussianBlur(small, (0, 0), 1.0).ravel()
+        parts.append(small - small.mean())
+    vector = np.concatenate(parts)
+    return vector / max(float(np.linalg.norm(vector)), 1e-9)
 
 
 def motion(T_a: np.ndarray, T_b: np.ndarray) -> tuple[float, float]:

@@ -17,10 +17,11 @@ from scipy.spatial import cKDTree
 
 from lsm_ros.config import Config
 from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
-from lsm_ros.pairs.base import DensePairModel, SparsePairModel
+from lsm_ros.pairs.base import DensePairModel, PairModel, SparsePairModel
 from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.slam.bootstrap import START_DEPTH, Bootstrap, Start, with_focal
-from lsm_ros.slam.keyframes import Keyframe, motion
+from lsm_ros.slam.keyframes import Keyframe, motion, spread
+from lsm_ros.slam.lever import map_units_per_metre, resized
 from lsm_ros.slam.tracking import Tracked, Tracker
 from lsm_ros.types import Frame, FrameSet, TrackingState, TrackingUpdate
 
@@ -30,7 +31,7 @@ DENSE_BASELINE = 0.1
 MAX_TURN = 0.6  # radians between partners
 ENOUGH = 0.7  # of the landmarks may be without a depth
 FEW_NEAR = 5  # landmarks around a corner that tell its depth, when nothing else does
-GUESS_STD = 1.5  # relative deviation of a guessed depth: the guess for all landmarks of a keyframe is wrong together
+GUESS_STD = 3.0  # of the logarithm of a guessed depth: it counts where nothing else does, for guesses are wrong together
 SURE = 0.15  # relative deviation of inverse depth below which a landmark starts
 CALIBRATE_AT = (6, 10, 16, 25, 40, 64, 100)  # keyframes at which focal lengths are refined
 COMMON_FOCAL = 0.85  # of the width, before anything is known
@@ -61,9 +62,11 @@ class MonocularTracker(Tracker):
         self._bootstrap: Bootstrap | None = None
         self._calibrated_at = 0
         self._given_px: dict[str, float] = {}
+        self._on_wheels = False
 
     def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, Tracked | None]:
         """Pose of the frame set. Frames need intrinsics without distortion. Nothing is added to the graph."""
+        self._on_wheels = frame_set.rig_is_base and len(frame_set.frames) == 1
         for frame in frame_set.frames:
             if frame.intrinsics is not None and frame.camera not in self.uncalibrated:
                 self._given_px[frame.camera] = frame.intrinsics.fx
@@ -146,10 +149,53 @@ class MonocularTracker(Tracker):
         return None
 
     def finish(self) -> None:
-        """Bundle adjustment of all keyframes, with the focal lengths."""
+        """Bundle adjustment of all keyframes, with the focal lengths; the size of a map made by one camera on wheels."""
         if len(self.graph.keyframes) > 2 and self._calibrated_at != self.graph.next_id:
             self._calibrated_at = self.graph.next_id
             self.calibrate()
+            if self._on_wheels:
+                self._resize()
+
+    def _resize(self) -> None:
+        """Makes the map as large as the camera's place on the base says. That place is in metres: in a map of another
+        scale, the base would swing about when it turns on the spot."""
+        keyframes = [k for _, k in sorted(self.graph.keyframes.items())]
+        camera = next(iter(keyframes[0].views))
+        T_rig_cam = keyframes[0].views[camera].T_rig_cam
+        if any(not np.allclose(v.T_rig_cam, T_rig_cam) for k in keyframes for v in k.views.values()):
+            return
+        found = map_units_per_metre(np.stack([k.T_map_rig for k in keyframes]), T_rig_cam)
+        if found is None:
+            return
+        factor = 1.0 / found[0]
+        centre = (keyframes[0].T_map_rig @ T_rig_cam)[:3, 3]
+        tokens = {id(t): t for new in [*(n for n, _ in self._recent), *self._pending.values()] for t in new.tokens.values()}
+        for keyframe in keyframes:
+            keyframe.T_map_rig = resized(keyframe.T_map_rig, T_rig_cam, centre, factor)
+            keyframe.size *= factor
+            for view in keyframe.views.values():
+                view.inverse_depth /= factor
+                view.measured /= factor
+                tokens[id(view.tokens)] = view.tokens
+        for each in tokens.values():
+            each.resize(factor)
+        self._recent = deque(((n, resized(T, T_rig_cam, centre, factor)) for n, T in self._recent), maxlen=RECENT)
+        self._last = [(stamp, resized(T, T_rig_cam, centre, factor), T_odom) for stamp, T, T_odom in self._last]
+        self.graph.version += 1
+
+    def wants_keyframe(self, new: Tracked) -> bool:
+        """As for any tracker, and twice as often while there are few: depth from the short way of the start is not exact."""
+        if super().wants_keyframe(new):
+            return True
+        if self.localization_only or new.pose is None or len(self.graph.keyframes) >= CALIBRATE_AT[0]:
+            return False
+        last, rule = self.graph.keyframes[self.reference], self.config.keyframes
+        distance, angle = motion(last.T_map_rig, new.pose.T_map_rig)
+        return (distance > 0.5 * rule.max_translation * last.median_depth or angle > 0.5 * rule.max_rotation) \
+            and self.has_landmarks(new)
+
+    def _spread_loop(self) -> None:
+        """`calibrate` adjusts all."""
 
     def has_landmarks(self, new: Tracked) -> bool:
         """Whether a frame set could be a keyframe: it has corners enough, whose depth will be found."""
@@ -168,6 +214,14 @@ class MonocularTracker(Tracker):
         self._pending[keyframe.id] = new
         self._calibrate()
         return keyframe, loops
+
+    def _neighbours(self, keyframe: Keyframe, new: Tracked) -> list[int]:
+        """Half of them see most of the same; the others are spread down to those that see little of it, from where depth is
+        seen best: in a turn only they have any baseline."""
+        count = self.config.keyframes.neighbours
+        likely = self.graph.candidates(keyframe.T_map_rig, new.cameras, len(self.graph.keyframes), exclude=[keyframe.id])
+        near, far = likely[:count // 2], likely[count // 2:]
+        return near + [far[i] for i in spread(len(far), count - len(near))] if far else near
 
     def _measured(self, new: Tracked, camera: str, T_map_rig: np.ndarray) -> tuple[np.ndarray, float | None]:
         """A guess, see `_guess`."""
@@ -307,6 +361,11 @@ def _adapted(config: Config) -> Config:
     return replace(config, tracking=replace(config.tracking, sigma_px=own.sigma_px, references=own.references))
 
 
-def make_tracker(config: Config, model: SparsePairModel) -> Tracker:
-    """The tracker that suits a pair model: with landmarks of measured depth, or of depth found from motion."""
-    return MonocularTracker(config, model) if isinstance(model, DensePairModel) else Tracker(config, model)
+def make_tracker(config: Config, model: PairModel) -> Tracker:
+    """The tracker that suits a pair model: with landmarks of measured depth, or of depth found from motion, or with
+    predicted pointmaps."""
+    if isinstance(model, SparsePairModel):
+        return MonocularTracker(config, model) if isinstance(model, DensePairModel) else Tracker(config, model)
+    from lsm_ros.slam.pointmap_tracking import PointmapTracker
+
+    return PointmapTracker(config, model)

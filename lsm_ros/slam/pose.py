@@ -11,7 +11,7 @@ from lsm_ros.geometry import CameraIntrinsics, se3_exp, se3_inverse, solve_pnp
 from lsm_ros.slam.bundle import NEAR
 
 CLEAR_SHARE = 0.67  # of the points; a refined guess that explains as many needs no other proposal
-BETTER = 1.25  # times as well must another proposal explain the points: on a pattern that repeats, one of its steps does as well
+BETTER = 1.25  # times as well must another proposal explain the points: one step of a pattern explains them nearly as well
 
 
 @dataclass
@@ -37,6 +37,19 @@ class RigPose:
     @property
     def inlier_count(self) -> int:
         return int(sum(i.sum() for i in self.inliers))
+
+
+def map_covariance(pose: RigPose, cells: float | None = None) -> np.ndarray:
+    """(6, 6) covariance of T_map_rig for a perturbation in the map frame: translation of the rig, rotation about the map's
+    axes (ROS order), inflated because the matches of one patch are not independent. cells: by how much.
+
+    exp(d) T_rig_map with d = (rho, phi): T_map_rig exp(-d) moves the rig by -R rho and turns it by -R phi.
+    """
+    R = pose.T_map_rig[:3, :3]
+    J = np.zeros((6, 6))
+    J[:3, :3] = J[3:, 3:] = -R
+    cells = max(1.0, pose.inlier_count / 300.0) if cells is None else cells
+    return cells * J @ pose.covariance @ J.T
 
 
 def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_px: float, sigma_inverse_depth: float,

@@ -10,18 +10,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import cv2
 import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.geometry import CameraIntrinsics, se3_exp, se3_inverse, se3_log, transform_points
 from lsm_ros.pairs.base import Matches, SparsePairModel
-from lsm_ros.slam.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link, motion
-from lsm_ros.slam.pose import RigPose, View, solve_rig_pose
+from lsm_ros.slam.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link, motion, thumbnail
+from lsm_ros.slam.pose import RigPose, View, map_covariance, solve_rig_pose
 from lsm_ros.types import Frame, FrameSet, TrackingState, TrackingUpdate
 
-THUMBNAIL = (20, 15)
 RELOCALIZE_TRIES = 6
+LOOP_GROWTH = 1.2  # times more keyframes than at the last adjustment of all make another one worth its seconds
 LOCATE_INLIERS = 12  # by descriptors; what they find is checked by the landmarks
 CLEAR_INLIERS = 30  # by descriptors; as many are believed without that check
 
@@ -137,8 +136,14 @@ class Tracker:
         """Dense depth that tracking found since it was last asked; nothing where cameras measure it."""
         return []
 
+    def frame_depth(self, new: Tracked) -> dict[str, Any]:
+        """Dense depth by camera that tracking found for this very frame set; nothing where cameras measure it."""
+        return {}
+
     def finish(self) -> None:
         """Brings the graph to its best, when no frame is expected soon."""
+        if self.graph.adjusted_at != self.graph.next_id:
+            self.graph.adjust_all()
 
     def has_landmarks(self, new: Tracked) -> bool:
         """Whether a frame set could be a keyframe: it has enough landmarks of its own."""
@@ -161,11 +166,13 @@ class Tracker:
         self.graph.add(keyframe)
         for (other, camera), matches in new.matches.items():
             self.graph.connect(Link(other, camera, keyframe.id, camera, matches))
-        near = self.graph.candidates(T_map_rig, new.cameras, self.config.keyframes.neighbours, exclude=[keyframe.id])
+        near = self._neighbours(keyframe, new)
         joined = [i for i in near if self._join(keyframe, self.graph.keyframes[i])]
         loops = tuple(i for i in joined if i not in recent)
         free = set(recent) | {keyframe.id} | set(loops)
         self.graph.optimize(free)
+        if loops:
+            self._spread_loop()
         self.reference = keyframe.id
         if self._last and self._last[-1][0] == new.stamp_ns:
             self._last[-1] = (new.stamp_ns, keyframe.T_map_rig.copy(), new.T_odom_base)
@@ -192,6 +199,15 @@ class Tracker:
     def _measured(self, new: Tracked, camera: str, T_map_rig: np.ndarray) -> tuple[np.ndarray, float | None]:
         """Inverse depth (N,) of the corners, whatever motion will say, and its relative deviation if it is a guess."""
         return new.tokens[camera].inverse_depth, None
+
+    def _neighbours(self, keyframe: Keyframe, new: Tracked) -> list[int]:
+        """Keyframes that a new keyframe is linked with."""
+        return self.graph.candidates(keyframe.T_map_rig, new.cameras, self.config.keyframes.neighbours, exclude=[keyframe.id])
+
+    def _spread_loop(self) -> None:
+        """After a loop: what drifted since is corrected everywhere, not too often."""
+        if self.graph.next_id >= LOOP_GROWTH * self.graph.adjusted_at:
+            self.graph.adjust_all()
 
     def _predict(self, new: Tracked) -> np.ndarray:
         """Expected T_map_rig: the last pose moved on by odometry, else by constant velocity."""
@@ -351,14 +367,7 @@ class Tracker:
         return matches.where(good)
 
     def _thumbnail(self, new: Tracked) -> np.ndarray:
-        """A unit vector of the small, contrast-normalised images of all cameras."""
-        parts = []
-        for camera in sorted(new.tokens):
-            small = cv2.resize(new.tokens[camera].gray, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float64)
-            small = cv2.GaussianBlur(small, (0, 0), 1.0).ravel()
-            parts.append(small - small.mean())
-        vector = np.concatenate(parts)
-        return vector / max(float(np.linalg.norm(vector)), 1e-9)
+        return thumbnail([new.tokens[camera].gray for camera in sorted(new.tokens)])
 
     def _update(self, new: Tracked | None, reason: str) -> TrackingUpdate:
         """Moves the state on and reports it."""
@@ -375,7 +384,11 @@ class Tracker:
         if new.reference is not None and not self._reference_is_better(new):
             self.reference = new.reference
         self._last = [*self._last[-1:], (new.stamp_ns, new.pose.T_map_rig, new.T_odom_base)]
-        return TrackingUpdate(self.state, new.pose.T_map_rig, map_covariance(new.pose), new.fraction)
+        return TrackingUpdate(self.state, new.pose.T_map_rig, self._covariance(new), new.fraction)
+
+    def _covariance(self, new: Tracked) -> np.ndarray:
+        """(6, 6) of the pose in the map, in ROS order."""
+        return map_covariance(new.pose)
 
     def _reference_is_better(self, new: Tracked) -> bool:
         """Whether the present reference still sees almost as much as the best one (it is newer, so it is kept)."""
@@ -384,16 +397,3 @@ class Tracker:
         keyframe = self.graph.keyframes[self.reference]
         found = sum(len(m) for (k, _), m in new.matches.items() if k == self.reference)
         return found >= 0.7 * new.fraction * max(keyframe.landmark_count, 1)
-
-
-def map_covariance(pose: RigPose) -> np.ndarray:
-    """(6, 6) covariance of T_map_rig for a perturbation in the map frame: translation of the rig, rotation about the map's
-    axes (ROS order), inflated because the matches of one patch are not independent.
-
-    exp(d) T_rig_map with d = (rho, phi): T_map_rig exp(-d) moves the rig by -R rho and turns it by -R phi.
-    """
-    R = pose.T_map_rig[:3, :3]
-    J = np.zeros((6, 6))
-    J[:3, :3] = J[3:, 3:] = -R
-    cells = max(1.0, pose.inlier_count / 300.0)
-    return cells * J @ pose.covariance @ J.T

@@ -56,7 +56,7 @@ def test_points_without_a_guess_or_outside_are_not_looked_for(images, corners):
 def test_what_is_not_there_is_not_found(images, corners):
     other = picture(77, 320)
     index, _ = find_by_flow(other, images[0], corners, corners)
-    assert len(index) < 0.2 * len(corners)
+    assert len(index) < 0.25 * len(corners)
 
 
 def test_descriptors_find_points_without_a_guess(images):
@@ -75,3 +75,32 @@ def test_a_blank_image_has_no_features_and_matches_nothing(images):
     assert pixels.shape == (0, 2) and features.shape == (0, 128)
     index_a, index_b = match_descriptors(root_sift(images[0], 100)[1], features)
     assert len(index_a) == len(index_b) == 0
+
+
+def test_light_that_falls_off_does_not_pull_points_aside():
+    """Regression: vignetting moved points of weak texture by half a pixel and more, all the same way."""
+    texture = cv2.GaussianBlur(np.random.default_rng(1).normal(0, 1, (320, 320)), (0, 0), 3)
+    first = np.clip(120 + 60 * texture / np.abs(texture).max(), 0, 255)
+    fall = np.linspace(1.0, 0.55, 320)[None, :]
+    second = np.clip(cv2.warpAffine(first, A, (320, 320), borderMode=cv2.BORDER_REFLECT) * fall, 0, 255).astype(np.uint8)
+    first = first.astype(np.uint8)
+    points = cv2.goodFeaturesToTrack(first, 150, 0.01, 10).reshape(-1, 2).astype(np.float64)
+    index, found = find_by_flow(second, first, points, moved(points) + (1.5, 0.0))
+    error = found - moved(points[index])
+    assert len(index) > 60 and np.abs(np.median(error, axis=0)).max() < 0.05
+    assert np.median(np.linalg.norm(error, axis=1)) < 0.2
+
+
+def test_a_turned_view_is_found_exactly(images):
+    """A turn of 30 degrees stretches what comes near the edge by a half; unwarped, few points are found there."""
+    c, s = np.cos(0.5), np.sin(0.5)
+    K = np.array([[200.0, 0, 160], [0, 200, 160], [0, 0, 1]])
+    H = K @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]) @ np.linalg.inv(K)
+    turned = cv2.warpPerspective(images[0], H, (320, 320))
+    points = cv2.goodFeaturesToTrack(images[0], 200, 0.01, 8).reshape(-1, 2).astype(np.float64)
+    there = cv2.perspectiveTransform(points[None], H)[0]
+    guess = there + np.random.default_rng(0).uniform(-2, 2, there.shape)
+    index, found = find_by_flow(turned, images[0], points, guess, levels=2)
+    inside = np.flatnonzero(np.all((there > 12) & (there < 307), axis=1))
+    assert len(set(index) & set(inside)) > 0.85 * len(inside) > 30
+    assert np.median(np.linalg.norm(found - there[index], axis=1)) < 0.15

@@ -13,10 +13,10 @@ from lsm_ros.config import PairConfig, from_dict
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.models import checkpoint
 from lsm_ros.models.preprocess import preprocess
-from lsm_ros.pairs import PairModel, make_pair_model
+from lsm_ros.pairs import PairModel, make_pair_model, precision
 from lsm_ros.pairs.graphs import GraphedFunction
 from lsm_ros.pairs.network import NetworkPairModel
-from lsm_ros.pairs.precision import _fastest, choose_precision
+from lsm_ros.pairs.precision import choose_precision
 from lsm_ros.types import Frame
 
 
@@ -123,10 +123,10 @@ def test_official_size_from_an_official_file(tmp_path):
 def test_short_formats_stay_near(tmp_path):
     network = models.build("mast3r", **TINY_MAST3R)
     pairs = []
-    for precision in ("float32", "bfloat16"):
+    for kind in ("float32", "bfloat16"):
         copy = models.build("mast3r", **TINY_MAST3R)
         copy.load_state_dict(network.state_dict())
-        model = NetworkPairModel(PairConfig(model="mast3r", precision=precision), copy, "cpu")
+        model = NetworkPairModel(PairConfig(model="mast3r", precision=kind), copy, "cpu")
         pairs.append(model.predict([tuple(model.encode([frame(1), frame(2)]))])[0])
     assert pairs[1].points_a.dtype == torch.float32 and 0 < relative_error(pairs[1].points_a, pairs[0].points_a) < 0.1
 
@@ -162,10 +162,21 @@ def test_errors(tmp_path):
         choose_precision("int8", torch.device("cpu"))
 
 
-@pytest.mark.parametrize("seconds, expected", [({"float32": 7.0, "bfloat16": 1.0}, torch.bfloat16),
-                                               ({"float32": 1.0, "bfloat16": 7.0}, torch.float32)])
-def test_precision_is_measured(monkeypatch, seconds, expected):
-    monkeypatch.setattr("lsm_ros.pairs.precision.product_seconds", lambda d, _: seconds[str(d).removeprefix("torch.")])
-    _fastest.cache_clear()
+@pytest.mark.parametrize(("product", "block", "error", "expected"), [
+    (2.0, 2.0, 0.01, torch.bfloat16), (1.4, 2.0, 0.01, torch.float32), (2.0, 1.4, 0.01, torch.float32),
+    (9.0, 9.0, 0.03, torch.float32), (9.0, 9.0, float("nan"), torch.float32)])
+def test_a_short_format_must_win_clearly_and_be_exact(monkeypatch, product, block, error, expected):
+    monkeypatch.setattr(precision, "attempt", lambda dtype, *_: precision.Trial(dtype, product, block, error))
+    precision._fastest.cache_clear()
     assert choose_precision("auto", torch.device("cpu")) == expected
-    _fastest.cache_clear()
+    precision._fastest.cache_clear()
+
+
+def test_precision_is_measured(monkeypatch):
+    cpu = torch.device("cpu")
+    trial = precision.attempt(torch.bfloat16, cpu, 0.0)
+    assert 1e-3 < trial.error < precision.LARGEST_ERROR and trial.product > 0 and trial.block > 0
+    times = {torch.float32: 1.0, torch.bfloat16: 7.0}
+    monkeypatch.setattr(precision, "product_seconds", lambda dtype, _: times[dtype])
+    monkeypatch.setattr(precision, "shortest", lambda *_: pytest.fail("a block was run though the product is slow"))
+    assert precision.attempt(torch.bfloat16, cpu, 1.5) == precision.Trial(torch.bfloat16, 1 / 7, 0.0, float("inf"))

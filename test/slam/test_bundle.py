@@ -164,3 +164,30 @@ def test_without_a_fixed_keyframe_it_refuses():
     problem.fixed[:] = False
     with pytest.raises(ValueError, match="fixed"):
         bundle_adjust(problem, 1.0, 0.002)
+
+
+def test_a_guess_holds_in_the_logarithm():
+    """Regression: a guess that counted linearly cost little at infinity, and the scale ran away in turns on the spot."""
+    problem, _, rho = scene(keyframes=3)
+    problem.depth[:], problem.measured, problem.guess_std = np.nan, rho * 2.0, np.full(80, 3.0)
+    groups, noise = _group(problem), _Noise(1.0, 0.001, 1.345)
+    near, far, again = (_linearize(problem, groups, noise, problem.T_map_rig, problem.measured * f) for f in (1e2, 1e-2, 1.0))
+    assert np.allclose(near.prior_residual, np.log(1e2) / 3) and np.allclose(far.prior_residual, -near.prior_residual)
+    assert np.allclose(again.prior_residual, 0)
+    step = 1e-6 * problem.measured
+    ahead = _linearize(problem, groups, noise, problem.T_map_rig, problem.measured + step)
+    assert np.allclose((ahead.prior_residual - again.prior_residual) / step, again.prior_slope, rtol=1e-4)
+
+
+def test_a_weak_guess_gives_way_to_parallax():
+    problem, truth, rho = scene(noise_px=0.2)
+    problem.depth[:], problem.measured, problem.guess_std = np.nan, rho * 2.0, np.full(80, 3.0)
+    problem.fixed[:2] = True  # the first way gives the scale
+    result = bundle_adjust(disturbed_landmarks(problem), 0.5, 0.001, iterations=20)
+    assert abs(np.median(np.log(result.inverse_depth / rho))) < 0.01
+    assert np.abs(result.T_map_rig[:, :3, 3] - truth[:, :3, 3]).max() < 0.01
+
+
+def disturbed_landmarks(problem: BundleProblem) -> BundleProblem:
+    problem.inverse_depth = problem.inverse_depth * np.random.default_rng(2).uniform(0.7, 1.4, len(problem.inverse_depth))
+    return problem

@@ -67,7 +67,7 @@ def test_the_kitchens_depth_is_dense_and_right(kitchen, mapped):
             spread.append(np.median(np.abs(error[-1] - np.median(error[-1]))))
             valid.append(both.sum() / (depth > 0).sum())
     assert len(error) > 10 and np.mean(valid) > 0.3
-    assert np.median(np.abs(np.concatenate(error))) < 0.11 and np.median(spread) < 0.05
+    assert np.median(np.abs(np.concatenate(error))) < 0.08 and np.median(spread) < 0.05
 
 
 def test_it_starts_wherever_the_kitchen_begins(kitchen):
@@ -124,7 +124,7 @@ def room_run(seed):
 
 
 def test_five_rooms():
-    """One of them is driven through up to a blank wall, where nothing can be followed."""
+    """With turns on the spot by more than the field of view, and a door that is nearly blank."""
     coverage, drift = np.array([room_run(seed) for seed in ROOMS]).T
-    assert np.count_nonzero(coverage >= 0.95) >= 4 and coverage.min() > 0.4, coverage
-    assert np.median(drift) < 0.02 and drift.max() < 0.1, drift
+    assert coverage.min() >= 0.95, coverage
+    assert drift.max() < 0.02, drift
