@@ -2,7 +2,8 @@
 # Copyright 2026 The lsm_ros authors
 """The networks: time and memory of encoding a frame and of predicting a pair, against plain float32 eager in the same run.
 
-    python bench/networks.py [--quick] [--models linear dpt mast3r] [--size WxH] [--precision auto] [--json FILE]
+    python bench/networks.py [--quick] [--models linear dpt mast3r] [--size WxH] [--precision auto] [--clock wall|processor]
+                             [--json FILE]
 
 Official widths with random weights. Plain: the same weights in float32, attention as product, softmax, product, the DPT
 head's layers in the order of the paper, both images encoded anew for each pair. Floor: the arithmetic of a new frame
@@ -79,12 +80,16 @@ def plainly() -> Iterator[None]:
         torch.backends.cudnn.allow_tf32 = cudnn
 
 
-def seconds(function: Callable[[], object], device: torch.device) -> float:
+CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
+
+
+def seconds(function: Callable[[], object], device: torch.device, clock: str = "wall") -> float:
+    """Duration of a call; clock 'processor': of all threads of this process, which others on the machine do not change."""
     synchronize(device)
-    start = time.perf_counter()
+    start = CLOCKS[clock]()
     function()
     synchronize(device)
-    return time.perf_counter() - start
+    return CLOCKS[clock]() - start
 
 
 class PeakMemory:
@@ -124,14 +129,14 @@ def operations(function: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
-def device_speed(dtype: torch.dtype, device: torch.device) -> float:
+def device_speed(dtype: torch.dtype, device: torch.device, clock: str) -> float:
     """Operations per second of a large product."""
     n = 8192 if device.type == "cuda" else 1536
     a = torch.ones(n, n, dtype=dtype, device=device)
-    return 2 * n ** 3 / min(seconds(lambda: a @ a, device) for _ in range(5))
+    return 2 * n ** 3 / min(seconds(lambda: a @ a, device, clock) for _ in range(5))
 
 
-def measure(kind: str, size: tuple[int, int], precision: str, repeats: int, device: str) -> dict[str, float]:
+def measure(kind: str, size: tuple[int, int], precision: str, repeats: int, device: str, clock: str) -> dict[str, float]:
     """Milliseconds (medians of interleaved repeats), MB, ratios for one network; size (width, height)."""
     name, config = MODELS[kind]
     network = random_network(name, config)
@@ -165,9 +170,9 @@ def measure(kind: str, size: tuple[int, int], precision: str, repeats: int, devi
     times: dict[str, list[float]] = {k: [] for k in runs}
     speed = 0.0
     for _ in range(repeats):
-        speed = max(speed, device_speed(ours.dtype, ours.device))
+        speed = max(speed, device_speed(ours.dtype, ours.device, clock))
         for k, run in runs.items():
-            times[k].append(seconds(run, ours.device) * 1e3)
+            times[k].append(seconds(run, ours.device, clock) * 1e3)
     row = {f"{k}_ms": float(np.median(v)) for k, v in times.items()}
     with PeakMemory(ours.device) as memory:
         runs["new"]()
@@ -206,25 +211,28 @@ def main() -> None:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--repeats", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--clock", default="wall", choices=list(CLOCKS),
+                        help="processor: for a machine that does other things too, with OMP_NUM_THREADS=1")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     size = tuple(map(int, (args.size or ("160x128" if args.quick else "512x384")).split("x")))
     repeats = args.repeats or (30 if args.device.startswith("cuda") else 3 if args.quick else 5)
-    print(f"{size[0]}x{size[1]}, {args.device}, {torch.get_num_threads()} threads, torch {torch.__version__}")
+    print(f"{size[0]}x{size[1]}, {args.device}, {torch.get_num_threads()} threads, {args.clock} time, "
+          f"torch {torch.__version__}")
     names = ("encode", "predict", "both", "new", "whole", "plain", "floor")
     print(f"{'model':8}" + "".join(f"{n + ' ms':>11}" for n in names)
           + f"{'plain/whole':>13}{'plain/new':>11}{'whole/new':>11}{'new/floor':>11}{'peak MB':>9}{'weights':>9}{'error':>9}")
     rows = {}
     for kind in args.models:
         with get_context("spawn").Pool(1) as fresh:  # a process of its own, so that its memory is that of one network
-            row = rows[kind] = fresh.apply(measure, (kind, size, args.precision, repeats, args.device))
+            row = rows[kind] = fresh.apply(measure, (kind, size, args.precision, repeats, args.device, args.clock))
         print(f"{kind:8}" + "".join(f"{row[n + '_ms']:11.1f}" for n in names)
               + f"{row['plain_over_whole']:13.2f}{row['plain_over_new']:11.2f}{row['whole_over_new']:11.2f}"
               + f"{row['new_over_floor']:11.2f}{row['peak_mb']:9.0f}{row['weights_mb']:9.0f}{row['error']:9.1e}", flush=True)
     print("wanted: plain/whole at least 1; whole/new at least " + ", ".join(f"{WANTED[k]} ({k})" for k in rows)
           + "; on a GPU plain/new at least 4")
     if args.json:
-        args.json.write_text(json.dumps({"size": size, "device": args.device, "models": rows}, indent=1))
+        args.json.write_text(json.dumps({"size": size, "device": args.device, "clock": args.clock, "models": rows}, indent=1))
 
 
 if __name__ == "__main__":

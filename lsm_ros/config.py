@@ -47,12 +47,37 @@ class PairConfig:
 class TwoViewConfig:
     """Mapping from colour alone with pair model `two_view`."""
 
-    sigma_px: float = param(1.0, "standard deviation of a match", unit="px", low=0.05, high=20.0)
+    sigma_px: float = param(0.5, "standard deviation of a match", unit="px", low=0.05, high=20.0)
     references: int = param(4, "keyframes that each frame is matched with", low=1, high=20)
     refine_focal: bool = param(True, "refine the focal length that a calibration gives, together with the map")
     focal_std: float = param(0.05, "relative standard deviation of a focal length that a calibration gives", low=0.0001,
                              high=1.0)
     min_confidence: float = param(0.3, "pixels below this confidence are not fused", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
+class PointmapConfig:
+    """Mapping with pair models that predict pointmaps: `dust3r` and `mast3r`."""
+
+    matching: str = param("projective", "how pixels are found again: projective (search on rays, refined by descriptors where "
+                          "there are some), reciprocal (nearest descriptors of the whole image; for networks with descriptors)",
+                          choices=("projective", "reciprocal"))
+    stride: int = param(4, "every n-th pixel of a keyframe in each direction is looked for", unit="px", low=1, high=16)
+    min_confidence: float = param(1.5, "pixels that the network is less sure of are neither matched nor fused", low=0.0,
+                                  high=1000.0)
+    sigma_ray: float = param(0.003, "standard deviation of a matched ray, for cameras without calibration", unit="rad",
+                             low=0.0001, high=0.2)
+    sigma_distance: float = param(10.0, "standard deviation of the logarithm of a matched point's distance or depth", low=0.01,
+                                  high=1000.0)
+    sigma_px: float = param(1.0, "standard deviation of a match at the network's size, for calibrated cameras", unit="px",
+                            low=0.05, high=20.0)
+    min_inlier_share: float = param(0.5, "a pose is believed if so many of the matches agree with it", low=0.0, high=1.0)
+    relocalize_match_fraction: float = param(0.3, "share of pixels, in both directions, that regains a lost pose", low=0.0,
+                                             high=1.0)
+    overlap: float = param(0.333, "a new keyframe when less of the last one is found, or less of the image is covered by it",
+                           low=0.02, high=0.95)
+    max_translation: float = param(0.3, "a new keyframe after this distance, relative to the median depth", low=0.01, high=5.0)
+    max_rotation: float = param(0.6, "a new keyframe after this rotation", unit="rad", low=0.02, high=3.0)
 
 
 @dataclass(frozen=True)
@@ -106,6 +131,9 @@ class FusionConfig:
     view_cell: float = param(0.5, "edge of the view cells in which only the newest keyframes stay fused", unit="m",
                              low=0.05, high=10.0)
     view_cell_keyframes: int = param(4, "newest keyframes of a view cell (and 30 degrees) that stay fused", low=1, high=100)
+    backend: str = param("auto", "what computes the map, with the same bits: cuda (needs CuPy), cpu (C with threads), numpy "
+                         "(slow), auto (the first of these that can run)", choices=("auto", "cuda", "cpu", "numpy"))
+    threads: int = param(0, "threads of the cpu backend; 0: as many as there are cores", low=0, high=64)
 
 
 @dataclass(frozen=True)
@@ -115,6 +143,8 @@ class GridConfig:
     min_height: float = param(0.1, "bottom of the obstacle band above the floor (z = 0 of the map)", unit="m", low=-10.0,
                               high=10.0, runtime=True)
     max_height: float = param(1.8, "top of the obstacle band", unit="m", low=-10.0, high=20.0, runtime=True)
+    max_distance: float = param(2.0, "distance at which ~/distance_field ends; its values are hundredths of this", unit="m",
+                                low=0.1, high=100.0, runtime=True)
 
 
 @dataclass(frozen=True)
@@ -161,7 +191,13 @@ class NodeConfig:
     cloud_stride: int = param(4, "every n-th pixel in each direction is in ~/cloud", unit="px", low=1, high=32, runtime=True)
     cloud_min_confidence: float = param(0.1, "points below this confidence are not in the clouds", low=0.0, high=1.0,
                                         runtime=True)
-    map_rate_hz: float = param(1.0, "highest rate of ~/map_cloud and ~/occupancy", unit="Hz", low=0.01, high=30.0, runtime=True)
+    map_rate_hz: float = param(1.0, "highest rate of ~/map_cloud, ~/occupancy and ~/distance_field", unit="Hz", low=0.01,
+                               high=30.0, runtime=True)
+    mesh_rate_hz: float = param(0.2, "highest rate of ~/mesh", unit="Hz", low=0.01, high=30.0, runtime=True)
+    map_update_rate_hz: float = param(2.0, "how often ~/map_update looks for changed blocks", unit="Hz", low=0.01, high=30.0,
+                                      runtime=True)
+    map_update_megabytes_per_s: float = param(10.0, "most that ~/map_update sends", unit="MB/s", low=0.1, high=1000.0,
+                                              runtime=True)
     missing_input_seconds: float = param(3.0, "a missing transform, camera_info or image is reported after this time", unit="s",
                                          low=0.1, high=600.0)
     map_directory: str = param("~/.ros/lsm_maps", "folder of saved maps; services read and write nowhere else")
@@ -177,6 +213,7 @@ class Config:
 
     pairs: PairConfig = field(default_factory=PairConfig)
     two_view: TwoViewConfig = field(default_factory=TwoViewConfig)
+    pointmap: PointmapConfig = field(default_factory=PointmapConfig)
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)

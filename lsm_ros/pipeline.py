@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from lsm_ros import store
+from lsm_ros import observing, store
 from lsm_ros.calibrating import Calibrator
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import MapFullError, VoxelMap
 from lsm_ros.geometry import T_BODY_OPTICAL, is_se3, se3_inverse
-from lsm_ros.observing import FrameRectifier, Prepared, dense_cloud, observation, prepare, rescaled, seen_points
+from lsm_ros.observing import FrameRectifier, Prepared
 from lsm_ros.pairs import make_pair_model
 from lsm_ros.slam.gravity import find_floor
 from lsm_ros.slam.history import PoseHistory
@@ -77,6 +77,7 @@ class MappingPipeline:
             update, tracked = self.tracker.track(prepared.frame_set)
         with self._timed("keyframe"):
             update = self._keyframe(prepared, update, tracked)
+            predicted = {} if tracked is None else observing.predicted_clouds(self.tracker, tracked, self.config)
         self._record(frame_set, update, tracked)
         with self._timed("fuse"):
             added, removed = self._fuse(prepared, update)
@@ -85,7 +86,7 @@ class MappingPipeline:
         self._last = update
         return MappingUpdate(frame_set.stamp_ns, update, added, moved, removed,
                              len(self.map.changed_blocks(self._seq_before)), self._backlog, self.tracker.graph.version,
-                             self.map_epoch, self.session, dict(self._stage_ms), prepared.clouds,
+                             self.map_epoch, self.session, dict(self._stage_ms), {**prepared.clouds, **predicted},
                              tuple(self._warnings.values()))
 
     def _prepare(self, frame_set: FrameSet) -> Prepared:
@@ -94,12 +95,8 @@ class MappingPipeline:
             frame_set = replace(frame_set, T_rig_cam={frame_set.frames[0].camera: T_BODY_OPTICAL})
         self._adopt_labels(frame_set)
         frames = [self._calibrate(f, self.tracker, self._warnings) for f in frame_set.frames]
-        if self.model.is_metric and all(f.depth is None for f in frames) and not self.tracker.graph.keyframes:
-            names = ", ".join(f.camera for f in frames)
-            self._warnings["depth"] = f"no depth for camera {names}: pair model {self.model.name!r} cannot start without it"
-        elif any(f.depth is not None for f in frames):
-            self._warnings.pop("depth", None)
-        return prepare(frame_set, frames, self._rectify, self.config)
+        frames = observing.usable_depth(frames, self.model, bool(self.tracker.graph.keyframes), self._warnings)
+        return observing.prepare(frame_set, frames, self._rectify, self.config)
 
     def _adopt_labels(self, frame_set: FrameSet) -> None:
         for frame in frame_set.frames:
@@ -131,7 +128,7 @@ class MappingPipeline:
         if not self.tracker.wants_keyframe(tracked):
             return update
         keyframe, loops = self.tracker.add_keyframe(tracked, update.T_map_rig)
-        self._look_for_floor(prepared)
+        self._look_for_floor(prepared, tracked)
         self._bound_keyframes()
         return replace(update, T_map_rig=keyframe.T_map_rig, new_keyframe=keyframe.id, closed_loops=loops)
 
@@ -144,16 +141,17 @@ class MappingPipeline:
         is_base = prepared.frame_set.rig_is_base
         if wanted == "base_link" or (wanted == "auto" and is_base):
             self._gravity_source = "base_link"
-        self._look_for_floor(prepared)
+        self._look_for_floor(prepared, tracked)
         self._lost_since = None
         return TrackingUpdate(self.tracker.state, keyframe.T_map_rig, np.diag([1e-6] * 6), 1.0, keyframe.id)
 
-    def _look_for_floor(self, prepared: Prepared) -> None:
+    def _look_for_floor(self, prepared: Prepared, tracked: Tracked) -> None:
         """Levels the map by the floor plane while nothing else gives gravity."""
         wanted, first = self.config.scale.gravity, len(self.tracker.graph.keyframes) == 1
         if self._gravity_source != "none" or not (wanted == "floor" or (wanted == "auto" and first)):
             return  # a later find moves the whole map, which nobody wants who did not ask for it
-        points = seen_points(prepared)
+        predicted = observing.predicted_clouds(self.tracker, tracked, self.config) if self.model.is_metric else {}
+        points = observing.seen_points(replace(prepared, predicted=predicted))
         T_floor_rig = find_floor(points, self.config.seed) if len(points) else None
         if T_floor_rig is None:
             return
@@ -205,7 +203,8 @@ class MappingPipeline:
         if update.new_keyframe is not None:
             for camera, cloud in prepared.clouds.items():
                 T_rig_cam = prepared.frame_set.T_rig_cam[camera]
-                added += self._observe(observation(cloud, self._next_observation, update.new_keyframe, T_rig_cam, self.config))
+                added += self._observe(observing.observation(cloud, self._next_observation, update.new_keyframe, T_rig_cam,
+                                                             self.config))
         added += self._fuse_dense(self.tracker.take_dense())
         removed = self.map.stale_observations() if added else []
         for number in removed:
@@ -215,10 +214,11 @@ class MappingPipeline:
     def _fuse_dense(self, views: list[DenseView]) -> list[int]:
         """Adds what tracking found to be the depth of keyframes."""
         added = []
+        self._warnings.update(observing.odd_lenses(self.tracker) if views else {})
         for view in views:
-            cloud, T_rig_cam = dense_cloud(view, self.config), view.tracked.T_rig_cam[view.camera]
-            added += self._observe(observation(cloud, self._next_observation, view.keyframe, T_rig_cam, self.config,
-                                               measured=False))
+            cloud, T_rig_cam = observing.dense_cloud(view, self.config), view.tracked.T_rig_cam[view.camera]
+            added += self._observe(observing.observation(cloud, self._next_observation, view.keyframe, T_rig_cam, self.config,
+                                                         measured=False))
         return added
 
     def _observe(self, new: Observation) -> list[int]:
@@ -302,7 +302,7 @@ class MappingPipeline:
         """Replaces observations whose keyframes have another scale or focal length by now than when they were made."""
         for number, seen in list(self.map.observations.items()):
             keyframe = self.tracker.graph.keyframes.get(seen.keyframe)
-            changed = None if keyframe is None else rescaled(seen, keyframe, self.tracker, self._next_observation)
+            changed = None if keyframe is None else observing.rescaled(seen, keyframe, self.tracker, self._next_observation)
             if changed is not None:
                 self.map.remove(number)
                 self._observe(changed)
@@ -350,10 +350,11 @@ class MappingPipeline:
         known = bool(graph.keyframes) and self.model.is_metric
         return PipelineStatus(
             self._last.state, self._last.reason, self.session, self.map_epoch, graph.version, known,
-            "depth" if known else "none", 0.01 if known else float("nan"), self._gravity_source != "none",
+            *observing.scale_of(self.model, known), self._gravity_source != "none",
             self._gravity_source, len(graph.keyframes), self._last.match_fraction, len(self.map.observations),
             self._backlog, self.map.block_count, self.map.nbytes, graph.nbytes + self.map.observation_bytes, self._frames,
-            self._without_pose, focal, estimated, tuple(self._warnings.values()), self.localization_only)
+            self._without_pose, focal, estimated, tuple(self._warnings.values()), self.localization_only,
+            dict(self.tracker.knowledge().get("off_pinhole", {})))
 
     def save(self, folder: Path) -> int:
         """Writes the map into `folder` and returns the bytes written. The folder appears, or is replaced, only when all is

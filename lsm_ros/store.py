@@ -16,7 +16,8 @@ import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.pairs.base import Matches, SparsePairModel
-from lsm_ros.slam.keyframes import Keyframe, KeyframeView, Link
+from lsm_ros.slam.keyframes import Keyframe, Link
+from lsm_ros.slam.pointmap_store import pack_view, unpack_view
 from lsm_ros.slam.tracking import Tracker
 from lsm_ros.types import TrackingState
 
@@ -70,10 +71,7 @@ def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
             k = v.intrinsics
             views.append({"camera": camera, "intrinsics": [k.width, k.height, k.fx, k.fy, k.cx, k.cy],
                           "guess_std": v.guess_std})
-            key = f"{i}/{camera}/"
-            arrays.update({key + name: part for name, part in tracker.model.pack(v.tokens).items()})
-            arrays[key + "T_rig_cam"], arrays[key + "corners"] = v.T_rig_cam, v.corners
-            arrays[key + "measured"], arrays[key + "inverse_depth"] = v.measured, v.inverse_depth
+            arrays.update({f"{i}/{camera}/{name}": part for name, part in pack_view(v, tracker.model).items()})
         keyframes.append({"id": i, "stamp_ns": keyframe.stamp_ns, "views": views})
     links = []
     for n, x in enumerate(tracker.graph.links.values()):
@@ -115,11 +113,7 @@ def _keyframe(entry: dict[str, Any], arrays: Any, model: SparsePairModel) -> Key
     i, views = entry["id"], {}
     for v in entry["views"]:
         key, camera = f"{i}/{v['camera']}/", v["camera"]
-        intrinsics = CameraIntrinsics(*v["intrinsics"])
-        corners = arrays[key + "corners"]
         parts = {name.removeprefix(key): arrays[name] for name in arrays.files if name.startswith(key)}
-        tokens = model.unpack(camera, entry["stamp_ns"], intrinsics, parts)
-        views[camera] = KeyframeView(camera, tokens, intrinsics, arrays[key + "T_rig_cam"], corners,
-                                     intrinsics.unproject(corners), arrays[key + "measured"], arrays[key + "inverse_depth"],
-                                     v.get("guess_std"))
+        views[camera] = unpack_view(camera, entry["stamp_ns"], CameraIntrinsics(*v["intrinsics"]), v.get("guess_std"), parts,
+                                    model)
     return Keyframe(i, entry["stamp_ns"], arrays[f"{i}/T_map_rig"], views, arrays[f"{i}/thumbnail"])

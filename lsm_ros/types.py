@@ -284,6 +284,7 @@ class PipelineStatus:
     focal_is_estimated: dict[str, bool]
     warnings: tuple[str, ...]
     localization_only: bool
+    off_pinhole: dict[str, float] = field(default_factory=dict)  # by camera: share of predicted pixels that are not fused
 
 
 @dataclass(frozen=True)

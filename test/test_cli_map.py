@@ -21,7 +21,7 @@ from lsm_ros.types import MappingUpdate, TrackingState, TrackingUpdate, Trajecto
 
 FRAMES = 16
 DENSE = ["--set", "fusion.min_weight=0.2"]  # as few frames give little weight
-FILES = ["keyframes.tum", "map.ply", "metrics.json", "online.tum", "report.html", "trajectory.tum"]
+FILES = ["keyframes.tum", "map.ply", "mesh.ply", "metrics.json", "online.tum", "report.html", "trajectory.tum"]
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,7 @@ class TestMap:
             assert len(read_tum(mapped / name)) == FRAMES
         assert 1 <= len(read_tum(mapped / "keyframes.tum")) <= FRAMES
         assert len(read_ply(mapped / "map.ply").points) > 100
+        assert len(read_ply(mapped / "mesh.ply").points) > 100
         assert not re.search(r"https?://", (mapped / "report.html").read_text())
 
     def test_metrics(self, mapped, tum):
@@ -117,7 +118,7 @@ class TestMap:
 
     def test_same_seed_same_result(self, mapped, tum, tmp_path, capsys):
         assert run(capsys, "map", tum, "--out", tmp_path / "o", "--no-report", *DENSE)[0] == 0
-        for name in ("trajectory.tum", "online.tum", "keyframes.tum", "map.ply"):
+        for name in ("trajectory.tum", "online.tum", "keyframes.tum", "map.ply", "mesh.ply"):
             assert (tmp_path / "o" / name).read_bytes() == (mapped / name).read_bytes(), name
 
     def test_stride_and_max_frames(self, tum, tmp_path, capsys):

@@ -52,8 +52,9 @@ def assignments(texts: Sequence[str], option: str) -> dict[str, Any]:
     return out
 
 
-def make_config(path: Path | None, settings: Sequence[str], pairs: str | None, seed: int | None) -> Config:
-    """The config file, changed by --set, then by --pairs and --seed."""
+def make_config(path: Path | None, settings: Sequence[str], pairs: str | None, seed: int | None,
+                weights: str | None = None) -> Config:
+    """The config file, changed by --set, then by --pairs, --weights and --seed."""
     config = from_dict(assignments(settings, "--set"), load_config(path))
-    direct: dict[str, Any] = {"pairs.model": pairs, "seed": seed}
+    direct: dict[str, Any] = {"pairs.model": pairs, "pairs.weights": weights, "seed": seed}
     return from_dict({k: v for k, v in direct.items() if v is not None}, config)

@@ -62,6 +62,8 @@ METRICS: dict[str, tuple[str, str]] = {
     "label_names.<id>": ("", "name of a label id in map.ply"),
     "focal_px.<camera>": ("px", "focal length that was used"),
     "focal_is_estimated.<camera>": ("", "whether it was estimated because the camera had no calibration"),
+    "off_pinhole_share.<camera>": ("", "share of the confidently predicted pixels that no pinhole explains, which are not "
+                                       "fused; only for networks"),
     "wall_s": ("s", "time that mapping took, reading included, without the report"),
     "frames_per_s": ("1/s", "frames over wall_s"),
     "stages_ms.<stage>.mean": ("ms", "mean duration of a stage per frame in which it ran"),
@@ -115,6 +117,7 @@ def build(source: dict[str, Any], config: Config, snapshot: MapSnapshot, status:
         "label_names": {} if label_space is None else dict(label_space.names),
         "focal_px": dict(status.focal_px),
         "focal_is_estimated": dict(status.focal_is_estimated),
+        "off_pinhole_share": dict(status.off_pinhole),
         "wall_s": wall_s, "frames_per_s": frames / wall_s if wall_s > 0 else 0.0,
         "stages_ms": {name: asdict(cost) for name, cost in stages.summary().items()},
         "peak_rss_bytes": peak_rss_bytes(), "peak_gpu_bytes": peak_gpu_bytes(), "keyframe_bytes": status.keyframe_bytes,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ def load(path_or_hub_id: str | Path, *, name: str | None = None, device: str | t
             raise ValueError(f"{path}: {error}") from error
         stored = stored or guessed
     name = name or found
+    if name == found and name in models.registry:
+        stored = _known(path, name, stored)
     if name != found:
         raise ValueError(f"{path} is a checkpoint of {found!r}, not of {name!r}")
     if name == "mast3r":
@@ -57,6 +60,15 @@ def load(path_or_hub_id: str | Path, *, name: str | None = None, device: str | t
         return fill(model, state, dtype).to(device)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _known(path: Path, name: str, stored: dict[str, Any]) -> dict[str, Any]:
+    """The keywords that the network has. Files of newer tools and of fine-tunes hold others: they are named and left out;
+    whether the weights fit is told by their keys and shapes."""
+    unknown = sorted(set(stored) - set(models.keywords(name)))
+    if unknown:
+        warnings.warn(f"{path}: fields that network {name!r} does not know are left out: {', '.join(unknown)}", stacklevel=3)
+    return {k: v for k, v in stored.items() if k not in unknown}
 
 
 def read(path: Path) -> tuple[str | None, dict[str, Any], dict[str, torch.Tensor]]:

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -188,11 +189,21 @@ def test_constructor_strings():
     assert name == "mast3r" and config == {"two_confs": True, "desc_conf_mode": ("exp", 0, INF), "dec_depth": 12}
 
 
-def test_config_with_an_unknown_field(tmp_path, linear):
-    checkpoint.save(linear, tmp_path, {**TINY, "enc_detph": 2})
-    with pytest.raises(ValueError, match="enc_detph.*did you mean 'enc_depth'"):
+def test_config_with_unknown_and_missing_fields(tmp_path, linear):
+    """Files of newer tools and of fine-tunes hold fields that nobody knows; keys and shapes tell whether weights fit."""
+    config = {k: v for k, v in TINY.items() if k != "img_size"}
+    checkpoint.save(linear, tmp_path, {**config, "two_decoders": True, "desc_mode": ["norm"]})
+    with pytest.warns(UserWarning, match="left out: desc_mode, two_decoders"):
+        assert same(models.load(tmp_path), linear)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert same(models.load(tmp_path, ignore=["two_decoders", "desc_mode"]), linear)
+    checkpoint.save(linear, tmp_path, {**{k: v for k, v in TINY.items() if k != "enc_depth"}, "enc_detph": 2})
+    with pytest.warns(UserWarning, match="enc_detph"), pytest.raises(ValueError, match="keys missing: enc_blocks"):
         models.load(tmp_path)
-    assert same(models.load(tmp_path, ignore=["enc_detph"]), linear)
+
+
+def test_config_of_the_hubs_tools_and_of_nobody(tmp_path, linear):
     checkpoint.save(linear, tmp_path, {**TINY, "architectures": ["AsymmetricCroCo3DStereo"], "torch_dtype": "float32"})
     assert same(models.load(tmp_path), linear)
     (tmp_path / "config.json").write_text("[1, 2]")
