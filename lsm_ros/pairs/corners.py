@@ -3,6 +3,8 @@
 """Single points found again: near a guess by optical flow, without a guess by descriptors."""
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import cv2
 import numpy as np
 
@@ -11,6 +13,7 @@ FLOW_LEVELS = 3
 FLOW_CRITERIA = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 15, 0.02)
 RETURN_PX = 0.7  # what is found is right if the way back ends this near to the start
 LEVEL_WINDOW = (45, 45)  # wide enough to leave what the pyramid needs to find what is far off
+KEPT_IMAGES = 16
 MARGIN_PX = FLOW_WINDOW[0] // 2 + 1  # a patch that hangs over the edge is found up to a pixel beside where it is
 MIN_WARP_POINTS = 30
 LEAST_STRETCH = 0.1  # of a patch; below that it is looked for as it is
@@ -51,9 +54,19 @@ def find_by_flow(gray_a: np.ndarray, gray_b: np.ndarray, pixels_b: np.ndarray, g
     return index[good], found[good]
 
 
+_levelled: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()  # by identity: the same few images come again
+
+
 def _level(gray: np.ndarray) -> np.ndarray:
-    """The image without its local brightness: exposure and vignetting would pull patches aside."""
-    return cv2.addWeighted(gray, 1.0, cv2.blur(gray, LEVEL_WINDOW), -1.0, 128.0)
+    """The image without its local brightness: exposure and vignetting would pull patches aside. Kept for the last images."""
+    known = _levelled.get(id(gray))
+    if known is not None and known[0] is gray:
+        return known[1]
+    out = cv2.addWeighted(gray, 1.0, cv2.blur(gray, LEVEL_WINDOW), -1.0, 128.0)
+    _levelled[id(gray)] = gray, out
+    while len(_levelled) > KEPT_IMAGES:
+        _levelled.popitem(last=False)
+    return out
 
 
 def _common_view(pixels_b: np.ndarray, guess_a: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:

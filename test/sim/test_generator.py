@@ -88,6 +88,7 @@ def test_worlds_are_lit_labelled_and_of_a_fair_size(kind):
             assert 0 <= world.instance[i] < len(world.things)
 
 
+@pytest.mark.slow
 def test_many_classes_many_times_over_48_seeds():
     things: Counter = Counter()
     for seed in range(48):

@@ -84,6 +84,7 @@ def test_points1_agree_with_the_depth_of_camera_2_where_visible(batch):
     assert colors.abs().median() < 0.06
 
 
+@pytest.mark.slow
 def test_overlap_is_within_the_range_and_spread(clean):
     overlap = torch.cat([clean.sample(n).overlap for n in range(4)]).numpy()
     assert overlap.min() >= 0.27 and overlap.max() <= 0.97
@@ -111,6 +112,7 @@ def test_a_batch_depends_on_its_number_alone():
     assert set(one[0].world.tolist()) == {1, 5} and set(one[2].world.tolist()) == {9, 1}
 
 
+@pytest.mark.slow
 def test_the_sensor_leaves_geometry_alone(sampler, batch):
     noisy = sampler.sample(0)
     for name in ("points1", "points2", "labels1", "T_1_2", "overlap"):
