@@ -15,6 +15,7 @@ registry: dict[str, str] = {
     "croco": "lsm_ros.models.croco:CroCo",
     "dust3r": "lsm_ros.models.dust3r:DUSt3R",
     "mast3r": "lsm_ros.models.mast3r:MASt3R",
+    "lsm_small": "lsm_ros.models.lsm_small:LsmSmall",
 }
 
 
@@ -31,7 +32,7 @@ def keywords(name: str) -> tuple[str, ...]:
 def build(name: str, **config: Any) -> nn.Module:
     """A network with random weights, ready for inference.
 
-    name: 'croco', 'dust3r' or 'mast3r'. config: the keywords of its class; what is left out has the official value
+    name: 'croco', 'dust3r', 'mast3r' or 'lsm_small'. config: the keywords of its class; what is left out has the official value
     (MASt3R and DUSt3R: ViT-Large, 512, DPT; CroCo: v1). ValueError for unknown names, keywords and values.
     """
     known = keywords(name)

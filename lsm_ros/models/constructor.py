@@ -7,7 +7,8 @@ import ast
 import math
 from typing import Any
 
-CLASSES = {"CroCoNet": "croco", "AsymmetricCroCo3DStereo": "dust3r", "AsymmetricMASt3R": "mast3r"}
+CLASSES = {"CroCoNet": "croco", "AsymmetricCroCo3DStereo": "dust3r", "AsymmetricMASt3R": "mast3r",
+           "LsmSmall": "lsm_small"}
 _NAMES = {"inf": math.inf}
 _LONGEST = 10000
 

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Worlds built ahead in other processes, so that a GPU does not wait for them."""
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from concurrent.futures import Future, ProcessPoolExecutor
+from typing import Any
+
+from lsm_ros.sim.generator import build_world
+from lsm_ros.sim.renderer import Renderer
+from lsm_ros.sim.sampler import PairSampler
+from lsm_ros.sim.viewpoints import Viewpoints
+from lsm_ros.sim.world import World
+
+
+class AheadSampler(PairSampler):
+    """A `PairSampler` with the same batches, whose next worlds are built in `builders` processes meanwhile."""
+
+    def __init__(self, builders: int, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if builders < 1:
+            raise ValueError(f"builders must be at least 1, got {builders}")
+        # forked processes would share the state of CUDA and of threads
+        self._pool = ProcessPoolExecutor(builders, multiprocessing.get_context("spawn"), _quiet)
+        self._coming: dict[int, list[Future[tuple[World, Viewpoints]]]] = {}
+
+    def close(self) -> None:
+        """Forgets the worlds and ends the processes; no batch can be had afterwards."""
+        super().close()
+        self._coming.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _ready(self, group: int) -> tuple[Renderer, list[Viewpoints], list[World]]:
+        if self._group[0] != group:
+            found = [f.result() for f in self._coming.pop(group, None) or self._order(group)]
+            self._coming = {group + 1: self._coming.get(group + 1) or self._order(group + 1)}
+            worlds = [w for w, _ in found]
+            self._group = (group, Renderer(worlds, self.device), [v for _, v in found], worlds)
+        _, renderer, viewpoints, worlds = self._group
+        assert renderer is not None
+        return renderer, viewpoints, worlds
+
+    def _order(self, group: int) -> list[Future[tuple[World, Viewpoints]]]:
+        numbers = range(group * self._worlds, (group + 1) * self._worlds)
+        return [self._pool.submit(_build, self.seeds[k % len(self.seeds)], self.kinds[k % len(self.kinds)]) for k in numbers]
+
+
+def _build(seed: int, kind: str) -> tuple[World, Viewpoints]:
+    world = build_world(seed, kind)
+    return world, Viewpoints(world)
+
+
+def _quiet() -> None:
+    """Ctrl-C is for the training itself, which then ends its builders; each of them computes on one core."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from lsm_ros.sim.export import export
+from lsm_ros.sim.sampler import PairSampler
+from lsm_ros.sim.source import SimSource
+from lsm_ros.training.builders import AheadSampler
+from lsm_ros.training.config import DataConfig, train_config
+from lsm_ros.training.data import generator_for, network_images, training_source, true_matches, truth, validation_source
+from lsm_ros.training.folders import FolderPairs
+from lsm_ros.training.losses import regression
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("frames") / "tum"
+    source = SimSource(3, "room", "hand", frames=12, width=96, height=64, rate_hz=5.0, noise=False, distortion="plumb_bob")
+    export(source, out, "tum")
+    source.close()
+    return out
+
+
+def matched_points(batch, count=200):
+    pixels1, pixels2, valid = true_matches(batch, count, generator_for(0, 1))
+    row = torch.arange(len(valid))[:, None]
+    return (batch.points1[row, pixels1[..., 1], pixels1[..., 0]], batch.points2[row, pixels2[..., 1], pixels2[..., 0]], valid,
+            pixels1, pixels2)
+
+
+def test_matches_show_the_same_points(batches):
+    points1, points2, valid, pixels1, _ = matched_points(batches[0])
+    assert valid.float().mean() > 0.9  # there is overlap enough for 200 matches
+    assert (points1 - points2)[valid].norm(dim=-1).max() <= 0.02 * max(1, float(points1[..., 2].max())) + 1e-6
+    flat = pixels1[0, :, 1] * 64 + pixels1[0, :, 0]
+    assert len(flat.unique()) == len(flat)
+
+
+def test_matches_are_those_of_the_generator(batches):
+    one, same, other = (true_matches(batches[0], 50, generator_for(0, n))[0] for n in (1, 1, 2))
+    assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+def test_matches_where_nothing_is_seen_twice_are_not_valid(batches):
+    batch = dataclasses.replace(batches[0], valid2=torch.zeros_like(batches[0].valid2))
+    _, pixels2, valid = true_matches(batch, 50, generator_for(0, 1))
+    assert not valid.any() and pixels2.min() >= 0 and pixels2[..., 0].max() < 64 and pixels2[..., 1].max() < 48
+
+
+def test_the_truth_has_no_loss(batches):
+    one, two = truth(batches[0])
+    views = {"pts3d": batches[0].points1}, {"pts3d_in_other_view": batches[0].points2}
+    assert regression(one, two, *views, norm_mode="?avg_dis").mean() < 1e-6
+    wrong = {"pts3d": 1.1 * batches[0].points1}, {"pts3d_in_other_view": 1.1 * batches[0].points2}
+    assert regression(one, two, *wrong, norm_mode="?avg_dis").mean() > 0.05  # metres count
+    assert regression(one, two, *wrong, norm_mode="avg_dis").mean() < 1e-5
+    image, _ = network_images(batches[0])
+    assert -1 <= image.min() < -0.5 and 0 < image.max() <= 1
+
+
+def test_training_and_validation_see_different_worlds():
+    data = {"width": 32, "height": 32, "batch": 2, "worlds": 1, "kinds": ["room"], "seeds": [5, 6]}
+    config = train_config({"data": data, "device": "cpu", "validation": {"worlds": 1, "batches": 1}})
+    assert set(training_source(config, torch.device("cpu")).sample(0).world.tolist()) == {5}
+    assert set(validation_source(config, torch.device("cpu")).sample(0).world.tolist()) == {10000}
+
+
+def test_worlds_that_are_built_ahead_are_the_same():
+    options = {"kinds": ("room",), "worlds": 1, "batches_each": 2, "seed": 3}
+    plain = PairSampler([4, 5], 2, 32, 32, **options)
+    ahead = AheadSampler(1, [4, 5], 2, 32, 32, **options)
+    try:
+        for n in (0, 2, 5):  # another world each time, the last one not the next
+            one, other = plain.sample(n), ahead.sample(n)
+            assert torch.equal(one.image1, other.image1) and torch.equal(one.points2, other.points2)
+            assert one.world.tolist() == other.world.tolist()
+    finally:
+        ahead.close()
+    with pytest.raises(ValueError, match="builders"):
+        AheadSampler(0, [4], 2, 32, 32)
+
+
+def test_pairs_of_a_folder_are_like_those_of_rooms(folder):
+    source = FolderPairs([folder], DataConfig(width=64, height=48, batch=4, overlap=(0.2, 0.95)), seed=1)
+    batch = source.sample(3)
+    assert batch.image1.shape == (4, 3, 48, 64) and batch.labels1.dtype == torch.int32
+    assert 0.1 <= float(batch.overlap.min()) <= float(batch.overlap.max()) <= 1
+    points1, points2, valid, _, _ = matched_points(batch, 100)
+    assert valid.float().mean() > 0.5  # wrong poses, cameras or depth would leave nothing
+    assert (batch.labels1 != 65535).float().mean() > 0.5
+    again = FolderPairs([folder], DataConfig(width=64, height=48, batch=4, overlap=(0.2, 0.95)), seed=1).sample(3)
+    assert torch.equal(batch.image1, again.image1) and torch.equal(batch.T_1_2, again.T_1_2)
+    assert not np.allclose(batch.T_1_2, source.sample(4).T_1_2)
+
+
+@pytest.mark.parametrize(("missing", "said"), [("groundtruth.txt", "groundtruth"), ("camera.yaml", "camera.yaml"),
+                                               ("depth.txt", "0 frames with depth")])
+def test_folders_that_lack_something(folder, tmp_path, missing, said):
+    for path in folder.iterdir():
+        if path.name != missing:
+            (tmp_path / path.name).symlink_to(path)
+    with pytest.raises(ValueError, match=said):
+        FolderPairs([tmp_path], DataConfig(width=64, height=48, batch=2))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        FolderPairs([tmp_path / "nowhere"], DataConfig())

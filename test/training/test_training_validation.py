@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from training_parts import RandomEncoder
+
+from lsm_ros.geometry.lie import make_se3, so3_exp
+from lsm_ros.sim.labels import indoor_labels
+from lsm_ros.training.language import ClassTargets, fit_codec
+from lsm_ros.training.objectives import coarse_labels
+from lsm_ros.training.validation import depth_figures, figures, pose_figures
+
+
+@pytest.fixture(scope="module")
+def codec():
+    return fit_codec(RandomEncoder(), indoor_labels(), {}, 16)
+
+
+def perfect(batch, codec):
+    """What a network would give that knows the truth."""
+    targets = ClassTargets(codec, torch.device("cpu"))
+    views = []
+    for points, labels, key in ((batch.points1, batch.labels1, "pts3d"), (batch.points2, batch.labels2, "pts3d_in_other_view")):
+        rows = targets.rows(coarse_labels(labels, 6, 8)).clamp(min=0)
+        place = torch.nn.functional.normalize(torch.cat([points, torch.ones_like(points[..., :1])], -1), dim=-1)
+        views.append({key: points, "conf": torch.ones(points.shape[:3]), "desc": place, "features": targets.vectors[rows]})
+    return tuple(views), targets
+
+
+def test_the_truth_is_perfect(batches, codec):
+    views, targets = perfect(batches[0], codec)
+    found = figures(views, batches[0], targets)
+    assert found["depth_relative"] < 1e-6 and found["depth_metric"] < 1e-6 and found["depth_guess"] > 0.05
+    assert found["rotation"] == found["classes"] == 1
+    assert math.isnan(found["translation"]) or found["translation"] == 1
+    assert found["match_precision"] > 0.3  # points of two pixels differ by less than a pixel, and so do these descriptors
+
+
+def test_scale_counts_in_metres_only(batches):
+    z, valid = batches[0].points1[..., 2], batches[0].valid1
+    found = depth_figures(1.5 * z, z, valid)
+    assert found["depth_relative"] < 1e-6 and found["depth_metric"] == pytest.approx(0.5, abs=1e-5)
+    flat = depth_figures(torch.full_like(z, 2.0), z, valid)
+    assert flat["depth_relative"] == pytest.approx(flat["depth_guess"], abs=1e-5)
+    none = depth_figures(z, z, torch.zeros_like(valid))
+    assert all(math.isnan(v) for v in none.values())
+
+
+@pytest.mark.parametrize(("degrees", "share"), [(3.0, 1.0), (8.0, 0.0)])
+def test_rotations_are_told_by_degrees(batches, degrees, share):
+    batch = batches[0]
+    turn = torch.tensor(make_se3(so3_exp(np.radians([0, degrees, 0])), np.zeros(3)), dtype=torch.float32)
+    turned = dataclasses.replace(batch, T_1_2=batch.T_1_2 @ turn)  # the truth turns, the prediction does not
+    assert pose_figures(batch.points2, torch.ones(4, 48, 64), turned)["rotation"] == share
+
+
+def test_translations_are_told_by_direction(batches):
+    batch = batches[0]
+    long = batch.T_1_2.clone()
+    long[:, :3, 3] = torch.tensor([0.3, 0.0, 0.0])
+    inverse = torch.linalg.inv(batch.T_1_2)
+    own = batch.points2 @ inverse[:, None, :3, :3].mT + inverse[:, None, None, :3, 3]  # in camera 2
+    moved = own @ long[:, None, :3, :3].mT + long[:, None, None, :3, 3]
+    right = dataclasses.replace(batch, T_1_2=long)
+    assert pose_figures(moved, torch.ones(4, 48, 64), right)["translation"] == 1
+    aside = long.clone()
+    aside[:, :3, 3] = torch.tensor([0.0, 0.3, 0.0])
+    wrong = pose_figures(moved, torch.ones(4, 48, 64), dataclasses.replace(batch, T_1_2=aside))
+    assert wrong["translation"] == 0 and wrong["rotation"] == 1
+    noise = torch.randn(4, 48, 64, 3, generator=torch.Generator().manual_seed(0))
+    assert pose_figures(noise, torch.ones(4, 48, 64), right)["rotation"] == 0
