@@ -6,6 +6,7 @@ import pytest
 import torch
 from hand_made import furnished, make_world, shell, walker
 
+from lsm_ros.geometry import se3_inverse, transform_points
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.sim.caster import RayCaster
 from lsm_ros.sim.labels import indoor_labels
@@ -299,3 +300,27 @@ class TestErrors:
     def test_unknown_family(self):
         with pytest.raises(ValueError, match="velvet"):
             Renderer(room(material=Material("velvet")))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_two_views_show_a_point_at_the_same_place(device):
+    """A point of view 1, looked for on the surface that view 2 shows there, falls back on its own pixel within 0.1."""
+    out = Renderer(furnished(), device).render(VIEWS[:2], CAMERA).numpy()
+    (depth_1, depth_2), (things_1, things_2) = out.depth, out.instances
+    in_2 = transform_points(se3_inverse(VIEWS[1]), points_seen(VIEWS[0], CAMERA, depth_1).reshape(-1, 3))
+    pixels, ok = CAMERA.project(in_2)
+    rows = np.flatnonzero(ok & (depth_1.ravel() > 0) & CAMERA.contains(pixels, 1))
+    x, y = np.floor(pixels[rows]).astype(int).T
+    right, down = (pixels[rows] - np.stack([x, y], 1)).T
+    corners = [(a, b) for a in (0, 1) for b in (0, 1)]
+    inverse = np.stack([1 / depth_2[y + a, x + b] for a, b in corners], 1)  # on a plane it is linear in the pixel
+    one_thing = (np.stack([things_2[y + a, x + b] for a, b in corners], 1) == things_1.ravel()[rows, None]).all(1)
+    plane = np.abs(inverse[:, 0] + inverse[:, 3] - inverse[:, 1] - inverse[:, 2]) < 1e-4 * inverse[:, 0]
+    weights = np.stack([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right], 1)
+    depth = 1 / (inverse * weights).sum(1)
+    seen = one_thing & plane & (np.abs(depth - in_2[rows, 2]) < 0.05)
+    surface = transform_points(VIEWS[1], CAMERA.unproject(pixels[rows]) * depth[:, None])
+    back, _ = CAMERA.project(transform_points(se3_inverse(VIEWS[0]), surface))
+    own = np.stack([rows % CAMERA.width, rows // CAMERA.width], 1)
+    error = np.linalg.norm(back - own, axis=1)[seen]
+    assert seen.sum() > 1000 and np.percentile(error, 99) < 0.1
