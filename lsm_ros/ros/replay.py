@@ -25,7 +25,7 @@ from lsm_ros.ros.replay_qos import IMAGE_TYPES, publisher_qos, recorded_qos
 
 CLOCK_HZ = 100.0
 LATE_S = 0.05
-_SETTLE_S = 1.0  # subscribers of one node appear one after the other
+_SETTLE_S = 2.5  # a subscriber that is known here may itself know of us a second later, and miss what came before
 _SKIPPED = ("/clock", "/rosout", "/parameter_events")
 
 
@@ -198,7 +198,7 @@ class Replayer(Node):
         return False
 
     def _wait_for_subscribers(self) -> None:
-        """Waits until image topics have subscribers and their number has been the same for a second."""
+        """Waits until image topics have subscribers and their number has been the same for a while."""
         images = [p for t, p in self._publishers_of.items() if self._types[t] in IMAGE_TYPES] \
             or list(self._publishers_of.values())
         deadline = time.monotonic() + self._options.wait_for_s
