@@ -292,7 +292,8 @@ class MappingPipeline:
 
     def settle(self) -> None:
         """Makes the map what it would be had all keyframes been fused with their final poses."""
-        self.tracker.finish()
+        if not self.localization_only:  # a map that is only used stays as it is
+            self.tracker.finish()
         self._fuse_dense(self.tracker.take_dense(everything=True))
         self._rescale()
         self.map.settle(self._keyframe_poses())

@@ -186,6 +186,9 @@ def test_save_and_load_keep_the_map_and_find_the_camera_in_it(source, mapped, fr
         if T is not None:
             error = se3_inverse(truth[f.stamp_ns]) @ T
             assert np.linalg.norm(error[:3, 3]) < 0.05 and np.linalg.norm(so3_log(error[:3, :3])) < 0.03
+    keyframes = other.keyframe_trajectory()
+    other.settle()
+    assert all(np.array_equal(a.T_map_rig, b.T_map_rig) for a, b in zip(keyframes, other.keyframe_trajectory(), strict=True))
     assert other.map.seq == before, "localisation must not change the map"
 
 

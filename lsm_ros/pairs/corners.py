@@ -33,13 +33,15 @@ def find_by_flow(gray_a: np.ndarray, gray_b: np.ndarray, pixels_b: np.ndarray, g
     index = np.flatnonzero(np.all((guess_a > -20) & (guess_a < (w + 20, h + 20)), axis=1))  # NaN compares false
     if not len(index):
         return index, np.zeros((0, 2))
-    H = _common_view(pixels_b[index], guess_a[index], (w, h))
-    if H is not None:
-        gray_a = cv2.warpPerspective(gray_a, H, gray_b.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                                     borderMode=cv2.BORDER_REPLICATE)
+    H = _common_view(pixels_b[index], guess_a[index])
+    if H is None:
+        gray_a = _kept_level(gray_a)
+    else:
+        gray_a = _level(cv2.warpPerspective(gray_a, H, gray_b.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                                            borderMode=cv2.BORDER_REPLICATE))
         guess_a = guess_a.copy()
         guess_a[index] = _moved(np.linalg.inv(H), guess_a[index])
-    gray_a, gray_b = _level(gray_a), _level(gray_b)
+    gray_b = _kept_level(gray_b)
     start = pixels_b[index].astype(np.float32).reshape(-1, 1, 2)
     guess = guess_a[index].astype(np.float32).reshape(-1, 1, 2)
     options = dict(winSize=FLOW_WINDOW, criteria=FLOW_CRITERIA, flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
@@ -58,18 +60,23 @@ _levelled: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()  # by
 
 
 def _level(gray: np.ndarray) -> np.ndarray:
-    """The image without its local brightness: exposure and vignetting would pull patches aside. Kept for the last images."""
+    """The image without its local brightness: exposure and vignetting would pull patches aside."""
+    return cv2.addWeighted(gray, 1.0, cv2.blur(gray, LEVEL_WINDOW), -1.0, 128.0)
+
+
+def _kept_level(gray: np.ndarray) -> np.ndarray:
+    """`_level` of an image that may have been asked for already, kept for the last ones."""
     known = _levelled.get(id(gray))
     if known is not None and known[0] is gray:
         return known[1]
-    out = cv2.addWeighted(gray, 1.0, cv2.blur(gray, LEVEL_WINDOW), -1.0, 128.0)
+    out = _level(gray)
     _levelled[id(gray)] = gray, out
     while len(_levelled) > KEPT_IMAGES:
         _levelled.popitem(last=False)
     return out
 
 
-def _common_view(pixels_b: np.ndarray, guess_a: np.ndarray, size: tuple[int, int]) -> np.ndarray | None:
+def _common_view(pixels_b: np.ndarray, guess_a: np.ndarray) -> np.ndarray | None:
     """Homography (3, 3) from b to a that fits most guesses, None where patches look much alike without it.
 
     Fitted by least squares, then to the better half alone: guesses from wrong depths lie far off.
