@@ -85,7 +85,9 @@ class DPT(nn.Module):
         x = s.refinenet4(l4)[..., :l3.shape[-2], :l3.shape[-1]]
         x = s.refinenet1(s.refinenet2(s.refinenet3(x, l3), l2), l1)
         coarse, _, fine, relu, last = self.head
-        return last(relu(fine(upsample(coarse(x)))))
+        x = relu(fine(upsample(coarse(x))))
+        with torch.autocast(x.device.type, enabled=False):  # the eight bits of bfloat16 are few for metres
+            return last(x.to(last.weight.dtype))
 
 
 def as_map(tokens: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:

@@ -10,13 +10,32 @@ import torch
 from torch import nn
 from torch.nn.functional import normalize, pixel_shuffle
 
-from lsm_ros.models.blocks import PATCH, Mlp
+from lsm_ros.models.blocks import PATCH, Mlp, PatchEmbed
 from lsm_ros.models.dpt import DPT, as_map
 from lsm_ros.models.dust3r import Size, View
 from lsm_ros.models.heads import POINT_CHANNELS
 from lsm_ros.models.mast3r import MASt3R
 
 FEATURE_STRIDE = 8
+
+
+class StemEmbed(PatchEmbed):
+    """Tokens from a stack of convolutions of stride 2, which learn from fewer images than one large patch (Xiao et al.,
+    Early convolutions help transformers see better, 2021)."""
+
+    def __init__(self, dim: int, stem_dims: Sequence[int]) -> None:
+        super().__init__(dim)
+        layers: list[nn.Module] = []
+        last = 3
+        for width in stem_dims:
+            layers += [nn.Conv2d(last, width, 3, 2, 1), nn.GroupNorm(8, width), nn.ReLU(inplace=True)]
+            last = width
+        self.stem = nn.Sequential(*layers)
+        rest = PATCH >> len(stem_dims)
+        self.proj = nn.Conv2d(last, dim, rest, rest)
+
+    def _embed(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return super()._embed(self.stem(image))
 
 
 class SmallHead(nn.Module):
@@ -48,7 +67,8 @@ class LsmSmall(MASt3R):
 
     feature_channels: length of the language features; which text encoder they answer to is told by the file
     language.safetensors beside the weights (`lsm_ros.training.language`). Views have `features`
-    (B, H/8, W/8, feature_channels) of unit length besides what MASt3R gives.
+    (B, H/8, W/8, feature_channels) of unit length besides what MASt3R gives. stem_dims: channels of up to four convolutions
+    of stride 2, multiples of 8, before the patches are taken; none: patches of 16x16 pixels, as in MASt3R.
     """
 
     head_types = ("dpt", "linear")
@@ -56,17 +76,21 @@ class LsmSmall(MASt3R):
     def __init__(self, *, img_size: int | Sequence[int] = (192, 256), head_type: str = "dpt",
                  output_mode: str = "pts3d+desc16", enc_embed_dim: int = 256, enc_depth: int = 6, enc_num_heads: int = 4,
                  dec_embed_dim: int = 192, dec_depth: int = 4, dec_num_heads: int = 3, feature_channels: int = 64,
-                 feature_dim: int = 48, last_dim: int = 48, layer_dims: Sequence[int] = (24, 48, 96, 96),
-                 hooks: Sequence[int] | None = None, **config: Any) -> None:
+                 stem_dims: Sequence[int] = (), feature_dim: int = 48, last_dim: int = 48,
+                 layer_dims: Sequence[int] = (24, 48, 96, 96), hooks: Sequence[int] | None = None, **config: Any) -> None:
         if head_type != "dpt":
             raise ValueError(f"head_type {head_type!r}: this network has 'dpt' only")
         if isinstance(feature_channels, bool) or not isinstance(feature_channels, int) or feature_channels < 1:
             raise ValueError(f"feature_channels must be a whole number of at least 1, got {feature_channels!r}")
+        if len(stem_dims) > 4 or any(d < 8 or d % 8 for d in stem_dims):
+            raise ValueError(f"stem_dims {list(stem_dims)}: expected at most four multiples of 8")
         self.feature_channels, self.feature_stride = feature_channels, FEATURE_STRIDE
         # the linear heads are cheap to make and give way to the narrow ones below
         super().__init__(img_size=img_size, head_type="linear", output_mode=output_mode, enc_embed_dim=enc_embed_dim,
                          enc_depth=enc_depth, enc_num_heads=enc_num_heads, dec_embed_dim=dec_embed_dim,
                          dec_depth=dec_depth, dec_num_heads=dec_num_heads, **config)
+        if stem_dims:
+            self.patch_embed = StemEmbed(enc_embed_dim, stem_dims)
         for n in (1, 2):
             head = SmallHead(enc_embed_dim, dec_embed_dim, dec_depth, desc_channels=self.desc_channels,
                              feature_channels=feature_channels, feature_dim=feature_dim, last_dim=last_dim,
@@ -78,12 +102,9 @@ class LsmSmall(MASt3R):
                     nn.init.zeros_(module.bias)
 
     def read_out(self, deep: Sequence[torch.Tensor], size: Size, which: int) -> View:
-        """What MASt3R gives, and `features`. Heads run in the format of their weights also under autocast: the eight bits of
-        bfloat16 are few for metres."""
-        with torch.autocast(deep[0].device.type, enabled=False):
-            deep = [t.to(self.mask_token.dtype) for t in deep]
-            view = super().read_out(deep, size, which)
-            view["features"] = getattr(self, f"downstream_head{which}").features(deep, size)
+        """What MASt3R gives, and `features`."""
+        view = super().read_out(deep, size, which)
+        view["features"] = getattr(self, f"downstream_head{which}").features(deep, size)
         return view
 
 

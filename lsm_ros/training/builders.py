@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Worlds built ahead in other processes, so that a GPU does not wait for them."""
+"""Worlds built ahead in other processes, so that a GPU does not wait for them; and whole batches, for a CPU with two cores."""
 from __future__ import annotations
 
 import multiprocessing
 import os
 import signal
 from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import fields
 from typing import Any
+
+import numpy as np
+import torch
 
 from lsm_ros.sim.generator import build_world
 from lsm_ros.sim.renderer import Renderer
-from lsm_ros.sim.sampler import PairSampler
+from lsm_ros.sim.sampler import PairBatch, PairSampler
 from lsm_ros.sim.viewpoints import Viewpoints
 from lsm_ros.sim.world import World
 
@@ -46,6 +50,47 @@ class AheadSampler(PairSampler):
     def _order(self, group: int) -> list[Future[tuple[World, Viewpoints]]]:
         numbers = range(group * self._worlds, (group + 1) * self._worlds)
         return [self._pool.submit(_build, self.seeds[k % len(self.seeds)], self.kinds[k % len(self.kinds)]) for k in numbers]
+
+
+class AheadBatches:
+    """The batches of a `PairSampler` on the CPU, rendered by another process while this one trains."""
+
+    def __init__(self, *args: Any, ahead: int = 3, **options: Any) -> None:
+        """ahead: batches that wait; the rest are the sampler's own arguments."""
+        PairSampler(*args, **options)  # tells at once what is wrong with the arguments
+        self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _own_sampler, (args, options))
+        self._ahead = ahead
+        self._coming: dict[int, Future[dict[str, np.ndarray]]] = {}
+
+    def sample(self, n: int) -> PairBatch:
+        """Batch number n >= 0."""
+        if n not in self._coming:
+            self._coming.clear()
+        for k in range(n, n + 1 + self._ahead):
+            if k not in self._coming:
+                self._coming[k] = self._pool.submit(_render, k)
+        return PairBatch(**{k: torch.from_numpy(a) for k, a in self._coming.pop(n).result().items()})
+
+    def close(self) -> None:
+        """Ends the process; no batch can be had afterwards."""
+        self._coming.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+_sampler: PairSampler | None = None  # of a process that renders
+
+
+def _own_sampler(args: tuple[Any, ...], options: dict[str, Any]) -> None:
+    global _sampler
+    _quiet()
+    torch.set_num_threads(1)
+    _sampler = PairSampler(*args, **options)
+
+
+def _render(n: int) -> dict[str, np.ndarray]:
+    assert _sampler is not None
+    batch = _sampler.sample(n)
+    return {f.name: getattr(batch, f.name).numpy() for f in fields(batch)}
 
 
 def _build(seed: int, kind: str) -> tuple[World, Viewpoints]:

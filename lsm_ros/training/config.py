@@ -32,10 +32,10 @@ class ModelConfig:
 class DataConfig:
     """Pairs of views: those of simulated worlds, or of the frames in the TUM RGB-D folders `folders`, when there are any.
 
-    seeds: first seed of the worlds and the seed after the last one. builders: processes that build worlds ahead; 0: they
-    are built when they are needed, which suits a CPU. worlds: how many are held at once, for batches_each
-    batches. overlap: share of image 1 that image 2 shows. max_apart: frames of a folder that may lie between those of a
-    pair.
+    seeds: first seed of the worlds and the seed after the last one. builders: processes that build worlds ahead, or on a
+    CPU one that renders whole batches ahead; 0: what is needed is made when it is needed. worlds: how many are held at
+    once, for batches_each batches. overlap: share of image 1 that image 2 shows. max_apart: frames of a folder that may
+    lie between those of a pair.
     """
 
     width: int = 256

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from lsm_ros.sim.sampler import PairBatch, PairSampler
-from lsm_ros.training.builders import AheadSampler
+from lsm_ros.training.builders import AheadBatches, AheadSampler
 from lsm_ros.training.config import TrainConfig
 
 VALIDATION_SEED = 77  # of the draws of views; worlds have seeds of their own
@@ -41,12 +41,14 @@ def validation_source(config: TrainConfig, device: torch.device) -> PairSource:
 
 
 def _rooms(config: TrainConfig, device: torch.device, seeds: range, seed: int, worlds: int, each: int,
-           builders: int = 0) -> PairSampler:
+           builders: int = 0) -> PairSource:
     d = config.data
     options: dict[str, Any] = {"kinds": d.kinds, "worlds": worlds, "batches_each": each, "seed": seed,
                                "overlap": (d.overlap[0], d.overlap[1]), "fov_deg": (d.fov_deg[0], d.fov_deg[1])}
     if not d.noise:
         options["sensor"] = None
+    if builders and device.type == "cpu":
+        return AheadBatches(seeds, d.batch, d.width, d.height, **options)
     if builders:
         return AheadSampler(builders, seeds, d.batch, d.width, d.height, device, **options)
     return PairSampler(seeds, d.batch, d.width, d.height, device, **options)

@@ -9,7 +9,7 @@ import torch
 from lsm_ros.sim.export import export
 from lsm_ros.sim.sampler import PairSampler
 from lsm_ros.sim.source import SimSource
-from lsm_ros.training.builders import AheadSampler
+from lsm_ros.training.builders import AheadBatches, AheadSampler
 from lsm_ros.training.config import DataConfig, train_config
 from lsm_ros.training.data import generator_for, network_images, training_source, true_matches, truth, validation_source
 from lsm_ros.training.folders import FolderPairs
@@ -69,10 +69,11 @@ def test_training_and_validation_see_different_worlds():
     assert set(validation_source(config, torch.device("cpu")).sample(0).world.tolist()) == {10000}
 
 
-def test_worlds_that_are_built_ahead_are_the_same():
+@pytest.mark.parametrize("kind", [lambda *a, **o: AheadSampler(1, *a, **o), AheadBatches], ids=["worlds", "batches"])
+def test_what_is_made_ahead_is_the_same(kind):
     options = {"kinds": ("room",), "worlds": 1, "batches_each": 2, "seed": 3}
     plain = PairSampler([4, 5], 2, 32, 32, **options)
-    ahead = AheadSampler(1, [4, 5], 2, 32, 32, **options)
+    ahead = kind([4, 5], 2, 32, 32, **options)
     try:
         for n in (0, 2, 5):  # another world each time, the last one not the next
             one, other = plain.sample(n), ahead.sample(n)
@@ -80,8 +81,13 @@ def test_worlds_that_are_built_ahead_are_the_same():
             assert one.world.tolist() == other.world.tolist()
     finally:
         ahead.close()
+
+
+def test_nothing_can_be_made_ahead_of_bad_arguments():
     with pytest.raises(ValueError, match="builders"):
         AheadSampler(0, [4], 2, 32, 32)
+    with pytest.raises(ValueError, match="batch must be at least 1"):
+        AheadBatches([4], 0, 32, 32)
 
 
 def test_pairs_of_a_folder_are_like_those_of_rooms(folder):

@@ -46,7 +46,21 @@ def test_features_belong_to_their_place():
     assert changed[2:4, 4:6].all() and int(changed.sum()) == 4
 
 
+def test_a_stem_of_convolutions_sees_beyond_its_patch():
+    torch.manual_seed(0)
+    model = models.build("lsm_small", **TINY, stem_dims=(8, 16))
+    image = torch.rand(1, 3, 48, 80)
+    plain, positions = model.patch_embed(image)
+    assert plain.shape == (1, 15, 64) and positions[0, -1].tolist() == [2, 4]
+    image[:, :, :, 16] += 1.0  # the first column of the second patches
+    changed = (model.patch_embed(image)[0] - plain).abs().sum(-1)[0].reshape(3, 5) > 1e-6
+    assert changed[:, :2].all()  # the patch before it sees it too
+    with torch.no_grad():
+        assert model(image, image)[0]["pts3d"].shape == (1, 48, 80, 3)
+
+
 @pytest.mark.parametrize(("change", "said"), [
+    ({"stem_dims": (12,)}, "multiples of 8"), ({"stem_dims": (8,) * 5}, "at most four"),
     ({"head_type": "linear"}, "head_type"), ({"feature_channels": 0}, "feature_channels"),
     ({"feature_channels": True}, "feature_channels"), ({"hooks": (0, 1, 5, 9)}, "hooks"),
     ({"fature_channels": 3}, "did you mean 'feature_channels'"), ({"output_mode": "pts3d"}, "desc")])
