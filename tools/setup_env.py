@@ -82,8 +82,9 @@ class Setup:
 
     def install(self) -> None:
         req = ROOT / "requirements"
-        run([str(self.python), "-m", "pip", "install", "--disable-pip-version-check", "-c", str(req / "constraints.txt"),
-             "-r", str(req / "ros-jazzy.txt"), "-r", str(req / "dev.txt")], self.work / "log" / "pip.log")
+        pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", "-c", str(req / "constraints.txt")]
+        run([*pip, "-r", str(req / "ros-jazzy.txt"), "-r", str(req / "dev.txt")], self.work / "log" / "pip.log")
+        run([*pip, "--no-deps", "-r", str(req / "no_deps.txt")], self.work / "log" / "pip_no_deps.log")
 
     def mend(self) -> None:
         """Points the wheels' CMake files at this Python and this NumPy, and gives Open3D its libusb."""
