@@ -31,11 +31,13 @@ class PairConfig:
     """What predicts the geometry of a pair of images."""
 
     model: str = param("depth", "pair model, a name in lsm_ros.pairs.registry",
-                       choices=("depth", "two_view", "dust3r", "mast3r"))
-    weights: str = param("", "checkpoint of dust3r or mast3r: a file, a folder, a name that `lsm weights` lists, or a Hugging "
-                         "Face id that is already here")
+                       choices=("depth", "two_view", "dust3r", "mast3r", "lsm_small"))
+    weights: str = param("", "checkpoint of dust3r, mast3r or lsm_small: a file, a folder, a name that `lsm weights` lists, or "
+                         "a Hugging Face id that is already here; empty: the package's own weights of lsm_small")
     precision: str = param("auto", "number format of the network; auto: the fastest on the device, by a measured product",
                            choices=("auto", "float32", "bfloat16", "float16"))
+    retrieval: str = param("", "retrieval checkpoint of the network (..._trainingfree.pth, its ..._codebook.pkl beside it), by "
+                           "which keyframes that look alike are found; empty: by the mean of their tokens")
     min_depth: float = param(0.2, "nearest depth that is used", unit="m", low=0.01, high=10.0)
     max_depth: float = param(6.0, "farthest depth that is used", unit="m", low=0.1, high=200.0)
     max_points: int = param(500, "corners tracked for each keyframe and camera", low=50, high=5000)
@@ -57,7 +59,7 @@ class TwoViewConfig:
 
 @dataclass(frozen=True)
 class PointmapConfig:
-    """Mapping with pair models that predict pointmaps: `dust3r` and `mast3r`."""
+    """Mapping with pair models that predict pointmaps: `dust3r`, `mast3r` and `lsm_small`."""
 
     matching: str = param("projective", "how pixels are found again: projective (search on rays, refined by descriptors where "
                           "there are some), reciprocal (nearest descriptors of the whole image; for networks with descriptors)",
@@ -67,11 +69,14 @@ class PointmapConfig:
                                   high=1000.0)
     sigma_ray: float = param(0.003, "standard deviation of a matched ray, for cameras without calibration", unit="rad",
                              low=0.0001, high=0.2)
-    sigma_distance: float = param(10.0, "standard deviation of the logarithm of a matched point's distance or depth", low=0.01,
+    sigma_distance: float = param(0.3, "standard deviation of the logarithm of a matched point's distance or depth", low=0.01,
                                   high=1000.0)
     sigma_px: float = param(1.0, "standard deviation of a match at the network's size, for calibrated cameras", unit="px",
                             low=0.05, high=20.0)
     min_inlier_share: float = param(0.5, "a pose is believed if so many of the matches agree with it", low=0.0, high=1.0)
+    loop_candidates: int = param(3, "keyframes that look alike with which each new one is compared; 0: loops are not closed",
+                                 low=0, high=20)
+    loop_match_fraction: float = param(0.1, "share of pixels, in both directions, that joins two keyframes", low=0.0, high=1.0)
     relocalize_match_fraction: float = param(0.3, "share of pixels, in both directions, that regains a lost pose", low=0.0,
                                              high=1.0)
     overlap: float = param(0.333, "a new keyframe when less of the last one is found, or less of the image is covered by it",
@@ -120,7 +125,8 @@ class FusionConfig:
     voxel_size: float = param(0.05, "edge of a geometry voxel", unit="m", low=0.005, high=1.0)
     truncation_voxels: float = param(3.0, "signed distance is kept up to this many voxels", low=1.0, high=10.0)
     max_depth: float = param(5.0, "farthest depth that is fused", unit="m", low=0.1, high=200.0)
-    stride: int = param(1, "every n-th pixel in each direction is fused", unit="px", low=1, high=8)
+    stride: int = param(0, "every n-th pixel in each direction is fused; 0: as many as voxels of this size can tell apart",
+                        unit="px", low=0, high=8)
     max_blocks: int = param(60000, "most voxel blocks (8x8x8 voxels) kept in memory", low=100, high=10000000)
     min_weight: float = param(0.15, "a surface voxel needs this weight to be published (a good pixel at 1 m gives about 1)",
                               low=0.0, high=1000.0, runtime=True)
@@ -131,9 +137,25 @@ class FusionConfig:
     view_cell: float = param(0.5, "edge of the view cells in which only the newest keyframes stay fused", unit="m",
                              low=0.05, high=10.0)
     view_cell_keyframes: int = param(4, "newest keyframes of a view cell (and 30 degrees) that stay fused", low=1, high=100)
+    labels: str = param("auto", "how labels are held: dense (a count for each of at most 64), codes (any number, in 65 sums a "
+                        "cell), auto (dense until there are more than 64)", choices=("auto", "dense", "codes"))
     backend: str = param("auto", "what computes the map, with the same bits: cuda (needs CuPy), cpu (C with threads), numpy "
                          "(slow), auto (the first of these that can run)", choices=("auto", "cuda", "cpu", "numpy"))
     threads: int = param(0, "threads of the cpu backend; 0: as many as there are cores", low=0, high=64)
+
+
+@dataclass(frozen=True)
+class SemanticsConfig:
+    """Language features in the map, and what they are called."""
+
+    features: str = param("auto", "language features in the voxels: auto (where the pair model gives some), always (of "
+                          "keyframes of the other pair models too, which lsm_small then looks at), never",
+                          choices=("auto", "always", "never"))
+    weights: str = param("", "weights of lsm_small that describe the keyframes of other pair models; empty: the package's own")
+    label_space: str = param("", "names that features are decoded into: a name in config/label_spaces, or a YAML file; empty: "
+                             "the classes that the weights were trained with")
+    min_similarity: float = param(0.35, "a voxel whose feature is less similar than this to every name is unlabelled", low=-1.0,
+                                  high=1.0, runtime=True)
 
 
 @dataclass(frozen=True)
@@ -217,6 +239,7 @@ class Config:
     tracking: TrackingConfig = field(default_factory=TrackingConfig)
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
+    semantics: SemanticsConfig = field(default_factory=SemanticsConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)

@@ -18,6 +18,8 @@ from lsm_ros.geometry.camera import CameraIntrinsics
 if TYPE_CHECKING:
     import torch
 
+EXACT_SCALE = 0.02
+"""Relative standard deviation of the scale up to which lengths are taken for exact; above it people are warned."""
 UNLABELLED = 65535
 """Label id of a pixel or voxel without a class (vision_msgs/LabelInfo)."""
 
@@ -221,6 +223,11 @@ class FrameCloud:
     intrinsics: CameraIntrinsics
     labels: np.ndarray | None = None
 
+    @property
+    def frame(self) -> Frame:
+        """The image as a frame of its own."""
+        return Frame(self.stamp_ns, self.camera, self.image, self.intrinsics)
+
 
 @dataclass(frozen=True)
 class MapSnapshot:
@@ -285,6 +292,7 @@ class PipelineStatus:
     warnings: tuple[str, ...]
     localization_only: bool
     off_pinhole: dict[str, float] = field(default_factory=dict)  # by camera: share of predicted pixels that are not fused
+    map_backend: str = ""
 
 
 @dataclass(frozen=True)

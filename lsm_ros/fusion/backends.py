@@ -43,7 +43,7 @@ class Backend(Protocol):
         """A pool whose arrays this backend can add to."""
 
     def prepare(self, observation: Observation, layout: Layout) -> Prepared:
-        """Pixels of a checked observation, every `layout.stride`-th in each direction."""
+        """Pixels of a checked observation, every n-th in each direction (see `Layout.stride_for`)."""
 
     def surface_blocks(self, pixels: Prepared, view: View) -> np.ndarray:
         """Sorted keys (B,) int64 of the blocks within the truncation of surfaces. ValueError if they overflow."""
@@ -51,9 +51,10 @@ class Backend(Protocol):
     def free_cells(self, pixels: Prepared, view: View, pose: CameraPose, layout: Layout) -> FreeContribution:
         """Cells that the observation sees empty. ValueError if indices overflow."""
 
-    def sum(self, pool: BlockPool, slots: np.ndarray, pixels: Prepared, view: View, keys: np.ndarray, columns: np.ndarray,
-            sign: int, labels_only: bool = False) -> None:
-        """Adds (sign 1) or takes away (-1) a contribution to distinct blocks; columns (N,): those of its labels."""
+    def sum(self, pool: BlockPool, slots: np.ndarray, pixels: Prepared, view: View, keys: np.ndarray,
+            columns: np.ndarray | None, sign: int, labels_only: bool = False) -> None:
+        """Adds (sign 1) or takes away (-1) a contribution to distinct blocks; columns (N,): those of its labels, None: their
+        codes are summed."""
 
     def free_sum(self, pool: BlockPool, slots: np.ndarray, free: FreeContribution, sign: int) -> None:
         """Adds (1) or takes away (-1) free cells."""

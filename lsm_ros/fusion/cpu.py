@@ -15,17 +15,17 @@ from lsm_ros.fusion.freespace import CELLS, FreeContribution, free_box, nothing_
 from lsm_ros.fusion.integrate import VOXELS
 from lsm_ros.fusion.layout import CameraPose, Layout
 from lsm_ros.fusion.native import library
-from lsm_ros.fusion.view import View, pixel_view
+from lsm_ros.fusion.view import View, blocks_of_rays, pixel_view
 from lsm_ros.types import UNLABELLED, Observation
 
 PIXEL = np.dtype([("geometry", "<u4"), ("rgbw", "<u4")])  # lsm_pixel of kernels.h
 _FIRST_TABLE = 1024
 _pointer, _int, _long, _uint = ctypes.c_void_p, ctypes.c_int, ctypes.c_longlong, ctypes.c_uint
 _SIGNATURES = {
-    "lsm_prepare": ([_pointer] * 10 + [_int], _int),
+    "lsm_prepare": ([_pointer] * 11 + [_int], _int),
     "lsm_surface_blocks": ([_pointer, _pointer, _pointer, _long, _int], _long),
     "lsm_sum": ([_pointer] * 4 + [_int] + [_pointer] * 6 + [_int, _int], None),
-    "lsm_free_cells": ([_pointer] * 9 + [_int], None),
+    "lsm_free_cells": ([_pointer] * 10 + [_int], None),
     "lsm_free_sum": ([_pointer] * 3 + [_int, _pointer, _int], None),
     "lsm_surface_flags": ([_pointer] * 3 + [_int, ctypes.c_float, _int, _pointer, _int], None),
     "lsm_surface_voxels": ([_pointer] * 4 + [_int, ctypes.c_float, _int, _pointer, _pointer, _int], None),
@@ -50,13 +50,14 @@ def _at(array: np.ndarray | None) -> int | None:
 
 @dataclass(frozen=True)
 class CpuPixels:
-    """Pixels as the kernels read them. pixels (H*W,) PIXEL; near, known: pyramid; labels (H, W) uint16 or None; features
+    """Pixels as the kernels read them. pixels (H*W,) PIXEL; near, known, far: pyramid; labels (H, W) uint16 or None; features
     (rows, columns, D) int8 or None."""
 
     view: View
     pixels: np.ndarray
     near: np.ndarray
     known: np.ndarray
+    far: np.ndarray
     labels: np.ndarray | None
     label_ids: np.ndarray
     features: np.ndarray | None
@@ -73,7 +74,7 @@ class HashIndex:
     def find(self, keys: np.ndarray) -> np.ndarray:
         """See BlockIndex."""
         keys, out = np.ascontiguousarray(keys, np.int64), np.empty(len(keys), np.int64)
-        self._lib.lsm_find(_at(self._keys), _at(self._slots), self._mask, _at(keys), len(keys), _at(out))
+        self._lib.lsm_find(*self._table, _at(keys), len(keys), _at(out))
         return out
 
     def insert(self, keys: np.ndarray, slots: np.ndarray) -> None:
@@ -90,15 +91,16 @@ class HashIndex:
         """See BlockIndex."""
         keys = np.ascontiguousarray(keys, np.int64)
         self._count -= len(keys)
-        self._lib.lsm_erase(_at(self._keys), _at(self._slots), self._mask, _at(keys), len(keys))
+        self._lib.lsm_erase(*self._table, _at(keys), len(keys))
 
     def _put(self, keys: np.ndarray, slots: np.ndarray) -> None:
         keys, slots = np.ascontiguousarray(keys, np.int64), np.ascontiguousarray(slots, np.int64)
-        self._lib.lsm_insert(_at(self._keys), _at(self._slots), self._mask, _at(keys), _at(slots), len(keys))
+        self._lib.lsm_insert(*self._table, _at(keys), _at(slots), len(keys))
 
     def _make(self, size: int) -> None:
         self._mask = size - 1
         self._keys, self._slots = np.full(size, -1, np.int64), np.zeros(size, np.int32)
+        self._table = _at(self._keys), _at(self._slots), self._mask
 
 
 class CpuBackend:
@@ -121,17 +123,17 @@ class CpuBackend:
         z, confidence, rgb = (np.ascontiguousarray(a) for a in (o.z, o.confidence, o.rgb))
         labels = None if o.labels is None else np.ascontiguousarray(o.labels)
         pixels = self._spare_pixels(view.height * view.width)
-        near, known = np.empty(view.tiles, np.float32), np.empty(view.tiles, np.int32)
+        near, known, far = (np.empty(view.tiles, kind) for kind in (np.float32, np.int32, np.float32))
         present = None if labels is None else np.zeros(UNLABELLED + 1, np.uint8)
         farthest = ctypes.c_float()
         failed = self._lib.lsm_prepare(ctypes.addressof(view), _at(z), _at(confidence), _at(rgb), _at(labels), _at(pixels),
-                                       _at(near), _at(known), _at(present), ctypes.addressof(farthest), self._threads)
+                                       _at(near), _at(known), _at(far), _at(present), ctypes.addressof(farthest), self._threads)
         if failed:
             raise MemoryError("no memory to prepare an observation")
         ids = np.zeros(0, np.uint16) if present is None else np.flatnonzero(present[:UNLABELLED]).astype(np.uint16)
         features = None if o.features is None else np.ascontiguousarray(o.features)
         shown = None if labels is None else np.ascontiguousarray(labels[::view.stride, ::view.stride])
-        prepared = CpuPixels(view, pixels, near, known, shown, ids, features, farthest.value)
+        prepared = CpuPixels(view, pixels, near, known, far, shown, ids, features, farthest.value)
         if not self._spare:
             weakref.finalize(prepared, self._spare.append, pixels).atexit = False
         return prepared
@@ -143,12 +145,7 @@ class CpuBackend:
 
     def surface_blocks(self, pixels: CpuPixels, view: View) -> np.ndarray:
         """See Backend."""
-        found = self._blocks(pixels, view)
-        if not len(found) and pixels.farthest > 0:  # all that is known lies between the rays
-            view = view.copy()
-            view.step = 1
-            found = self._blocks(pixels, view)
-        return np.unique(found)
+        return blocks_of_rays(lambda v: self._blocks(pixels, v), view, pixels.farthest)
 
     def _blocks(self, pixels: CpuPixels, view: View) -> np.ndarray:
         while True:
@@ -170,20 +167,22 @@ class CpuBackend:
         count = int(box.blocks.prod())
         weights, used = np.zeros((count, CELLS), np.uint8), np.zeros(count, np.uint8)
         axes = [np.ascontiguousarray(a) for a in box.axes]
-        self._lib.lsm_free_cells(ctypes.addressof(view), _at(pixels.near), _at(pixels.known), *(_at(a) for a in axes),
-                                 _at(box.blocks), _at(weights), _at(used), self._threads)
+        self._lib.lsm_free_cells(ctypes.addressof(view), _at(pixels.near), _at(pixels.known), _at(pixels.far),
+                                 *(_at(a) for a in axes), _at(box.blocks), _at(weights), _at(used), self._threads)
         rows = np.flatnonzero(used)
         return FreeContribution(box.keys(rows), weights, rows)
 
-    def sum(self, pool: BlockPool, slots: np.ndarray, pixels: CpuPixels, view: View, keys: np.ndarray, columns: np.ndarray,
-            sign: int, labels_only: bool = False) -> None:
+    def sum(self, pool: BlockPool, slots: np.ndarray, pixels: CpuPixels, view: View, keys: np.ndarray,
+            columns: np.ndarray | None, sign: int, labels_only: bool = False) -> None:
         """See Backend."""
         view = view.copy()
         view.label_width = pool.columns("labels")
         column_of = labels = None
-        if len(columns):
-            column_of, labels = np.full(UNLABELLED + 1, -1, np.int8), pool.raw("labels")
-            column_of[pixels.label_ids] = columns
+        if len(pixels.label_ids):
+            labels = pool.raw("labels")
+            if columns is not None:
+                column_of = np.full(UNLABELLED + 1, -1, np.int8)
+                column_of[pixels.label_ids] = columns
         voxels = None if labels_only else pool.raw("voxels")
         features = None if labels_only else pixels.features
         sums = None if features is None else pool.raw("features")

@@ -20,11 +20,11 @@ from lsm_ros.fusion.extract import Crossings
 from lsm_ros.fusion.freespace import CELLS, FreeContribution, free_box, nothing_free
 from lsm_ros.fusion.integrate import LABEL_CELLS, VOXELS
 from lsm_ros.fusion.layout import CameraPose, Layout
-from lsm_ros.fusion.view import View, pixel_view
+from lsm_ros.fusion.view import View, blocks_of_rays, pixel_view
 from lsm_ros.types import UNLABELLED, Observation
 
 OPTIONS = ("--std=c++14", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true")
-KERNELS = ("raw", "clean", "tiles", "pyramid", "pixels", "blocks", "free", "sum", "features", "free_sum",
+KERNELS = ("depth", "tiles", "pyramid", "pixels", "blocks", "free", "sum", "features", "free_sum",
            "surface_flags", "surface_voxels")
 _THREADS = 256
 _FIRST_SET = 1 << 14
@@ -114,12 +114,11 @@ class CudaBackend:
         view, count, tiles = self._upload(v), v.height * v.width, v.tile_rows * v.tile_columns
         z, confidence, rgb = (cp.asarray(np.ascontiguousarray(a)) for a in (o.z, o.confidence, o.rgb))
         labels = _NONE if o.labels is None else cp.asarray(np.ascontiguousarray(o.labels))
-        raw, depth = cp.empty(count, np.float32), cp.empty(count, np.float32)
+        depth = cp.empty(count, np.float32)
         rho, near, known = cp.empty(tiles, np.float32), cp.empty(v.tiles, np.float32), cp.empty(v.tiles, np.int32)
         pixels, farthest = cp.empty((count, 2), np.uint32), cp.zeros(1, np.int32)
         present = cp.zeros(UNLABELLED + 1, np.uint8)
-        self._launch("raw", count, view, z, confidence, raw)
-        self._launch("clean", count, view, raw, depth)
+        self._launch("depth", count, view, z, confidence, depth)
         self._launch("tiles", tiles, view, depth, rho, near, known)
         shapes = v.level_shapes()
         for level in range(1, v.levels):
@@ -136,12 +135,7 @@ class CudaBackend:
 
     def surface_blocks(self, pixels: CudaPixels, view: View) -> np.ndarray:
         """See Backend."""
-        found = self._blocks(pixels, view)
-        if not len(found) and pixels.farthest > 0:  # all that is known lies between the rays
-            view = view.copy()
-            view.step = 1
-            found = self._blocks(pixels, view)
-        return np.sort(found)
+        return blocks_of_rays(lambda v: self._blocks(pixels, v), view, pixels.farthest)
 
     def _blocks(self, pixels: CudaPixels, view: View) -> np.ndarray:
         cp, rays = self._cupy, -(-view.height // view.step) * -(-view.width // view.step)
@@ -168,18 +162,20 @@ class CudaBackend:
         rows = np.flatnonzero(cp.asnumpy(used))
         return FreeContribution(box.keys(rows), weights, rows)
 
-    def sum(self, pool: BlockPool, slots: np.ndarray, pixels: CudaPixels, view: View, keys: np.ndarray, columns: np.ndarray,
-            sign: int, labels_only: bool = False) -> None:
+    def sum(self, pool: BlockPool, slots: np.ndarray, pixels: CudaPixels, view: View, keys: np.ndarray,
+            columns: np.ndarray | None, sign: int, labels_only: bool = False) -> None:
         """See Backend."""
         if not len(keys):
             return
         cp, view = self._cupy, view.copy()
         view.label_width = pool.columns("labels")
         column_of, labels = _NONE, _NONE
-        if len(columns):
-            table = np.full(UNLABELLED + 1, -1, np.int8)
-            table[pixels.label_ids] = columns
-            column_of, labels = cp.asarray(table), pool.raw("labels")
+        if len(pixels.label_ids):
+            labels = pool.raw("labels")
+            if columns is not None:
+                table = np.full(UNLABELLED + 1, -1, np.int8)
+                table[pixels.label_ids] = columns
+                column_of = cp.asarray(table)
         voxels = _NONE if labels_only else pool.raw("voxels")
         on_device = self._upload(view), pixels.pixels, cp.asarray(keys), cp.asarray(slots)
         self._launch("sum", len(keys) * VOXELS, *on_device, voxels, labels, pixels.labels, column_of,

@@ -14,7 +14,7 @@ import numpy as np
 
 from lsm_ros.fusion.blocks import HALF, pack_keys, unpack_keys
 from lsm_ros.fusion.layout import BLOCK
-from lsm_ros.fusion.surface import Surface
+from lsm_ros.fusion.surface import Surface, confidence_of
 from lsm_ros.types import UNLABELLED
 
 ENCODING = "lsm_surface_1"
@@ -55,11 +55,6 @@ def encode(surface: Surface, voxel_size: float, label_threshold: float = 0.0) ->
     first = np.flatnonzero(np.diff(keys, prepend=-1))  # keys are not negative
     bounds = (np.append(first, len(keys)) * VOXEL.itemsize).tolist()
     return {k: data[a:b] for k, a, b in zip(keys[first].tolist(), bounds[:-1], bounds[1:], strict=True)}
-
-
-def confidence_of(surface: Surface) -> np.ndarray:
-    """Confidence (N,) float32 in [0, 1]: the consistency times weight / (weight + 1)."""
-    return (surface.consistency * surface.weight / (surface.weight + np.float32(1))).astype(np.float32)
 
 
 def decode(blocks: Mapping[int, bytes], voxel_size: float) -> SurfaceCloud:

@@ -3,12 +3,13 @@
 """The free-space layer: coarse cells that an observation sees as wholly empty. A pure function as in `integrate`."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lsm_ros.fusion.blocks import pack_keys
+from lsm_ros.fusion.blocks import HALF, KEY_BITS, far_away
 from lsm_ros.fusion.layout import BLOCK, CameraPose, Layout
 from lsm_ros.fusion.pixels import Pixels, pixel_weight
 from lsm_ros.fusion.view import TILE, View, free_reach, posed_view
@@ -31,7 +32,10 @@ class FreeBox:
 
     def keys(self, which: np.ndarray) -> np.ndarray:
         """Keys (N,) int64 of blocks by their number in the box, z fastest."""
-        return pack_keys(np.stack(np.unravel_index(which, self.blocks.tolist()), -1) + self.low)
+        (x, y, z), (_, down, across) = (self.low + HALF).tolist(), self.blocks.tolist()
+        layer, inner = np.divmod(which, down * across)
+        row, column = np.divmod(inner, across)
+        return ((layer + x) << (2 * KEY_BITS)) | ((row + y) << KEY_BITS) | (column + z)
 
 
 @dataclass(frozen=True)
@@ -75,20 +79,29 @@ def free_box(view: View, pose: CameraPose, layout: Layout, farthest: float) -> F
     reach = free_reach(pose, layout, farthest)
     if reach == 0:
         return None
-    corners = [pose.t]
+    size, corners = layout.free_cell, [(0.0, 0.0, 0.0)]
     for u in (0, view.width - 1):
         for v in (0, view.height - 1):
-            ray = np.array([(u - view.cx) / view.fx, (v - view.cy) / view.fy, 1.0])
-            ray[:2] = np.clip(ray[:2], -_WIDEST, _WIDEST)
-            corners.append((pose.R * ray).sum(1) * reach + pose.t)
-    box = np.floor(np.array([np.min(corners, 0), np.max(corners, 0)]) / (BLOCK * layout.free_cell))
-    pack_keys(box)  # refuses what is too far away before integers could wrap
-    low, high = box.astype(np.int64)
+            x, y = (u - view.cx) / view.fx, (v - view.cy) / view.fy
+            corners.append((reach * min(max(x, -_WIDEST), _WIDEST), reach * min(max(y, -_WIDEST), _WIDEST), reach))
+    low, high = [], []
+    for row, t in zip(pose.R.tolist(), pose.t.tolist(), strict=True):
+        along = [(row[0] * x + row[1] * y + row[2] * z + t) / (BLOCK * size) for x, y, z in corners]
+        low.append(_inside(min(along)))
+        high.append(_inside(max(along)))
+    blocks = np.array(high, np.int32) - np.array(low, np.int32) + 1
     axes = []
     for a in range(3):
-        centres = (np.arange(low[a] * BLOCK, (high[a] + 1) * BLOCK) + 0.5) * layout.free_cell - pose.t[a]
+        centres = (np.arange(low[a] * BLOCK, (high[a] + 1) * BLOCK) + 0.5) * size - pose.t[a]
         axes.append((pose.inverse[:, a, None] * centres).astype(np.float32))
-    return FreeBox(low, (high - low + 1).astype(np.int32), axes)
+    return FreeBox(np.array(low, np.int64), blocks, axes)
+
+
+def _inside(place: float) -> int:
+    """Index of the block at a place in blocks. ValueError if it is too far away."""
+    if not -HALF <= place < HALF:
+        raise far_away(place)
+    return math.floor(place)
 
 
 def _free(pixels: Pixels, view: View, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:

@@ -15,13 +15,15 @@ STEPS = 511  # steps of signed distance in the truncation
 WEIGHT_UNIT = 16  # integer weight of a good pixel at 1 m; weights are published in this unit
 MAX_WEIGHT = 63
 _SMALLEST_FREE_CELL = 0.08  # metres; finer cells would only cost time, free space has no detail
+_FOOTPRINT = 0.5  # of a voxel: where pixels are to be left out, those that stay are no farther apart at the depth limit
+_LARGEST_STRIDE = 3
 
 
 @dataclass(frozen=True)
 class Layout:
     """The parameters that fix what an observation contributes; they cannot change while a map lives.
 
-    voxel_size, max_depth in metres; truncation_voxels in voxels; stride in pixels.
+    voxel_size, max_depth in metres; truncation_voxels in voxels; stride in pixels, 0: see `stride_for`.
     """
 
     voxel_size: float
@@ -34,6 +36,12 @@ class Layout:
         """The layout that a configuration asks for."""
         return cls(float(config.voxel_size), float(config.truncation_voxels), float(config.max_depth),
                    int(config.stride))
+
+    def stride_for(self, f: float) -> int:
+        """Every n-th pixel of a camera with focal length f (pixels) is fused: `stride`, or, where that is 0, the largest of
+        1 to 3 whose pixels lie within half a voxel of each other at `max_depth`. More of them would hit the same voxels."""
+        apart = self.max_depth / f
+        return self.stride or max(1, min(_LARGEST_STRIDE, math.floor(_FOOTPRINT * self.voxel_size / apart)))
 
     @property
     def truncation(self) -> float:
@@ -94,18 +102,20 @@ def check_pose(T: np.ndarray, name: str, may_scale: bool = True) -> np.ndarray:
         raise ValueError(f"{name} must be a (4, 4) transform, got {T!r}") from error
     if out.shape != (4, 4):
         raise ValueError(f"{name} must be a (4, 4) transform, got shape {out.shape}")
-    if not np.isfinite(out).all():
+    a, b, c, last = out.tolist()  # plain numbers: this is done for each frame, and arrays of nine cost more than the sums
+    if not all(map(math.isfinite, (*a, *b, *c, *last))):
         raise ValueError(f"{name} must be finite, got {out.tolist()}")
-    if np.abs(out[3] - (0, 0, 0, 1)).max() > 1e-9:
-        raise ValueError(f"last row of {name} must be (0, 0, 0, 1), got {out[3].tolist()}")
-    determinant = float(np.linalg.det(out[:3, :3]))
+    if max(map(abs, (*last[:3], last[3] - 1.0))) > 1e-9:
+        raise ValueError(f"last row of {name} must be (0, 0, 0, 1), got {last}")
+    determinant = (a[0] * (b[1] * c[2] - b[2] * c[1]) - a[1] * (b[0] * c[2] - b[2] * c[0])
+                   + a[2] * (b[0] * c[1] - b[1] * c[0]))
     if determinant <= 1e-9 or determinant > 1e9:
         kind = "mirrored" if determinant < -1e-9 else "singular or of a scale out of range"
         raise ValueError(f"{name} is {kind}: determinant {determinant!r} of its upper 3x3")
-    scale = np.cbrt(determinant)
-    R = out[:3, :3] / scale
-    if np.abs(R @ R.T - np.eye(3)).max() > 1e-4:
-        raise ValueError(f"{name} is no rotation (times a scale): {out[:3, :3].tolist()}")
+    scale = determinant ** (1.0 / 3.0)
+    for n, (p, q) in enumerate(((a, a), (b, b), (c, c), (a, b), (a, c), (b, c))):
+        if abs((p[0] * q[0] + p[1] * q[1] + p[2] * q[2]) / (scale * scale) - (n < 3)) > 1e-4:
+            raise ValueError(f"{name} is no rotation (times a scale): {out[:3, :3].tolist()}")
     if not may_scale and abs(scale - 1) > 1e-4:
         raise ValueError(f"{name} must be rigid, it has scale {scale!r}")
     return out

@@ -27,13 +27,20 @@ def median_depth(o: Observation) -> float:
 @dataclass
 class Entry:
     """One observation. T_map_rig (4, 4) float64: the pose it is fused with, or, while not `fused`, would be fused with.
-    keys: blocks that it touches. median_depth in the camera's units."""
+    keys: blocks that it touches."""
 
     observation: Observation
     T_map_rig: np.ndarray
     fused: bool
     keys: np.ndarray
-    median_depth: float
+    known_depth: float | None = None
+
+    @property
+    def median_depth(self) -> float:
+        """See `median_depth`; computed when it is first asked for, since most observations never move."""
+        if self.known_depth is None:
+            self.known_depth = median_depth(self.observation)
+        return self.known_depth
 
     @property
     def nbytes(self) -> int:

@@ -50,12 +50,16 @@ class Pixels:
 
 
 def prepare(observation: Observation, layout: Layout) -> Pixels:
-    """Pixels of a checked observation, every `layout.stride`-th in each direction."""
-    n, view = layout.stride, pixel_view(observation, layout)
-    confidence = observation.confidence[::n, ::n]
-    depth = observation.z[::n, ::n].astype(np.float32) * np.float32(view.z_step)
+    """Pixels of a checked observation, every n-th in each direction (see `Layout.stride_for`).
+
+    Whether a pixel hangs in the air is seen from its neighbours in the whole image: mixed pixels are a single one wide.
+    """
+    view = pixel_view(observation, layout)
+    n, confidence = view.stride, observation.confidence
+    depth = observation.z.astype(np.float32) * np.float32(view.z_step)
     depth[(confidence == 0) | ~(depth >= np.float32(NEAREST)) | (depth > np.float32(view.max_depth))] = 0
     depth[hanging(depth)] = 0
+    depth, confidence = np.ascontiguousarray(depth[::n, ::n]), confidence[::n, ::n]
     inverse = np.zeros_like(depth)
     np.divide(np.float32(1), depth, out=inverse, where=depth > 0)
     weight = np.where(depth > 0, pixel_weight(inverse, confidence), 0).astype(np.int32)

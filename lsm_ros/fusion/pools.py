@@ -16,6 +16,7 @@ from lsm_ros.fusion.labels import LabelTable
 from lsm_ros.fusion.layout import CameraPose, Layout
 from lsm_ros.fusion.reference import NumpyBackend
 from lsm_ros.fusion.view import View, posed_view
+from lsm_ros.naming import NameVectors
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,20 @@ def part(backend: Backend, pixels: Prepared, pose: CameraPose, layout: Layout, k
 class Pools:
     """The sums of all contributions. `seq` of a block: that of its last change; `freed`: blocks that went, and when.
 
-    `limit`: blocks to set address space aside for. `feature_users`: observations with features in the sums.
+    `limit`: blocks to set address space aside for. `feature_users`: observations with features in the sums. `names`: what
+    features are called where no observation told a label; `look` grows when that changes, for all blocks show it. label_mode:
+    see `LabelTable`.
     """
 
-    def __init__(self, backend: Backend | None = None, limit: int = 0) -> None:
+    def __init__(self, backend: Backend | None = None, limit: int = 0, label_mode: str = "auto") -> None:
         self.backend = NumpyBackend() if backend is None else backend
         shapes = {"voxels": (VOXELS, 6), "labels": (LABEL_CELLS, 0), "features": (LABEL_CELLS, 0)}
         self.voxels: BlockPool = self.backend.pool(shapes, ("voxels",), limit)
         self.free: BlockPool = self.backend.pool({"weight": (CELLS, 1)}, (), limit)
-        self.labels = LabelTable()
+        self.labels = LabelTable(label_mode)
         self.feature_users = 0
+        self.names: NameVectors | None = None
+        self.look = 0
         self.freed: dict[int, int] = {}
         self.forgotten_seq = 0
 
@@ -86,8 +91,7 @@ class Pools:
 
     def add(self, p: Part, seq: int) -> None:
         """Adds a checked part."""
-        self.labels.claim(p.label_ids)
-        self.voxels.widen("labels", self.labels.width)
+        self._claim_labels(p.label_ids)
         if p.feature_dim:
             if not self.feature_users:
                 self.voxels.clear("features")
@@ -117,8 +121,7 @@ class Pools:
     def apply_labels(self, p: Part, sign: int) -> None:
         """Adds (1) or takes away (-1) only the labels of a part whose blocks exist."""
         if sign > 0:
-            self.labels.claim(p.label_ids)
-        self.voxels.widen("labels", self.labels.width)
+            self._claim_labels(p.label_ids)
         self.backend.sum(self.voxels, self.voxels.find(p.keys), p.pixels, p.view, p.keys, self._columns(p), sign,
                          labels_only=True)
         if sign < 0:
@@ -131,15 +134,30 @@ class Pools:
             pool.users[touched] += sign
             pool.seq[touched] = seq
 
-    def _columns(self, p: Part) -> np.ndarray:
-        """Columns (N,) int64 of the part's labels in the counts."""
+    def _claim_labels(self, ids: np.ndarray) -> None:
+        """Makes room for labels. Of a coded map a new one changes what all blocks may show."""
+        if self.labels.must_encode(ids):
+            slots, (columns, codes) = self.voxels.all_slots(), self.labels.encode()
+            coded = self.voxels.take("labels", slots)[:, :, columns] @ codes
+            self.voxels.clear("labels")
+            self.voxels.widen("labels", codes.shape[1])
+            self.voxels.put("labels", slots, coded)
+            self.look += 1
+        self.look += self.labels.claim(ids)
+        self.voxels.widen("labels", self.labels.width)
+
+    def _columns(self, p: Part) -> np.ndarray | None:
+        """Columns (N,) int64 of the part's labels in the counts; None if they are coded."""
         return self.labels.columns(p.label_ids)
 
     @staticmethod
     def _check_pool(pool: BlockPool, what: str, add: list[np.ndarray], remove: list[np.ndarray], max_blocks: int) -> None:
-        keys, where = np.unique(np.concatenate([*add, *remove]), return_inverse=True)
-        sign = np.repeat([1, -1], [sum(map(len, add)), sum(map(len, remove))])
-        change = np.bincount(where.ravel(), weights=sign, minlength=len(keys)).astype(np.int64)
+        if len(add) == 1 and not remove:  # by far the most frequent
+            keys, change = add[0], np.int64(1)
+        else:
+            keys, where = np.unique(np.concatenate([*add, *remove]), return_inverse=True)
+            sign = np.repeat([1, -1], [sum(map(len, add)), sum(map(len, remove))])
+            change = np.bincount(where.ravel(), weights=sign, minlength=len(keys)).astype(np.int64)
         slots = pool.find(keys)
         before = np.where(slots >= 0, pool.users[slots], 0) if len(pool) else np.zeros(len(keys), np.int64)
         after = before + change

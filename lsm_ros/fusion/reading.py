@@ -86,6 +86,7 @@ class _Seen:
     pools: Pools
     seq: int
     least: int
+    look: int
     free: np.ndarray
 
 
@@ -100,14 +101,15 @@ class ChangeTracker:
         """Sorted keys (N,) int64 of blocks, also of such that are gone; None: any block, there is no telling.
 
         A block may show something else when it or a neighbour changed, when the free space around it changed, and when
-        the smallest weight is another one.
+        the smallest weight is another one, or the names of features are.
         """
         seen = self._seen
-        if seen is not None and (seen.pools, seen.seq, seen.least) == (pools, seq, least):
+        if seen is not None and (seen.pools, seen.seq, seen.least, seen.look) == (pools, seq, least, pools.look):
             return np.zeros(0, np.int64)
         free = live_keys(pools.free)
-        self._seen = _Seen(pools, seq, least, free)
-        if seen is None or seen.pools is not pools or seen.least != least or pools.forgotten_seq > seen.seq:
+        self._seen = _Seen(pools, seq, least, pools.look, free)
+        if seen is None or seen.pools is not pools or (seen.least, seen.look) != (least, pools.look) or (
+                pools.forgotten_seq > seen.seq):
             return None
         voxels = pools.voxels
         gone = np.fromiter((k for k, s in pools.freed.items() if s > seen.seq), np.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lsm_ros.fusion import label_codes
 from lsm_ros.fusion.blocks import BlockPool, DictIndex
 from lsm_ros.fusion.extract import Crossings, crossings
 from lsm_ros.fusion.freespace import CELLS, FreeContribution, free_contribution
@@ -36,11 +37,14 @@ class NumpyBackend:
         """See Backend."""
         return free_contribution(pixels, pose, layout)
 
-    def sum(self, pool: BlockPool, slots: np.ndarray, pixels: Pixels, view: View, keys: np.ndarray, columns: np.ndarray,
-            sign: int, labels_only: bool = False) -> None:
+    def sum(self, pool: BlockPool, slots: np.ndarray, pixels: Pixels, view: View, keys: np.ndarray,
+            columns: np.ndarray | None, sign: int, labels_only: bool = False) -> None:
         """See Backend."""
         c = view_contribution(pixels, view, keys)
-        if len(c.label):
+        if columns is None and len(c.label):
+            codes = label_codes.codes(pixels.label_ids)[c.label] * (c.count * sign)[:, None]
+            np.add.at(pool.blocks("labels"), (slots[c.label_cell // LABEL_CELLS], c.label_cell % LABEL_CELLS), codes)
+        elif len(c.label):
             _add(pool.blocks("labels"), slots[c.label_cell // LABEL_CELLS], c.label_cell % LABEL_CELLS, columns[c.label],
                  c.count * sign)
         if labels_only:

@@ -20,13 +20,13 @@ from lsm_ros.fusion.backends import Backend
 from lsm_ros.fusion.blocks import BlockPool, unpack_keys
 from lsm_ros.fusion.labels import LabelTable
 from lsm_ros.fusion.layout import Layout, check_pose
-from lsm_ros.fusion.ledger import Entry, checked_observation, median_depth
+from lsm_ros.fusion.ledger import Entry, checked_observation
 from lsm_ros.fusion.pools import Pools
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.types import Observation
 
 FILE = "voxel_map.npz"
-FORMAT = 2  # 1 had other contributions
+FORMAT = 3  # those before had other contributions
 _ARRAYS = ("voxels", "labels", "features")
 _IMAGES = ("z", "confidence", "rgb", "labels", "features")
 
@@ -77,7 +77,8 @@ def save(folder: Path, layout: Layout, seq: int, pools: Pools, entries: dict[int
                     _write(out, f"observation{i}/{field}", getattr(e.observation, field))
 
 
-def load(folder: Path, layout: Layout, backend: Backend, limit: int) -> tuple[int, Pools, dict[int, Entry], set[int]]:
+def load(folder: Path, layout: Layout, backend: Backend, limit: int, label_mode: str = "auto",
+         ) -> tuple[int, Pools, dict[int, Entry], set[int]]:
     """seq, sums (for `backend`), ledger and frozen ids from `folder`. FileNotFoundError or ValueError as in `VoxelMap.load`."""
     path = folder / FILE
     if not path.is_file():
@@ -88,7 +89,7 @@ def load(folder: Path, layout: Layout, backend: Backend, limit: int) -> tuple[in
             if meta["format"] != FORMAT:
                 raise ValueError(f"format {meta['format']!r} is not {FORMAT}")
             _same_layout(meta["layout"], layout)
-            pools = _load_pools(archive, backend, limit)
+            pools = _load_pools(archive, backend, limit, label_mode)
             pools.feature_users = int(meta["feature_users"])
             entries = {int(e["id"]): _entry(archive, e) for e in meta["ledger"]}
             return int(meta["seq"]), pools, entries, {int(i) for i in meta["frozen"]}
@@ -97,9 +98,9 @@ def load(folder: Path, layout: Layout, backend: Backend, limit: int) -> tuple[in
         raise ValueError(f"voxel map {path} cannot be read: {error}") from error
 
 
-def _load_pools(archive: zipfile.ZipFile, backend: Backend, limit: int) -> Pools:
-    pools = Pools(backend, limit)
-    pools.labels = LabelTable.from_state(_read(archive, "label_table", np.int64))
+def _load_pools(archive: zipfile.ZipFile, backend: Backend, limit: int, label_mode: str) -> Pools:
+    pools = Pools(backend, limit, label_mode)
+    pools.labels = LabelTable.from_state(_read(archive, "label_table", np.int64), label_mode)
     pools.voxels.widen("labels", pools.labels.width)
     for name, pool, arrays in (("voxels", pools.voxels, _ARRAYS), ("free", pools.free, ("weight",))):
         keys, users = _read(archive, f"{name}/keys", np.int64), _read(archive, f"{name}/users", np.int32)
@@ -134,7 +135,7 @@ def _entry(archive: zipfile.ZipFile, e: dict[str, Any]) -> Entry:
         intrinsics=CameraIntrinsics(*e["intrinsics"]), **images))
     keys = _read(archive, prefix + "keys", np.int64)
     unpack_keys(keys)
-    return Entry(observation, check_pose(e["T_map_rig"], "T_map_rig"), bool(e["fused"]), keys, median_depth(observation))
+    return Entry(observation, check_pose(e["T_map_rig"], "T_map_rig"), bool(e["fused"]), keys)
 
 
 def _same_layout(saved: dict[str, Any], layout: Layout) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from lsm_ros.fusion.block_rows import BlockRows
 from lsm_ros.fusion.blocks import unpack_keys
-from lsm_ros.fusion.encoding import ENCODING, SurfaceCloud, decode, encode
+from lsm_ros.fusion.encoding import ENCODING, VOXEL, SurfaceCloud, decode, encode
 from lsm_ros.fusion.layout import BLOCK, Layout
 from lsm_ros.fusion.pools import Pools
 from lsm_ros.fusion.reading import FACES, ChangeTracker, least_weight, live_keys, read_visible
@@ -74,6 +75,7 @@ class EncodedBlocks:
         self._blocks: dict[int, tuple[int, bytes]] = {}  # in the order of versions
         self._gone: dict[int, None] = {}  # keys of blocks without bytes, oldest first
         self._forgotten = 0
+        self._decoded: tuple[int, BlockRows, SurfaceCloud] | None = None  # the version of it
         self.version = 0
 
     def refresh(self, pools: Pools, seq: int, min_weight: float) -> int:
@@ -120,8 +122,26 @@ class EncodedBlocks:
         return BlockPart(base, self.version, np.array(keys, np.int64), tuple(data))
 
     def cloud(self) -> SurfaceCloud:
-        """All that is published of the surface, in the order of blocks and voxels."""
-        return decode({k: d for k, (_, d) in self._blocks.items() if d}, self.voxel_size)
+        """All that is published of the surface, in the order of blocks and voxels; the same object while nothing changed.
+        Only what changed is decoded."""
+        old = self._decoded
+        if old is None or old[0] < self._forgotten:
+            rows = self._decode({k: d for k, (_, d) in self._blocks.items()})
+        elif old[0] == self.version:
+            return old[2]
+        else:
+            changed = {key: data for key, _, data in self._after(old[0])}
+            rows = old[1].replaced(np.sort(np.fromiter(changed, np.int64, len(changed))), self._decode(changed))
+        cloud = SurfaceCloud(*rows.columns)
+        self._decoded = self.version, rows, cloud
+        return cloud
+
+    def _decode(self, blocks: dict[int, bytes]) -> BlockRows:
+        shown = {k: blocks[k] for k in sorted(blocks) if blocks[k]}
+        cloud = decode(shown, self.voxel_size)
+        counts = np.fromiter((len(d) // VOXEL.itemsize for d in shown.values()), np.int64, len(shown))
+        keys = np.repeat(np.fromiter(shown, np.int64, len(shown)), counts)
+        return BlockRows.of(keys, (cloud.points_map, cloud.colors, cloud.labels, cloud.confidence))
 
     def _put(self, key: int, data: bytes) -> None:
         self.version += 1

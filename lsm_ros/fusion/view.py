@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -56,8 +57,9 @@ class View(ctypes.Structure):
 
 
 def pixel_view(o: Observation, layout: Layout) -> View:
-    """What depends on the observation alone, as every `layout.stride`-th pixel in each direction is used."""
-    n, k, v = layout.stride, o.intrinsics, View()
+    """What depends on the observation alone, as every n-th pixel in each direction is used (see `Layout.stride_for`)."""
+    k, v = o.intrinsics, View()
+    n = layout.stride_for(max(k.fx, k.fy))
     fx, fy, cx, cy = k.fx / n, k.fy / n, k.cx / n, k.cy / n
     v.fx, v.fy, v.cx, v.cy, v.cx_floor, v.cy_floor = fx, fy, cx, cy, cx + 0.5, cy + 0.5
     v.inverse_fx, v.inverse_fy, v.largest_f = 1 / fx, 1 / fy, max(fx, fy)
@@ -95,7 +97,7 @@ def posed_view(pixels: View, pose: CameraPose, layout: Layout, farthest: float) 
     v.base[:] = [math.floor(p) for p in place]
     v.fraction[:] = [p - math.floor(p) for p in place]
     v.samples = math.ceil(2 * layout.truncation_voxels / (BLOCK // 2)) + 1
-    v.offsets[:v.samples] = np.linspace(-layout.truncation, layout.truncation, v.samples).tolist()
+    v.offsets[:v.samples] = [layout.truncation * (2 * n / (v.samples - 1) - 1) for n in range(v.samples)]
     reach = max(farthest * pose.scale, 1e-6)
     v.step = min(max(int(layout.voxel_size * min(v.fx, v.fy) / reach), 1), BLOCK)
     v.cell_radius = 0.5 * math.sqrt(3.0) * layout.free_cell / pose.scale
@@ -107,3 +109,14 @@ def posed_view(pixels: View, pose: CameraPose, layout: Layout, farthest: float) 
 def free_reach(pose: CameraPose, layout: Layout, farthest: float) -> float:
     """How far from the camera free space is told, in metres of the map."""
     return min(farthest * pose.scale, _REACH_CELLS * layout.free_cell)
+
+
+def blocks_of_rays(find: Callable[[View], np.ndarray], view: View, farthest: float) -> np.ndarray:
+    """Sorted keys (B,) int64 of the blocks that `find` gives for the rays of a view, of all rays where those that are taken
+    miss all that is known. farthest: largest depth, 0 if nothing is known."""
+    found = find(view)
+    if not len(found) and farthest > 0:
+        view = view.copy()
+        view.step = 1
+        found = find(view)
+    return np.unique(found)

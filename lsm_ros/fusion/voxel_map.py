@@ -25,9 +25,11 @@ from lsm_ros.fusion.layout import CameraPose, Layout, check_pose
 from lsm_ros.fusion.ledger import Entry
 from lsm_ros.fusion.mesh import Mesh, MeshReader
 from lsm_ros.fusion.pools import Part, Pools, part
-from lsm_ros.fusion.query import QueryResult, query
-from lsm_ros.fusion.surface import Surface, SurfaceReader, snapshot
+from lsm_ros.fusion.query import QueryResult, features_at, query
+from lsm_ros.fusion.surface import Surface
+from lsm_ros.fusion.surface_reader import SurfaceReader, VolumeReader, snapshot
 from lsm_ros.fusion.updates import MAX_BYTES, BlockPart, EncodedBlocks
+from lsm_ros.naming import NameVectors
 from lsm_ros.types import MapSnapshot, Observation, OccupancyMap
 
 __all__ = ["MapFullError", "VoxelMap"]
@@ -46,10 +48,10 @@ class VoxelMap:
         self.layout = Layout.of(config)
         self.seq = 0
         self.backend = choose(config.backend, config.threads)
-        self.pools = Pools(self.backend, config.max_blocks)
+        self.pools = Pools(self.backend, config.max_blocks, config.labels)
         self._entries: dict[int, Entry] = {}
         self._frozen: set[int] = set()
-        self._reader = SurfaceReader(self.layout)
+        self._reader, self._volume = SurfaceReader(self.layout), VolumeReader(self.layout)
         self._snapshot: tuple[Surface, float, MapSnapshot] | None = None
         self._grid = GridReader(self.layout)
         self._distance = DistanceReader()
@@ -91,7 +93,7 @@ class VoxelMap:
     def add(self, observation: Observation, T_map_rig: np.ndarray) -> int:
         """Fuses a new observation at pose T_map_rig (4, 4), rigid or scaled; returns the number of changed blocks.
 
-        ValueError for a bad pose, bad arrays, a known id, more than 64 labels in the map, or indices that overflow;
+        ValueError for a bad pose, bad arrays, a known id, indices that overflow, or more labels than the map may hold;
         MapFullError if it does not fit. The map is unchanged then.
         """
         checked = ledger.checked_observation(observation)
@@ -102,7 +104,7 @@ class VoxelMap:
         self.pools.check([new], [], self.config.max_blocks)
         self.seq += 1
         self.pools.add(new, self.seq)
-        self._entries[checked.id] = Entry(checked, T, True, new.keys, ledger.median_depth(checked))
+        self._entries[checked.id] = Entry(checked, T, True, new.keys)
         return len(new.keys)
 
     def remove(self, observation_id: int, keep: bool = False) -> int:
@@ -156,7 +158,7 @@ class VoxelMap:
     def add_labels(self, observation_id: int, labels: np.ndarray) -> int:
         """Gives an observation labels (H, W) uint16, in place of those it had; returns the number of changed blocks.
 
-        ValueError for an unknown id, a wrong size or type, or more than 64 labels in the map.
+        ValueError for an unknown id, a wrong size or type, or more labels than the map may hold.
         """
         entry = self._entry(observation_id)
         version = replace(entry.observation, labels=ledger.checked_labels(labels, entry.observation))
@@ -275,7 +277,8 @@ class VoxelMap:
         surface = self.surface()
         old = self._snapshot
         if old is None or old[0] is not surface or old[1] != label_threshold:
-            old = surface, label_threshold, snapshot(surface, self.pools, self.layout, label_threshold, self.seq)
+            volume = self._volume.read(self.pools, self.seq)
+            old = surface, label_threshold, snapshot(surface, self.layout, label_threshold, volume, self.seq)
             self._snapshot = old
         return replace(old[2], graph_version=graph_version, map_epoch=map_epoch)
 
@@ -320,6 +323,23 @@ class VoxelMap:
         if the vector is of another length, zero or not finite."""
         return query(self.pools, self.surface().voxel, vector)
 
+    @property
+    def has_features(self) -> bool:
+        """Whether any observation in the map carries language features."""
+        return self.pools.feature_users > 0
+
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Language features of the voxels of `surface`: cell (N,) int32 of each voxel, -1 without, and (M, D) int8 unit vectors
+        times 127 of the cells. ValueError if the map has none."""
+        return features_at(self.pools, self.surface().voxel)
+
+    def set_names(self, names: NameVectors | None) -> None:
+        """What language features are called from now on wherever no observation told a label: in the surface, the mesh and
+        the published blocks. None: nothing. Costs nothing until these are read. Features of another length stay unlabelled."""
+        if names is not self.pools.names and not (names is not None and names.same_as(self.pools.names)):
+            self.pools.names = names
+            self.pools.look += 1
+
     # on disk
 
     def save(self, folder: Path) -> None:
@@ -333,10 +353,12 @@ class VoxelMap:
         FileNotFoundError if there is none; ValueError, naming the file, if it is damaged or was made with another voxel
         size, truncation, depth limit or stride. Nothing has changed then.
         """
-        seq, pools, entries, frozen = storage.load(Path(folder), self.layout, self.backend, self.config.max_blocks)
+        seq, pools, entries, frozen = storage.load(Path(folder), self.layout, self.backend, self.config.max_blocks,
+                                                  self.config.labels)
+        pools.names, pools.look = self.pools.names, self.pools.look
         self.seq, self.pools, self._entries, self._frozen = max(seq, self.seq) + 1, pools, entries, frozen
         pools.voxels.seq[:] = self.seq  # all of it is new to whoever asks for changes
-        self._reader, self._snapshot = SurfaceReader(self.layout), None
+        self._snapshot = None
 
     # inside
 

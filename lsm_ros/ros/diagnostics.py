@@ -11,6 +11,7 @@ from lsm_ros.ros.broadcasting import TransformOutput
 from lsm_ros.ros.inputs import Inputs
 from lsm_ros.ros.problems import Problems
 from lsm_ros.ros.transforms import TransformInput
+from lsm_ros.types import EXACT_SCALE
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 CAMERA_LEVELS = {CameraStatus.STATE_WAITING: (WARN, "no image yet"),
@@ -83,13 +84,16 @@ class Diagnostics:
                             frame_rate_hz=f"{s.frame_rate_hz:.2f}", latency_ms=f"{s.latency_ms:.1f}")
 
     def _scale(self, s: MappingStatus) -> DiagnosticStatus:
-        message = f"lengths are metres (from {s.scale_source})" if s.scale_is_metric else "lengths are not metres yet"
-        return self._status("scale", OK if s.scale_is_metric else WARN, message, source=s.scale_source,
+        exact = s.scale_is_metric and not s.scale_std > EXACT_SCALE
+        about = "" if exact else f" to about {s.scale_std:.0%} only"
+        message = f"lengths are metres{about} (from {s.scale_source})" if s.scale_is_metric else "lengths are not metres yet"
+        return self._status("scale", OK if exact else WARN, message, source=s.scale_source,
                             std=f"{s.scale_std:.4f}", gravity=s.gravity_source, map_epoch=s.map_epoch)
 
     def _memory(self, s: MappingStatus, inputs: Inputs | None) -> DiagnosticStatus:
         return self._status("memory", OK, f"{(s.map_bytes + s.keyframe_bytes) / 1e6:.0f} MB", map_bytes=s.map_bytes,
                             keyframe_bytes=s.keyframe_bytes, voxel_blocks=s.voxel_blocks, gpu_bytes=s.gpu_bytes,
+                            map_backend=s.map_backend,
                             input_bytes=inputs.waiting_bytes if inputs is not None else 0)
 
     def _queue(self, s: MappingStatus) -> DiagnosticStatus:

@@ -130,6 +130,7 @@ def _copy(p: PipelineStatus, out: MappingStatus) -> None:
     out.frames_processed, out.frames_without_pose = p.frames_processed, p.frames_without_pose
     out.keyframes, out.match_fraction, out.observations = p.keyframes, float(p.match_fraction), p.observations
     out.fusion_backlog, out.voxel_blocks, out.map_bytes = p.fusion_backlog, p.voxel_blocks, p.map_bytes
+    out.map_backend = p.map_backend
     out.keyframe_bytes, out.localization_only = p.keyframe_bytes, p.localization_only
 
 

@@ -75,7 +75,10 @@ def state_of(voxel_map: object) -> tuple[dict, dict]:
     pools = voxel_map.pools
     ids, columns = pools.labels.sorted()
     pool, slots = pools.voxels, pools.voxels.all_slots()
-    labels = pool.take("labels", slots)[:, :, columns]
+    labels = pool.take("labels", slots)
+    if columns is None:  # coded: the sums as they are, by their number
+        ids = columns = np.arange(labels.shape[2])
+    labels = labels[:, :, columns]
     used = labels.any(1)
     content = zip(pool.keys[slots].tolist(), pool.users[slots].tolist(), pool.take("voxels", slots), labels, used,
                   pool.take("features", slots), strict=True)

@@ -28,7 +28,7 @@ def with_features(o, dim=64, seed=0):
 def mapped(backend, config, observations, poses):
     m = VoxelMap(config)
     m.backend = backend
-    m.pools = type(m.pools)(backend, config.max_blocks)
+    m.pools = type(m.pools)(backend, config.max_blocks, config.labels)
     for o, T in zip(observations, poses, strict=True):
         m.add(o, T)
     return m
@@ -51,11 +51,12 @@ def noisy(seed, width, height, labels):
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**20), size=st.sampled_from([(1, 1), (3, 2), (37, 23), (64, 48), (80, 60)]),
        voxel=st.sampled_from([0.05, 0.1, 0.37]), truncation=st.sampled_from([1.0, 2.5, 3.0, 10.0]),
-       stride=st.integers(1, 3), depth=st.sampled_from([0.5, 3.0, 8.0]), scale=st.sampled_from([0.3, 1.0, 1.7]),
-       labels=st.booleans(), dim=st.sampled_from([0, 1, 64]))
+       stride=st.integers(0, 4), depth=st.sampled_from([0.5, 3.0, 8.0]), scale=st.sampled_from([0.3, 1.0, 1.7]),
+       labels=st.sampled_from(["", "auto", "codes"]), dim=st.sampled_from([0, 1, 64]))
 def test_any_observation_gives_the_same_bits(name, seed, size, voxel, truncation, stride, depth, scale, labels, dim):
-    config = FusionConfig(voxel_size=voxel, truncation_voxels=truncation, stride=stride, max_depth=depth, max_blocks=10**6)
-    o = noisy(seed, *size, labels)
+    config = FusionConfig(voxel_size=voxel, truncation_voxels=truncation, stride=stride, max_depth=depth, max_blocks=10**6,
+                          labels=labels or "auto")
+    o = noisy(seed, *size, bool(labels))
     if dim:
         o = with_features(o, dim)
     rng = np.random.default_rng(seed)

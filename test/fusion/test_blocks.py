@@ -73,18 +73,20 @@ def test_pool_widens_without_losing_content():
 
 def test_label_columns_are_given_back():
     table = LabelTable()
-    first = table.claim([7, 3])
+    table.claim([7, 3])
+    first = table.columns([7, 3])
     table.claim([3])
     assert table.width == 8
     table.release([7, 3])
     assert table.sorted()[0].tolist() == [3]
-    assert table.claim([99])[0] == first[0]  # the column of 7
+    table.claim([99])
+    assert table.columns([99])[0] == first[0]  # the column of 7
     again = LabelTable.from_state(table.state())
     assert (again.state() == table.state()).all()
 
 
 def test_too_many_labels_name_the_id():
-    table = LabelTable()
+    table = LabelTable("dense")
     table.claim(range(MAX_LABELS))
     table.check(range(MAX_LABELS))
     with pytest.raises(ValueError, match="label id 500 "):
@@ -95,7 +97,8 @@ def test_too_many_labels_name_the_id():
         table.check([500], leaving=[0])
 
 
-@pytest.mark.parametrize("rows", [[[1, 0, 1], [1, 1, 1]], [[1, 0, 1], [2, 0, 1]], [[1, 64, 1]], [[1, 0, 0]]])
+@pytest.mark.parametrize("rows", [[[1, 0, 1], [1, 1, 1]], [[1, 0, 1], [2, 0, 1]], [[1, 64, 1]], [[1, 0, 0]],
+                                  [[1, -1, 1], [2, 0, 1]], [[1, -1, -1]], [[65535, -1, 1]]])
 def test_damaged_label_table(rows):
     with pytest.raises(ValueError, match="label table"):
         LabelTable.from_state(np.array(rows, np.int64))

@@ -275,10 +275,10 @@ MIRROR = np.diag([1.0, 1, -1, 1])
     ({"T_rig_cam": MIRROR}, POSES[0], "T_rig_cam of observation 7 is mirrored"),
     ({"intrinsics": replace(SEEN[0].intrinsics, distortion_model="plumb_bob", D=(0.1, 0, 0, 0, 0))}, POSES[0],
      "rectify"),
-    ({"labels": np.arange(4800, dtype=np.uint16).reshape(60, 80)}, POSES[0], "at most 64 different labels"),
+    ({"labels": np.arange(4800, dtype=np.uint16).reshape(60, 80)}, POSES[0], "set it to auto or codes"),
 ])
 def test_bad_observations_change_nothing(change, T, match):
-    m = scratch(SEEN, {0: POSES[0]})
+    m = scratch(SEEN, {0: POSES[0]}, config=replace(CONFIG, labels="dense"))
     before, seq = state_of(m), m.seq
     with pytest.raises(ValueError, match=match):
         m.add(replace(SEEN[1], **{"id": 7, **change}), T)

@@ -48,34 +48,87 @@ typedef struct {
     int chunk, outside, failed;
 } block_job;
 
+/* The rays of a row: depth and direction, and for each sample the blocks, at first those of the row before. */
+typedef struct {
+    float *z, *direction[3];
+    int *block[8][3];
+    unsigned char *fresh;
+} ray_row;
+
+/* Memory for rows of `count` rays, to be freed. NULL if there is none. */
+static float *make_rays(ray_row *r, int count, int samples) {
+    const size_t each = (size_t)count + 1; /* the blocks have one more before them, which is none */
+    float *memory = calloc(each * (size_t)(5 + 3 * samples), sizeof(float)), *next = memory;
+    if (!memory) return NULL;
+    r->z = next;
+    for (int a = 0; a < 3; a++) r->direction[a] = next += each;
+    r->fresh = (unsigned char *)(next += each);
+    for (int s = 0; s < samples; s++)
+        for (int a = 0; a < 3; a++) r->block[s][a] = (int *)(next += each) + 1;
+    for (int s = 0; s < samples; s++)
+        for (int i = -1; i < count; i++) r->block[s][0][i] = LSM_HALF;
+    return memory;
+}
+
+WIDE static void read_rays(const lsm_view *v, const lsm_pixel *pixel, int row, int count, const ray_row *r) {
+    const float *R = v->rotation, y = ((float)row - v->cy) * v->inverse_fy, cx = v->cx, inverse_fx = v->inverse_fx;
+    const float z_step = v->z_step, y0 = R[1] * y, y1 = R[4] * y, y2 = R[7] * y;
+    const int step = v->step;
+    float *restrict z = r->z;
+    float *restrict dx = r->direction[0], *restrict dy = r->direction[1], *restrict dz = r->direction[2];
+    for (int i = 0; i < count; i++) z[i] = lsm_depth(pixel[i * step].geometry, z_step);
+    for (int i = 0; i < count; i++) {
+        const float x = ((float)(i * step) - cx) * inverse_fx;
+        dx[i] = (R[0] * x + y0) + R[2];
+        dy[i] = (R[3] * x + y1) + R[5];
+        dz[i] = (R[6] * x + y2) + R[8];
+    }
+}
+
+/* Where on each ray sample s lies, and whether in another block than on the ray beside and on the one above it: else the
+ * block is known. Returns whether any is outside of the world. */
+WIDE static int place_samples(const lsm_view *v, int s, int count, const ray_row *r) {
+    const float scale = v->scale, offset = v->offsets[s], f0 = v->fraction[0], f1 = v->fraction[1], f2 = v->fraction[2];
+    const int b0 = v->base[0], b1 = v->base[1], b2 = v->base[2];
+    const float *restrict z = r->z, *restrict dx = r->direction[0], *restrict dy = r->direction[1];
+    const float *restrict dz = r->direction[2];
+    int *restrict x = r->block[s][0], *restrict y = r->block[s][1], *restrict w = r->block[s][2];
+    unsigned char *restrict fresh = r->fresh;
+    int outside = 0;
+    for (int i = 0; i < count; i++) {
+        const float along = scale * z[i] + offset;
+        const int used = (z[i] > 0.0f) & (along > 0.0f);
+        const int p = lsm_block_index(dx[i], along, f0, b0), q = lsm_block_index(dy[i], along, f1, b1);
+        const int t = lsm_block_index(dz[i], along, f2, b2);
+        const int inside = lsm_in_world(p) & lsm_in_world(q) & lsm_in_world(t);
+        outside |= used & !inside;
+        fresh[i] = used & ((p != x[i]) | (q != y[i]) | (t != w[i]));
+        x[i] = used ? p : LSM_HALF; /* what is no block is none that a ray lies in */
+        y[i] = q;
+        w[i] = t;
+    }
+    for (int i = 0; i < count; i++) fresh[i] &= (x[i] != x[i - 1]) | (y[i] != y[i - 1]) | (w[i] != w[i - 1]);
+    return outside;
+}
+
 static void find_blocks(job *j, int first, int last) {
     block_job *p = (block_job *)j;
     const lsm_view *v = p->v;
-    const float *R = v->rotation;
+    const int count = (v->width + v->step - 1) / v->step;
     key_set *set = &p->sets[first / p->chunk];
-    int failed = grow_set(set, 4096), outside = 0;
-    for (int r = first; r < last && !failed; r++) {
-        const int row = r * v->step;
-        const lsm_pixel *pixel = p->pixels + (size_t)row * v->width;
-        const float y = ((float)row - v->cy) * v->inverse_fy;
-        long long before[8] = {-1, -1, -1, -1, -1, -1, -1, -1};
-        for (int c = 0; c < v->width; c += v->step) {
-            const float z = lsm_depth(pixel[c].geometry, v->z_step);
-            if (!(z > 0.0f)) continue;
-            const float x = ((float)c - v->cx) * v->inverse_fx;
-            const float dx = (R[0] * x + R[1] * y) + R[2], dy = (R[3] * x + R[4] * y) + R[5];
-            const float dz = (R[6] * x + R[7] * y) + R[8];
-            for (int s = 0; s < v->samples; s++) {
-                const float along = v->scale * z + v->offsets[s];
-                if (!(along > 0.0f)) continue;
-                const long long key = lsm_block_at(v, dx, dy, dz, along);
-                outside |= key < 0;
-                if (key == before[s] || key < 0) continue; /* neighbours in a row mostly hit the same block */
-                before[s] = key;
-                failed |= put(set, key);
-            }
+    ray_row r;
+    float *memory = make_rays(&r, count, v->samples);
+    int failed = !memory || grow_set(set, 4096), outside = 0;
+    for (int row = first; row < last && !failed && !outside; row++) {
+        read_rays(v, p->pixels + (size_t)row * v->step * v->width, row * v->step, count, &r);
+        for (int s = 0; s < v->samples && !outside; s++) {
+            int *const *block = r.block[s];
+            outside = place_samples(v, s, count, &r);
+            for (int i = 0; i < count && !outside; i++)
+                if (r.fresh[i]) failed |= put(set, lsm_pack(block[0][i], block[1][i], block[2][i]));
         }
     }
+    free(memory);
     if (failed) __atomic_store_n(&p->failed, 1, __ATOMIC_RELAXED);
     if (outside) __atomic_store_n(&p->outside, 1, __ATOMIC_RELAXED);
 }

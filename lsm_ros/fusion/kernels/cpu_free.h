@@ -8,11 +8,60 @@
 typedef struct {
     job j;
     const lsm_view *v;
-    const float *near, *axes[3];
+    const float *near, *far, *axes[3];
     const int *known;
     const int *blocks;
     unsigned char *weights, *used;
 } free_job;
+
+/* Number of the tile at a place, the nearest one there is. */
+static int tile_at(float place, int tile, int count) {
+    const float at = place / (float)tile;
+    return at > 0.0f ? at < (float)(count - 1) ? (int)at : count - 1 : 0;
+}
+
+/* Whether any cell of a block may be free: whether the block reaches into the view, and in front of something that is
+ * known there. axis: see free_block. */
+static int may_be_free(const free_job *p, const float *axis[3][3]) {
+    const lsm_view *v = p->v;
+    const float right = (float)(v->width - 1) - v->cx, bottom = (float)(v->height - 1) - v->cy;
+    const float per_depth = (lsm_abs(v->cx) + lsm_abs(v->cy)) + (lsm_abs(right) + lsm_abs(bottom));
+    float low = LSM_INFINITY, high = -LSM_INFINITY, most[4] = {-LSM_INFINITY, -LSM_INFINITY, -LSM_INFINITY, -LSM_INFINITY};
+    float left = LSM_INFINITY, top = LSM_INFINITY, end = -LSM_INFINITY, ground = -LSM_INFINITY, size = 0.0f;
+    for (int corner = 0; corner < 8; corner++) {
+        const int i = corner & 1 ? 7 : 0, j = corner & 2 ? 7 : 0, k = corner & 4 ? 7 : 0;
+        const float x = ((axis[0][0][i] + axis[1][0][j]) + axis[2][0][k]) * v->fx;
+        const float y = ((axis[0][1][i] + axis[1][1][j]) + axis[2][1][k]) * v->fy;
+        const float z = (axis[0][2][i] + axis[1][2][j]) + axis[2][2][k], inverse = 1.0f / z;
+        const float inside[4] = {x + v->cx * z, right * z - x, y + v->cy * z, bottom * z - y}; /* of the view: all positive */
+        for (int side = 0; side < 4; side++) most[side] = inside[side] > most[side] ? inside[side] : most[side];
+        const float far_off = lsm_abs(x) + lsm_abs(y) + lsm_abs(z) * per_depth;
+        size = far_off > size ? far_off : size;
+        low = z < low ? z : low;
+        high = z > high ? z : high;
+        left = x * inverse < left ? x * inverse : left;
+        end = x * inverse > end ? x * inverse : end;
+        top = y * inverse < top ? y * inverse : top;
+        ground = y * inverse > ground ? y * inverse : ground;
+    }
+    if (high <= v->cell_radius || low > v->cell_reach) return 0; /* depth is monotonous along each axis */
+    for (int side = 0; side < 4; side++)
+        if (most[side] < -1e-4f * size) return 0; /* with room for what is rounded */
+    if (low <= v->cell_radius) return 1;
+    int level = 0, tile = LSM_TILE;
+    while (level < v->levels - 1 && (float)tile < 2.0f * (v->cell_radius / low) * v->largest_f) {
+        level += 1;
+        tile *= 2;
+    }
+    const int columns = (v->width + tile - 1) / tile, rows = (v->height + tile - 1) / tile;
+    const float *far = p->far + v->level_offset[level], limit = (low + v->cell_radius) + v->cell_margin;
+    const int c0 = tile_at(left + v->cx - 1.0f, tile, columns), c1 = tile_at(end + v->cx + 1.0f, tile, columns);
+    const int r0 = tile_at(top + v->cy - 1.0f, tile, rows), r1 = tile_at(ground + v->cy + 1.0f, tile, rows);
+    for (int r = r0; r <= r1; r++)
+        for (int c = c0; c <= c1; c++)
+            if (far[r * columns + c] > limit) return 1;
+    return 0;
+}
 
 WIDE static void free_block(const free_job *p, int n) {
     const lsm_view *v = p->v;
@@ -20,13 +69,7 @@ WIDE static void free_block(const free_job *p, int n) {
     const float *axis[3][3]; /* [map axis][camera axis]: the cells' share of a camera coordinate */
     for (int a = 0; a < 3; a++)
         for (int m = 0; m < 3; m++) axis[a][m] = p->axes[a] + ((size_t)m * p->blocks[a] + b[a]) * LSM_BLOCK;
-    float low = LSM_INFINITY, high = -LSM_INFINITY;
-    for (int corner = 0; corner < 8; corner++) {
-        float z = (axis[0][2][corner & 1 ? 7 : 0] + axis[1][2][corner & 2 ? 7 : 0]) + axis[2][2][corner & 4 ? 7 : 0];
-        low = z < low ? z : low;
-        high = z > high ? z : high;
-    }
-    if (high <= 0.0f || low > v->cell_reach * 1.001f) return; /* depth is monotonous along each axis */
+    if (!may_be_free(p, axis)) return;
     unsigned char *out = p->weights + (size_t)n * LSM_VOXELS, used = 0;
     for (int i = 0; i < 8; i++)
         for (int j = 0; j < 8; j++) {
@@ -61,9 +104,9 @@ static void free_blocks(job *j, int first, int last) {
 
 /* Weights (blocks, 512) that see cells empty, of the box of `blocks` (3) blocks of cells; zero before. axes[a]: the three
  * camera coordinates' shares (3, 8 * blocks[a]) along map axis a. used: blocks with any. */
-EXPORT void lsm_free_cells(const lsm_view *v, const float *near, const int *known, const float *x, const float *y,
+EXPORT void lsm_free_cells(const lsm_view *v, const float *near, const int *known, const float *far, const float *x, const float *y,
                            const float *z, const int *blocks, unsigned char *weights, unsigned char *used, int threads) {
-    free_job p = {.v = v, .near = near, .known = known, .axes = {x, y, z}, .blocks = blocks, .weights = weights, .used = used};
+    free_job p = {.v = v, .near = near, .known = known, .far = far, .axes = {x, y, z}, .blocks = blocks, .weights = weights, .used = used};
     p.j.work = free_blocks;
     run(&p.j, blocks[0] * blocks[1] * blocks[2], 4, threads);
 }

@@ -17,65 +17,94 @@ typedef struct {
     int failed;
 } prepare_job;
 
+/* A row of the whole image, with depth that is usable; zeros where there is no row. */
 WIDE static void raw_row(const lsm_view *v, const unsigned short *z, const unsigned char *confidence, int row, float *out) {
     const float z_step = v->z_step, max_depth = v->max_depth;
-    const int width = v->width, n = v->stride;
-    if (row < 0 || row >= v->height) {
+    const int width = v->full_width;
+    if (row < 0 || row >= v->full_height) {
         memset(out, 0, sizeof(float) * (size_t)width);
         return;
     }
-    z += (size_t)row * n * v->full_width;
-    confidence += (size_t)row * n * v->full_width;
-    if (n == 1)
-        for (int c = 0; c < width; c++) out[c] = lsm_raw_depth(z_step, max_depth, z[c], confidence[c]);
-    else
-        for (int c = 0; c < width; c++) out[c] = lsm_raw_depth(z_step, max_depth, z[c * n], confidence[c * n]);
+    z += (size_t)row * width;
+    confidence += (size_t)row * width;
+    for (int c = 0; c < width; c++) out[c] = lsm_raw_depth(z_step, max_depth, z[c], confidence[c]);
 }
 
-/* Depth without what hangs in the air, and its inverse. Rows have a zero before and after them. */
-WIDE static void clean_row(const float *up, const float *raw, const float *down, int width, float *depth, float *inverse) {
+/* Depth without what hangs in the air. Rows have a zero before and after them. */
+WIDE static void clean_row(const float *raw, int stride, int width, float *depth) {
+    const float *up = raw - stride, *down = raw + stride;
     for (int c = 0; c < width; c++) {
-        float d = raw[c];
-        int hangs = lsm_hangs(d, raw[c - 1], raw[c + 1]) | lsm_hangs(d, up[c], down[c]);
-        d = hangs ? 0.0f : d;
-        depth[c] = d;
-        inverse[c] = lsm_inverse(d);
+        int hangs = lsm_hangs(raw[c], raw[c - 1], raw[c + 1]) | lsm_hangs(raw[c], up[c], down[c]);
+        depth[c] = hangs ? 0.0f : raw[c];
     }
 }
 
+WIDE static void invert_row(const float *depth, int width, float *inverse) {
+    for (int c = 0; c < width; c++) inverse[c] = lsm_inverse(depth[c]);
+}
+
+/* to[c] = from[c * n] for each c; with n known the compiler finds something quicker. */
+#define PICK(type, name)                                                                                             \
+    WIDE static void pick_##name(const type *restrict from, int n, int width, type *restrict to) {                   \
+        if (n == 2)                                                                                                  \
+            for (int c = 0; c < width; c++) to[c] = from[c * 2];                                                     \
+        else                                                                                                         \
+            for (int c = 0; c < width; c++) to[c] = from[c * n];                                                     \
+    }
+PICK(float, depth)
+PICK(unsigned short, z)
+PICK(unsigned char, confidence)
+
 typedef struct {
-    float *raw, *depth, *inverse, *rho; /* 6, 12, 12 rows of pixels, 3 rows of tiles */
+    float *raw, *whole;           /* 9 and 1 rows of the whole image */
+    float *depth, *inverse, *rho; /* 12, 12 rows of pixels, 3 rows of tiles */
     float *sum, *nearest;
     float *slope, *middle, *down, *row_slope, *most;
     unsigned int *row_rgbw, *row_geometry;
+    unsigned short *row_z;
+    unsigned char *row_confidence;
     int *count;
-    int stride;
+    int stride, full_stride;
 } band;
+
+/* The four rows of pixels of a row of tiles. What hangs is seen in the whole image, whichever pixels are used. */
+static void read_rows(const prepare_job *p, const band *b, int tile_row, float *depth, float *inverse) {
+    const lsm_view *v = p->v;
+    const int n = v->stride, each = b->full_stride, first = tile_row * 4 * n - 1, together = n > 2 ? 0 : 3 * n + 3;
+    for (int k = 0; k < together; k++) raw_row(v, p->z, p->confidence, first + k, b->raw + k * each + 1);
+    for (int i = 0; i < 4; i++, depth += b->stride, inverse += b->stride) {
+        for (int k = 0; !together && k < 3; k++) raw_row(v, p->z, p->confidence, first + i * n + k, b->raw + k * each + 1);
+        const float *raw = b->raw + (together ? i * n + 1 : 1) * each + 1;
+        clean_row(raw, each, v->full_width, n == 1 ? depth : b->whole);
+        if (n > 1) pick_depth(b->whole, n, v->width, depth);
+        invert_row(depth, v->width, inverse);
+    }
+}
 
 /* Reads the four rows of a row of tiles into place `ring` of the band; only the band it belongs to keeps its pyramid. */
 WIDE static void read_tiles(prepare_job *p, band *b, int tile_row, int ring, int keep) {
     const lsm_view *v = p->v;
-    const int width = v->width, columns = v->tile_columns, stride = b->stride;
+    const int columns = v->tile_columns, stride = b->stride;
     float *depth = b->depth + ring * 4 * stride, *inverse = b->inverse + ring * 4 * stride;
     float *rho = b->rho + ring * (columns + 2) + 1;
     if (tile_row < 0 || tile_row >= v->tile_rows) {
         memset(rho, 0, sizeof(float) * (size_t)columns);
         return;
     }
-    for (int i = 0; i < 6; i++) raw_row(v, p->z, p->confidence, tile_row * 4 - 1 + i, b->raw + i * stride + 1);
-    for (int i = 0; i < 4; i++) {
-        const float *raw = b->raw + (i + 1) * stride + 1;
-        clean_row(raw - stride, raw, raw + stride, width, depth + i * stride, inverse + i * stride);
+    read_rows(p, b, tile_row, depth, inverse);
+    float *restrict sum = b->sum, *restrict nearest = b->nearest;
+    int *restrict seen = b->count;
+    const float *q0 = inverse, *q1 = q0 + stride, *q2 = q1 + stride, *q3 = q2 + stride;
+    const float *d0 = depth, *d1 = d0 + stride, *d2 = d1 + stride, *d3 = d2 + stride;
+    for (int c = 0; c < columns * 4; c++) {
+        sum[c] = ((q0[c] + q1[c]) + q2[c]) + q3[c];
+        seen[c] = (d0[c] > 0.0f) + (d1[c] > 0.0f) + (d2[c] > 0.0f) + (d3[c] > 0.0f);
     }
     for (int c = 0; c < columns * 4; c++) {
-        const float *q = inverse + c, *d = depth + c;
-        b->sum[c] = ((q[0] + q[stride]) + q[2 * stride]) + q[3 * stride];
-        float d0 = d[0] > 0.0f ? d[0] : LSM_INFINITY, d1 = d[stride] > 0.0f ? d[stride] : LSM_INFINITY;
-        float d2 = d[2 * stride] > 0.0f ? d[2 * stride] : LSM_INFINITY;
-        float d3 = d[3 * stride] > 0.0f ? d[3 * stride] : LSM_INFINITY;
-        float first = d0 < d1 ? d0 : d1, last = d2 < d3 ? d2 : d3;
-        b->nearest[c] = first < last ? first : last;
-        b->count[c] = (d[0] > 0.0f) + (d[stride] > 0.0f) + (d[2 * stride] > 0.0f) + (d[3 * stride] > 0.0f);
+        float n0 = d0[c] > 0.0f ? d0[c] : LSM_INFINITY, n1 = d1[c] > 0.0f ? d1[c] : LSM_INFINITY;
+        float n2 = d2[c] > 0.0f ? d2[c] : LSM_INFINITY, n3 = d3[c] > 0.0f ? d3[c] : LSM_INFINITY;
+        float first = n0 < n1 ? n0 : n1, last = n2 < n3 ? n2 : n3;
+        nearest[c] = first < last ? first : last;
     }
     float *near = p->near + (size_t)tile_row * columns;
     int *known = p->known + (size_t)tile_row * columns;
@@ -102,12 +131,12 @@ WIDE static void spread_tiles(prepare_job *p, band *b, int tile_row, int ring) {
     float *restrict du = b->sum, *restrict dv = b->nearest, *restrict slope = b->row_slope; /* free at this time */
     for (int t = 0; t < columns; t++) {
         float u = lsm_gradient(rho[t - 1], rho[t], rho[t + 1]), w = lsm_gradient(above[t], rho[t], below[t]);
-        u = rho[t] > 0.0f ? u : 0.0f;
-        w = rho[t] > 0.0f ? w : 0.0f;
-        float tile = lsm_tile_slope(fx, fy, (float)(t * LSM_TILE) + tile_cx, middle_y, rho[t], u, w);
+        du[t] = rho[t] > 0.0f ? u : 0.0f;
+        dv[t] = rho[t] > 0.0f ? w : 0.0f;
+    }
+    for (int t = 0; t < columns; t++) {
+        float tile = lsm_tile_slope(fx, fy, (float)(t * LSM_TILE) + tile_cx, middle_y, rho[t], du[t], dv[t]);
         slope[t] = rho[t] > 0.0f ? tile : 1.0f;
-        du[t] = u;
-        dv[t] = w;
     }
     for (int t = 0; t < columns; t++) {
         float *restrict each = b->slope + 4 * t, *restrict middle = b->middle + 4 * t, *restrict down = b->down + 4 * t;
@@ -120,43 +149,40 @@ WIDE static void spread_tiles(prepare_job *p, band *b, int tile_row, int ring) {
     }
 }
 
+/* z, confidence, rgb: of the row in the whole image. */
 WIDE static void write_row(const lsm_view *v, const band *b, const float *depth, const float *inverse, float down,
                            const unsigned short *z, const unsigned char *confidence, const unsigned char *rgb,
                            lsm_pixel *out) {
     const int width = v->width, n = v->stride;
     const float quality = v->quality;
-    float *most = b->most;
-    unsigned int *geometry = b->row_geometry;
-    unsigned int *rgbw = b->row_rgbw;
+    float *restrict most = b->most;
+    unsigned int *restrict geometry = b->row_geometry, *restrict rgbw = b->row_rgbw;
+    if (n > 1) {
+        pick_z(z, n, width, b->row_z);
+        pick_confidence(confidence, n, width, b->row_confidence);
+        z = b->row_z;
+        confidence = b->row_confidence;
+    }
     for (int c = 0; c < width; c++) {
         float slope = lsm_pixel_slope(inverse[c], b->middle[c] + down * b->down[c], b->slope[c]);
         geometry[c] = lsm_geometry(0, slope);
         most[c] = depth[c] > most[c] ? depth[c] : most[c];
     }
-    if (n == 1)
-        for (int c = 0; c < width; c++) {
-            int weight = lsm_weight(quality, (float)confidence[c], inverse[c]);
-            rgbw[c] = (unsigned int)(depth[c] > 0.0f ? weight : 0) << 24;
-        }
-    else
-        for (int c = 0; c < width; c++) {
-            int weight = lsm_weight(quality, (float)confidence[c * n], inverse[c]);
-            rgbw[c] = (unsigned int)(depth[c] > 0.0f ? weight : 0) << 24;
-        }
-    if (n == 1)
-        for (int c = 0; c < width; c++)
-            rgbw[c] |= rgb[3 * c] | (unsigned int)rgb[3 * c + 1] << 8 | (unsigned int)rgb[3 * c + 2] << 16;
-    else
-        for (int c = 0; c < width; c++)
-            rgbw[c] |= rgb[3 * c * n] | (unsigned int)rgb[3 * c * n + 1] << 8 | (unsigned int)rgb[3 * c * n + 2] << 16;
-    if (n == 1)
-        for (int c = 0; c < width; c++) geometry[c] |= (unsigned int)z[c] & -(unsigned int)(depth[c] > 0.0f);
-    else
-        for (int c = 0; c < width; c++) geometry[c] |= (unsigned int)z[c * n] & -(unsigned int)(depth[c] > 0.0f);
     for (int c = 0; c < width; c++) {
-        out[c].geometry = geometry[c];
-        out[c].rgbw = rgbw[c];
+        int weight = lsm_weight(quality, (float)confidence[c], inverse[c]);
+        rgbw[c] = (unsigned int)(depth[c] > 0.0f ? weight : 0) << 24;
     }
+    for (int c = 0; c < width; c++) geometry[c] |= (unsigned int)z[c] & -(unsigned int)(depth[c] > 0.0f);
+    const int last = width - 1;
+    for (int c = 0; c < last; c++) { /* four bytes at once, of which one is the next pixel's */
+        unsigned int color;
+        memcpy(&color, rgb + (size_t)3 * n * c, 4);
+        out[c].geometry = geometry[c];
+        out[c].rgbw = rgbw[c] | (color & 0xffffff);
+    }
+    rgb += (size_t)3 * n * last;
+    out[last].geometry = geometry[last];
+    out[last].rgbw = rgbw[last] | rgb[0] | (unsigned int)rgb[1] << 8 | (unsigned int)rgb[2] << 16;
 }
 
 static void write_pixels(prepare_job *p, band *b, int tile_row, int ring) {
@@ -178,12 +204,15 @@ static void prepare_band(job *j, int first, int last) {
     const int columns = p->v->tile_columns;
     band b;
     b.stride = columns * 4 + 2;
-    float *next = calloc((size_t)b.stride * (6 + 12 + 12 + 10) + 3 * (size_t)(columns + 2), sizeof(float)), *memory = next;
+    b.full_stride = p->v->full_width + 2;
+    const size_t count = (size_t)b.full_stride * 10 + (size_t)b.stride * (12 + 12 + 12) + 3 * (size_t)(columns + 2);
+    float *next = calloc(count, sizeof(float)), *memory = next;
     if (!memory) {
         __atomic_store_n(&p->failed, 1, __ATOMIC_RELAXED);
         return;
     }
-    b.raw = next, next += 6 * b.stride;
+    b.raw = next, next += 9 * b.full_stride;
+    b.whole = next, next += b.full_stride;
     b.depth = next, next += 12 * b.stride;
     b.inverse = next, next += 12 * b.stride;
     b.sum = next, next += b.stride;
@@ -195,6 +224,8 @@ static void prepare_band(job *j, int first, int last) {
     b.most = next, next += b.stride;
     b.row_rgbw = (unsigned int *)next, next += b.stride;
     b.row_geometry = (unsigned int *)next, next += b.stride;
+    b.row_z = (unsigned short *)next, next += b.stride;
+    b.row_confidence = (unsigned char *)next, next += b.stride;
     b.count = (int *)next, next += b.stride;
     b.rho = next;
     read_tiles(p, &b, first - 1, (first + 2) % 3, 0);
@@ -207,36 +238,69 @@ static void prepare_band(job *j, int first, int last) {
     free(memory);
 }
 
-/* Levels above the first one of the pyramid: each tile of four of the level below. */
-static void fill_pyramid(const lsm_view *v, float *near, int *known) {
-    int columns = v->tile_columns, rows = v->tile_rows;
-    for (int level = 1; level < v->levels; level++) {
-        const float *n = near + v->level_offset[level - 1];
-        const int *k = known + v->level_offset[level - 1];
-        float *best = near + v->level_offset[level];
-        int *count = known + v->level_offset[level];
-        const int wide = (columns + 1) / 2, tall = (rows + 1) / 2;
-        for (int r = 0; r < tall; r++)
-            for (int c = 0; c < wide; c++) {
-                float nearest = LSM_INFINITY;
-                int total = 0;
-                for (int i = 2 * r; i < rows && i < 2 * r + 2; i++)
-                    for (int j = 2 * c; j < columns && j < 2 * c + 2; j++) {
-                        nearest = n[i * columns + j] < nearest ? n[i * columns + j] : nearest;
-                        total += k[i * columns + j];
-                    }
-                best[r * wide + c] = nearest;
-                count[r * wide + c] = total;
-            }
-        columns = wide;
-        rows = tall;
+/* Two rows of tiles, each of an even number of columns, to one of half as many. */
+WIDE static void halve_near(const float *restrict a, const float *restrict b, int count, float *restrict out) {
+    for (int c = 0; c < count; c++) {
+        const float left = a[2 * c] < b[2 * c] ? a[2 * c] : b[2 * c];
+        const float right = a[2 * c + 1] < b[2 * c + 1] ? a[2 * c + 1] : b[2 * c + 1];
+        out[c] = left < right ? left : right;
     }
 }
 
-/* Makes pixels of an observation. labels may be NULL; present (65536) marks the labels seen. -1: no memory. */
+WIDE static void halve_far(const float *restrict a, const float *restrict b, int count, float *restrict out) {
+    for (int c = 0; c < count; c++) {
+        const float left = a[2 * c] > b[2 * c] ? a[2 * c] : b[2 * c];
+        const float right = a[2 * c + 1] > b[2 * c + 1] ? a[2 * c + 1] : b[2 * c + 1];
+        out[c] = left > right ? left : right;
+    }
+}
+
+WIDE static void halve_known(const int *restrict a, const int *restrict b, int count, int *restrict out) {
+    for (int c = 0; c < count; c++) out[c] = (a[2 * c] + b[2 * c]) + (a[2 * c + 1] + b[2 * c + 1]);
+}
+
+/* Levels above the first one of the pyramid, each tile of four of the level below; of `far` all levels: the largest of the
+ * nearest depths in 4x4 pixels, 0 where nothing is known. -1: no memory. */
+static int fill_pyramid(const lsm_view *v, float *near, int *known, float *far) {
+    int columns = v->tile_columns, rows = v->tile_rows;
+    const size_t each = (size_t)columns + 1;
+    float *memory = malloc(6 * each * sizeof(float)), *n[2] = {memory, memory + each};
+    float *f[2] = {memory + 2 * each, memory + 3 * each};
+    int *k[2] = {(int *)(memory + 4 * each), (int *)(memory + 5 * each)};
+    if (!memory) return -1;
+    for (int i = 0; i < rows * columns; i++) far[i] = known[i] > 0 ? near[i] : 0.0f;
+    for (int level = 1; level < v->levels; level++) {
+        const int below = v->level_offset[level - 1], here = v->level_offset[level], wide = (columns + 1) / 2;
+        for (int r = 0; r < (rows + 1) / 2; r++) {
+            for (int i = 0; i < 2; i++) { /* a copy, with what is beyond the edge */
+                const int there = 2 * r + i < rows;
+                const size_t from = (size_t)below + (size_t)(2 * r + i) * (size_t)columns;
+                if (there) {
+                    memcpy(n[i], near + from, sizeof(float) * (size_t)columns);
+                    memcpy(f[i], far + from, sizeof(float) * (size_t)columns);
+                    memcpy(k[i], known + from, sizeof(int) * (size_t)columns);
+                }
+                for (int c = there ? columns : 0; c < 2 * wide; c++) {
+                    n[i][c] = LSM_INFINITY;
+                    f[i][c] = 0.0f;
+                    k[i][c] = 0;
+                }
+            }
+            halve_near(n[0], n[1], wide, near + here + r * wide);
+            halve_far(f[0], f[1], wide, far + here + r * wide);
+            halve_known(k[0], k[1], wide, known + here + r * wide);
+        }
+        columns = wide;
+        rows = (rows + 1) / 2;
+    }
+    free(memory);
+    return 0;
+}
+
+/* Makes pixels of an observation. near, known, far: its pyramid. labels may be NULL; present (65536) marks the labels seen. -1: no memory. */
 EXPORT int lsm_prepare(const lsm_view *v, const unsigned short *z, const unsigned char *confidence, const unsigned char *rgb,
-                       const unsigned short *labels, lsm_pixel *pixels, float *near, int *known, unsigned char *present,
-                       float *farthest, int threads) {
+                       const unsigned short *labels, lsm_pixel *pixels, float *near, int *known, float *far,
+                       unsigned char *present, float *farthest, int threads) {
     prepare_job p = {.v = v, .z = z, .labels = labels, .confidence = confidence, .rgb = rgb, .pixels = pixels, .near = near,
                      .known = known, .present = present};
     p.farthest = calloc((size_t)v->tile_rows, sizeof(float));
@@ -247,7 +311,6 @@ EXPORT int lsm_prepare(const lsm_view *v, const unsigned short *z, const unsigne
     for (int i = 0; i < v->tile_rows; i++) *farthest = p.farthest[i] > *farthest ? p.farthest[i] : *farthest;
     free(p.farthest);
     if (p.failed) return -1;
-    fill_pyramid(v, near, known);
-    return 0;
+    return fill_pyramid(v, near, known, far);
 }
 

@@ -92,18 +92,40 @@ static void sum_labels(const sum_job *p, const seen_block *s, int *counts) {
     }
 }
 
+WIDE static void add_code(int *sums, unsigned long long code, int weight) {
+    for (int d = 0; d < LSM_CODE; d++) sums[d] += lsm_signed(code, d, weight);
+    sums[LSM_CODE] += weight;
+}
+
+/* Voxels of a cell mostly show the same label: its code is added once. */
+static void sum_codes(const sum_job *p, const seen_block *s, int *sums) {
+    for (int cell = 0; cell < LSM_CELLS; cell++, sums += LSM_CODE + 1) {
+        const int corner = (cell >> 4) << 7 | (cell >> 2 & 3) << 4 | (cell & 3) << 1;
+        unsigned int label = LSM_UNLABELLED;
+        int weight = 0;
+        for (int k = 0; k < 8; k++) {
+            const int i = corner | (k & 4) << 4 | (k & 2) << 2 | (k & 1);
+            if (!(s->weight[i] > 0) || !(lsm_abs(s->distance[i]) <= p->v->one_voxel)) continue;
+            const unsigned int here = p->shown[s->pixel[i]];
+            if (here == LSM_UNLABELLED) continue;
+            if (here != label && weight) add_code(sums, lsm_code(label), weight * p->sign);
+            weight = here == label ? weight + s->weight[i] : s->weight[i];
+            label = here;
+        }
+        if (weight) add_code(sums, lsm_code(label), weight * p->sign);
+    }
+}
+
 WIDE static void sum_features(const sum_job *p, int n) {
     const lsm_view *v = p->v;
     const int dim = v->feature_dim;
     int block[3];
     lsm_unpack(p->keys[n], block);
-    const float start[3] = {lsm_start(v, 0, block), lsm_start(v, 1, block), lsm_start(v, 2, block)};
     int *sums = p->sums + p->slots[n] * LSM_CELLS * (dim + 1);
     for (int cell = 0; cell < LSM_CELLS; cell++, sums += dim + 1) {
         const double i = 2 * (cell >> 4) + 0.5, j = 2 * (cell >> 2 & 3) + 0.5, k = 2 * (cell & 3) + 0.5;
-        const float x = start[0] + lsm_inside(v, 0, i, j, k), y = start[1] + lsm_inside(v, 1, i, j, k);
-        const float z = start[2] + lsm_inside(v, 2, i, j, k);
-        const int pixel = lsm_project(v->fx, v->fy, v->cx_floor, v->cy_floor, v->width, v->height, x, y, z);
+        float z;
+        const int pixel = lsm_see(v, block, i, j, k, &z);
         if (pixel < 0) continue;
         const lsm_pixel *q = p->pixels + pixel;
         int weight = (int)(q->rgbw >> 24);
@@ -123,17 +145,19 @@ static void sum_blocks(job *j, int first, int last) {
         lsm_unpack(p->keys[n], block);
         if (p->voxels || p->labels) see_block(p, block, &seen);
         if (p->voxels) sum_block(&seen, p->voxels + p->slots[n] * (LSM_VOXELS * LSM_COLUMNS), p->sign);
-        if (p->labels) sum_labels(p, &seen, p->labels + p->slots[n] * LSM_CELLS * p->v->label_width);
+        int *labels = p->labels ? p->labels + p->slots[n] * LSM_CELLS * p->v->label_width : NULL;
+        if (labels && p->column_of) sum_labels(p, &seen, labels);
+        if (labels && !p->column_of) sum_codes(p, &seen, labels);
         if (p->sums) sum_features(p, n);
     }
 }
 
 /* Adds (sign 1) or takes away (-1) what an observation says of blocks; each slot appears once. voxels, labels, sums
- * (of features) may be NULL. shown: label of each pixel; column_of: column of each label id, -1 for none. */
+ * (of features) may be NULL. shown: label of each pixel; column_of: column of each label id, -1 for none;
+ * NULL if the codes of labels are summed. */
 EXPORT void lsm_sum(const lsm_view *v, const lsm_pixel *pixels, const long long *keys, const long long *slots, int count,
                     int *voxels, int *labels, const unsigned short *shown, const signed char *column_of, int *sums,
-                    const signed char *features, int sign,
-                    int threads) {
+                    const signed char *features, int sign, int threads) {
     float inside[3][LSM_VOXELS];
     for (int axis = 0; axis < 3; axis++)
         for (int i = 0; i < LSM_VOXELS; i++) inside[axis][i] = lsm_inside(v, axis, i >> 6, i >> 3 & 7, i & 7);

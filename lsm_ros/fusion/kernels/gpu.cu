@@ -11,19 +11,19 @@
     const long long item = (long long)blockIdx.x * blockDim.x + threadIdx.x; \
     if (item >= (count)) return
 
-KERNEL lsm_gpu_raw(const lsm_view *v, const unsigned short *z, const unsigned char *confidence, float *raw, int count) {
-    ITEM(count);
-    const long long row = item / v->width, column = item % v->width;
-    const long long from = row * v->stride * v->full_width + column * v->stride;
-    raw[item] = lsm_raw_depth(v->z_step, v->max_depth, z[from], confidence[from]);
+static __device__ float raw_at(const lsm_view *v, const unsigned short *z, const unsigned char *confidence, int row, int column) {
+    if (row < 0 || column < 0 || row >= v->full_height || column >= v->full_width) return 0.0f;
+    const long long at = (long long)row * v->full_width + column;
+    return lsm_raw_depth(v->z_step, v->max_depth, z[at], confidence[at]);
 }
 
-KERNEL lsm_gpu_clean(const lsm_view *v, const float *raw, float *depth, int count) {
+/* Depth of each pixel that is used, without what hangs in the air: that is seen in the whole image. */
+KERNEL lsm_gpu_depth(const lsm_view *v, const unsigned short *z, const unsigned char *confidence, float *depth, int count) {
     ITEM(count);
-    const int row = (int)(item / v->width), column = (int)(item % v->width);
-    const float d = raw[item];
-    const float left = column > 0 ? raw[item - 1] : 0.0f, right = column < v->width - 1 ? raw[item + 1] : 0.0f;
-    const float up = row > 0 ? raw[item - v->width] : 0.0f, down = row < v->height - 1 ? raw[item + v->width] : 0.0f;
+    const int row = (int)(item / v->width) * v->stride, column = (int)(item % v->width) * v->stride;
+    const float d = raw_at(v, z, confidence, row, column);
+    const float left = raw_at(v, z, confidence, row, column - 1), right = raw_at(v, z, confidence, row, column + 1);
+    const float up = raw_at(v, z, confidence, row - 1, column), down = raw_at(v, z, confidence, row + 1, column);
     depth[item] = lsm_hangs(d, left, right) | lsm_hangs(d, up, down) ? 0.0f : d;
 }
 
@@ -151,7 +151,7 @@ KERNEL lsm_gpu_free(const lsm_view *v, const float *near, const int *known, cons
     if (weight) used[n] = 1;
 }
 
-/* voxels, labels may be 0; see lsm_sum of cpu_sums.h. */
+/* voxels, labels, column_of may be 0; see lsm_sum of cpu_sums.h. */
 KERNEL lsm_gpu_sum(const lsm_view *v, const lsm_pixel *pixels, const long long *keys, const long long *slots, int *voxels,
                    int *labels, const unsigned short *shown, const signed char *column_of, int sign, int count) {
     ITEM(count);
@@ -159,10 +159,8 @@ KERNEL lsm_gpu_sum(const lsm_view *v, const lsm_pixel *pixels, const long long *
     const int i = voxel >> 6, j = voxel >> 3 & 7, k = voxel & 7;
     int block[3];
     lsm_unpack(keys[n], block);
-    const float x = lsm_start(v, 0, block) + lsm_inside(v, 0, i, j, k);
-    const float y = lsm_start(v, 1, block) + lsm_inside(v, 1, i, j, k);
-    const float z = lsm_start(v, 2, block) + lsm_inside(v, 2, i, j, k);
-    const int pixel = lsm_project(v->fx, v->fy, v->cx_floor, v->cy_floor, v->width, v->height, x, y, z);
+    float z;
+    const int pixel = lsm_see(v, block, i, j, k, &z);
     if (pixel < 0) return;
     const lsm_pixel q = pixels[pixel];
     int weight = (int)(q.rgbw >> 24);
@@ -180,10 +178,16 @@ KERNEL lsm_gpu_sum(const lsm_view *v, const lsm_pixel *pixels, const long long *
             sums[LSM_NEAR * LSM_VOXELS] += weight;
         }
     }
-    if (labels && lsm_abs(distance) <= v->one_voxel && column_of[shown[pixel]] >= 0) {
-        const int cell = ((i >> 1) * 4 + (j >> 1)) * 4 + (k >> 1);
-        atomicAdd(labels + (slots[n] * LSM_CELLS + cell) * v->label_width + column_of[shown[pixel]], weight);
+    const unsigned int label = labels && lsm_abs(distance) <= v->one_voxel ? shown[pixel] : LSM_UNLABELLED;
+    if (label == LSM_UNLABELLED) return;
+    int *evidence = labels + (slots[n] * LSM_CELLS + ((i >> 1) * 4 + (j >> 1)) * 4 + (k >> 1)) * v->label_width;
+    if (column_of) {
+        if (column_of[label] >= 0) atomicAdd(evidence + column_of[label], weight);
+        return;
     }
+    const unsigned long long code = lsm_code(label);
+    for (int d = 0; d < LSM_CODE; d++) atomicAdd(evidence + d, lsm_signed(code, d, weight));
+    atomicAdd(evidence + LSM_CODE, weight);
 }
 
 /* One number of a cell's features per thread. */
@@ -195,10 +199,8 @@ KERNEL lsm_gpu_features(const lsm_view *v, const lsm_pixel *pixels, const long l
     const double i = 2 * (cell >> 4) + 0.5, j = 2 * (cell >> 2 & 3) + 0.5, k = 2 * (cell & 3) + 0.5;
     int block[3];
     lsm_unpack(keys[n], block);
-    const float x = lsm_start(v, 0, block) + lsm_inside(v, 0, i, j, k);
-    const float y = lsm_start(v, 1, block) + lsm_inside(v, 1, i, j, k);
-    const float z = lsm_start(v, 2, block) + lsm_inside(v, 2, i, j, k);
-    const int pixel = lsm_project(v->fx, v->fy, v->cx_floor, v->cy_floor, v->width, v->height, x, y, z);
+    float z;
+    const int pixel = lsm_see(v, block, i, j, k, &z);
     if (pixel < 0) return;
     const lsm_pixel q = pixels[pixel];
     const int weight = (int)(q.rgbw >> 24);

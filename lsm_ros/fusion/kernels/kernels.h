@@ -22,6 +22,7 @@
 #define LSM_LEVELS 16
 #define LSM_INFINITY 3.0e38f
 #define LSM_UNLABELLED 65535u
+#define LSM_CODE 64 /* numbers of the code of a label; the sums have one more, of the weight */
 #define LSM_HALF 1048576 /* block indices are within -HALF..HALF-1 */
 
 enum { LSM_SDF, LSM_WEIGHT, LSM_RED, LSM_GREEN, LSM_BLUE, LSM_NEAR, LSM_COLUMNS };
@@ -141,6 +142,14 @@ LSM_FN int lsm_project(float fx, float fy, float cx, float cy, int width, int he
     return seen ? (int)(seen ? v : 0.0f) * width + (int)(seen ? u : 0.0f) : -1;
 }
 
+/* Pixel that shows a place of a block, in voxels from its first one, and the depth of the place; -1 if none does. */
+LSM_FN int lsm_see(const lsm_view *v, const int *block, double i, double j, double k, float *depth) {
+    const float x = lsm_start(v, 0, block) + lsm_inside(v, 0, i, j, k);
+    const float y = lsm_start(v, 1, block) + lsm_inside(v, 1, i, j, k);
+    *depth = lsm_start(v, 2, block) + lsm_inside(v, 2, i, j, k);
+    return lsm_project(v->fx, v->fy, v->cx_floor, v->cy_floor, v->width, v->height, x, y, *depth);
+}
+
 LSM_FN float lsm_distance(float steps, float z_step, unsigned int geometry, float z) {
     return ((lsm_depth(geometry, z_step) - z) * (float)(int)(geometry >> 16)) * steps;
 }
@@ -172,14 +181,31 @@ LSM_FN int lsm_feature_row(const lsm_view *v, int pixel) {
     return row * v->feature_columns + column;
 }
 
+/* Signs of the code of a label, a bit each (label_codes.py). */
+LSM_FN unsigned long long lsm_code(unsigned int label) {
+    unsigned long long x = ((unsigned long long)label + 1) * 0x9E3779B97F4A7C15ull;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ull;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBull;
+    return x ^ (x >> 31);
+}
+
+LSM_FN int lsm_signed(unsigned long long code, int number, int weight) { return code >> number & 1 ? weight : -weight; }
+
 /* ---- blocks ---- */
+
+/* Index of the block on one axis at distance `along` on a ray. */
+LSM_FN int lsm_block_index(float direction, float along, float fraction, int base) {
+    return lsm_floor(direction * along + fraction) + base;
+}
+
+LSM_FN int lsm_in_world(int index) { return (index >= -LSM_HALF) & (index < LSM_HALF); }
 
 /* Key of the block at distance `along` on a ray (direction in blocks per unit); -1 if it is beyond the edge of the world. */
 LSM_FN long long lsm_block_at(const lsm_view *v, float dx, float dy, float dz, float along) {
-    int x = lsm_floor(dx * along + v->fraction[0]) + v->base[0];
-    int y = lsm_floor(dy * along + v->fraction[1]) + v->base[1];
-    int z = lsm_floor(dz * along + v->fraction[2]) + v->base[2];
-    int inside = (x >= -LSM_HALF) & (x < LSM_HALF) & (y >= -LSM_HALF) & (y < LSM_HALF) & (z >= -LSM_HALF) & (z < LSM_HALF);
+    int x = lsm_block_index(dx, along, v->fraction[0], v->base[0]);
+    int y = lsm_block_index(dy, along, v->fraction[1], v->base[1]);
+    int z = lsm_block_index(dz, along, v->fraction[2], v->base[2]);
+    int inside = lsm_in_world(x) & lsm_in_world(y) & lsm_in_world(z);
     return inside ? lsm_pack(x, y, z) : -1;
 }
 
