@@ -2,8 +2,8 @@
 # Copyright 2026 The lsm_ros authors
 """The networks: time and memory of encoding a frame and of predicting a pair, against plain float32 eager in the same run.
 
-    python bench/networks.py [--quick] [--models linear dpt mast3r] [--size WxH] [--precision auto] [--clock wall|processor]
-                             [--json FILE]
+    python bench/networks.py [--quick] [--models linear dpt mast3r] [--size WxH ...] [--precision auto]
+                             [--clock wall|processor] [--json FILE]
 
 Official widths with random weights. Plain: the same weights in float32, attention as product, softmax, product, the DPT
 head's layers in the order of the paper, both images encoded anew for each pair. Floor: the arithmetic of a new frame
@@ -32,6 +32,14 @@ from lsm_ros.pairs.precision import synchronize
 from lsm_ros.types import Frame
 
 MODELS = {"linear": ("dust3r", {"head_type": "linear"}), "dpt": ("dust3r", {"head_type": "dpt"}), "mast3r": ("mast3r", {})}
+COLUMNS = [  # heading, width, key, format
+    ("encode", 9, "encode_ms", ".1f"), ("predict", 9, "predict_ms", ".1f"), ("both ways", 11, "both_ms", ".1f"),
+    ("new", 9, "new_ms", ".1f"), ("whole", 9, "whole_ms", ".1f"), ("plain encode", 14, "plain_encode_ms", ".1f"),
+    ("plain pair", 12, "plain_ms", ".1f"), ("floor of new", 14, "floor_ms", ".1f"),
+    ("plain/whole", 13, "plain_over_whole", ".2f"), ("plain/new", 11, "plain_over_new", ".2f"),
+    ("whole/new", 11, "whole_over_new", ".2f"),
+    ("new/floor", 11, "new_over_floor", ".2f"), ("peak MB", 9, "peak_mb", ".0f"), ("plain peak", 12, "plain_peak_mb", ".0f"),
+    ("weights", 9, "weights_mb", ".0f"), ("error", 9, "error", ".1e")]
 WANTED = {"linear": 1.45, "dpt": 1.3, "mast3r": 1.27}  # a new frame against a cached keyframe, over a whole pair, on a CPU
 
 
@@ -155,14 +163,21 @@ def measure(kind: str, size: tuple[int, int], precision: str, repeats: int, devi
     def plain_pair() -> tuple:
         return plain(images[0], images[1])
 
-    def plain_run() -> None:
-        with plainly():
-            plain_pair()
+    @torch.inference_mode()
+    def plain_encode() -> torch.Tensor:
+        return plain.encode(images[0])[0]
+
+    def as_usual(function: Callable[[], object]) -> Callable[[], None]:
+        def run() -> None:
+            with plainly():
+                function()
+        return run
 
     key = ours.encode(frames[:1])[0]
     if key.size != (height, width):
         raise ValueError(f"size {width}x{height} is not one that the network sees; take multiples of 16 that are not square")
-    runs = {"plain": plain_run, "whole": whole, "encode": lambda: ours.encode(frames[1:]),
+    runs = {"plain": as_usual(plain_pair), "plain_encode": as_usual(plain_encode), "whole": whole,
+            "encode": lambda: ours.encode(frames[1:]),
             "predict": lambda: ours.predict([(key, key)]), "both": lambda: ours.predict([(key, key), (key, key)]),
             "new": lambda: ours.predict([(ours.encode(frames[1:])[0], key)])}
     for run in runs.values():
@@ -174,11 +189,12 @@ def measure(kind: str, size: tuple[int, int], precision: str, repeats: int, devi
         for k, run in runs.items():
             times[k].append(seconds(run, ours.device, clock) * 1e3)
     row = {f"{k}_ms": float(np.median(v)) for k, v in times.items()}
-    with PeakMemory(ours.device) as memory:
-        runs["new"]()
-    row["peak_mb"], row["weights_mb"] = memory.peak_mb, ours.weight_megabytes
-    pair = operations(plain_pair)
-    encoder = operations(torch.inference_mode()(lambda: plain.encode(images[0])))
+    for name, run in (("peak_mb", "new"), ("plain_peak_mb", "plain")):
+        with PeakMemory(ours.device) as memory:
+            runs[run]()
+        row[name] = memory.peak_mb
+    row["weights_mb"] = ours.weight_megabytes
+    pair, encoder = operations(plain_pair), operations(plain_encode)
     row["floor_ms"] = (pair - encoder) / speed * 1e3
     # ratios of neighbours in time: the machine's other work changes both
     row["plain_over_whole"] = float(np.median(np.array(times["plain"]) / times["whole"]))
@@ -207,7 +223,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small images, at most 3 minutes")
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=list(MODELS))
-    parser.add_argument("--size", help="WxH of the network's image")
+    parser.add_argument("--size", nargs="+", help="WxH of the network's image, one or several")
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--repeats", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -215,24 +231,32 @@ def main() -> None:
                         help="processor: for a machine that does other things too, with OMP_NUM_THREADS=1")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    size = tuple(map(int, (args.size or ("160x128" if args.quick else "512x384")).split("x")))
+    sizes = [tuple(map(int, s.split("x"))) for s in args.size or ("160x128" if args.quick else "512x384",)]
     repeats = args.repeats or (30 if args.device.startswith("cuda") else 3 if args.quick else 5)
-    print(f"{size[0]}x{size[1]}, {args.device}, {torch.get_num_threads()} threads, {args.clock} time, "
-          f"torch {torch.__version__}")
-    names = ("encode", "predict", "both", "new", "whole", "plain", "floor")
-    print(f"{'model':8}" + "".join(f"{n + ' ms':>11}" for n in names)
-          + f"{'plain/whole':>13}{'plain/new':>11}{'whole/new':>11}{'new/floor':>11}{'peak MB':>9}{'weights':>9}{'error':>9}")
-    rows = {}
-    for kind in args.models:
-        with get_context("spawn").Pool(1) as fresh:  # a process of its own, so that its memory is that of one network
-            row = rows[kind] = fresh.apply(measure, (kind, size, args.precision, repeats, args.device, args.clock))
-        print(f"{kind:8}" + "".join(f"{row[n + '_ms']:11.1f}" for n in names)
-              + f"{row['plain_over_whole']:13.2f}{row['plain_over_new']:11.2f}{row['whole_over_new']:11.2f}"
-              + f"{row['new_over_floor']:11.2f}{row['peak_mb']:9.0f}{row['weights_mb']:9.0f}{row['error']:9.1e}", flush=True)
-    print("wanted: plain/whole at least 1; whole/new at least " + ", ".join(f"{WANTED[k]} ({k})" for k in rows)
-          + "; on a GPU plain/new at least 4")
+    print(f"{args.device}, {torch.get_num_threads()} threads, {args.clock} time in ms, torch {torch.__version__}")
+    print(f"{'model':8}{'size':>9}" + "".join(f"{name:>{width}}" for name, width, _, _ in COLUMNS))
+    rows: dict[str, dict[str, dict[str, float]]] = {}
+    for size in sizes:
+        for kind in args.models:
+            with get_context("spawn").Pool(1) as fresh:  # a process of its own, so that its memory is that of one network
+                row = fresh.apply(measure, (kind, size, args.precision, repeats, args.device, args.clock))
+            rows.setdefault(f"{size[0]}x{size[1]}", {})[kind] = row
+            print(f"{kind:8}{size[0]:>5}x{size[1]}" + "".join(f"{row[key]:{width}{form}}" for _, width, key, form in COLUMNS),
+                  flush=True)
+    for name, found in rows.items():
+        print(*(f"{name} {kind}: {verdict(kind, row, args.device)}" for kind, row in found.items()), sep="\n")
     if args.json:
-        args.json.write_text(json.dumps({"size": size, "device": args.device, "clock": args.clock, "models": rows}, indent=1))
+        args.json.write_text(json.dumps({"device": args.device, "clock": args.clock, "sizes": rows}, indent=1))
+
+
+def verdict(kind: str, row: dict[str, float], device: str) -> str:
+    """The three ratios beside what is wanted of them."""
+    wanted = [("plain/whole", row["plain_over_whole"], 1.0)]
+    wanted += [("plain/new", row["plain_over_new"], 4.0)] if device.startswith("cuda") else \
+        [("whole/new", row["whole_over_new"], WANTED[kind])]
+    said = [f"{name} {value:.2f}, wanted at least {least:g}: {'yes' if value >= least else 'NO'}"
+            for name, value, least in wanted]
+    return "; ".join([*said, f"new/floor {row['new_over_floor']:.2f}, the nearer to 1 the better"])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import traceback
+import warnings
 from collections.abc import Sequence
 from types import FrameType
 from typing import NoReturn
@@ -47,7 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = make_parser().parse_args(argv)
     except SystemExit as end:  # argparse ends by itself after --help, --version and errors
         return int(end.code or 0)
-    previous = _terminate_by_exception()
+    previous, as_python_does = _terminate_by_exception(), warnings.formatwarning
+    warnings.formatwarning = plain_warning
     try:
         return int(args.run(args))
     except KeyboardInterrupt:
@@ -65,8 +67,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"lsm: error: {one_line(error)}", file=sys.stderr)
         return EXIT_BAD_INPUT
     finally:
+        warnings.formatwarning = as_python_does
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
+
+
+def plain_warning(message: Warning | str, *_where: object) -> str:
+    """What a warning says, in one line, without the line of code that it comes from."""
+    return f"lsm: warning: {' '.join(str(message).split())}\n"
 
 
 def one_line(error: BaseException) -> str:

@@ -13,7 +13,7 @@ from lsm_ros.pairs.base import PairModel
 from lsm_ros.slam.keyframes import Keyframe
 from lsm_ros.slam.monocular import DenseView
 from lsm_ros.slam.tracking import Tracked, Tracker
-from lsm_ros.types import UNLABELLED, Frame, FrameCloud, FrameSet, Observation
+from lsm_ros.types import EXACT_SCALE, UNLABELLED, Frame, FrameCloud, FrameSet, Observation
 
 Z_STEP = 0.0005  # metres; 16 bits reach 32.7 m
 MODEL_SCALE_STD = 0.1  # relative; metric networks err by about that from scene to scene
@@ -68,11 +68,15 @@ def scale_of(model: PairModel, known: bool) -> tuple[str, float]:
     return ("depth", 0.01) if model.name == "depth" else ("model", MODEL_SCALE_STD)
 
 
-def odd_lenses(tracker: Tracker) -> dict[str, str]:
-    """Warnings about cameras whose predicted pixels do not fit the pinhole with which they are fused."""
-    return {f"pinhole {camera}": f"{share:.0%} of the pixels predicted for camera {camera!r} do not fit a pinhole and are not "
-                                 "fused: rectify its images, or give it a calibration"
-            for camera, share in tracker.knowledge().get("off_pinhole", {}).items() if share > ODD_LENS}
+def doubts(tracker: Tracker, model: PairModel) -> dict[str, str]:
+    """Warnings about what networks predict: a scale that is not exact, and cameras whose pixels do not fit the pinhole with
+    which they are fused."""
+    source, std = scale_of(model, model.is_metric)
+    found = {"scale": f"lengths are metres to about {std:.0%} only (from the {source})"} if std > EXACT_SCALE else {}
+    return found | {
+        f"pinhole {camera}": f"{share:.0%} of the pixels predicted for camera {camera!r} do not fit a pinhole and are not "
+                             "fused: rectify its images, or give it a calibration"
+        for camera, share in tracker.knowledge().get("off_pinhole", {}).items() if share > ODD_LENS}
 
 
 def reliable_depth(frame: Frame, config: Config) -> np.ndarray:
@@ -95,9 +99,9 @@ def confidence(depth: np.ndarray) -> np.ndarray:
 
 
 def observation(cloud: FrameCloud, number: int, keyframe: int, T_rig_cam: np.ndarray, config: Config,
-                measured: bool = True) -> Observation:
+                measured: bool = True, features: np.ndarray | None = None) -> Observation:
     """What a keyframe's camera gives to the map; beyond fusion.max_depth nothing is used. measured: the depth is a
-    camera's, whose noise the map knows; else the cloud's confidence counts."""
+    camera's, whose noise the map knows; else the cloud's confidence counts. features: as an `Observation` has them."""
     depth = np.where(cloud.depth <= min(config.fusion.max_depth, 65535 * Z_STEP), cloud.depth, 0.0)
     z = (depth / Z_STEP + 0.5).astype(np.uint16)
     sure = 255 if measured else np.maximum(np.rint(255 * cloud.confidence), 1)
@@ -105,7 +109,19 @@ def observation(cloud: FrameCloud, number: int, keyframe: int, T_rig_cam: np.nda
     for array in (z, confidence):
         array.setflags(write=False)  # the map need not copy what nobody can change
     return Observation(number, keyframe, cloud.stamp_ns, cloud.camera, T_rig_cam, z, Z_STEP, confidence, cloud.image,
-                       cloud.intrinsics, cloud.labels)
+                       cloud.intrinsics, cloud.labels, features)
+
+
+def late_labels(seen: Observation, labels: np.ndarray, rectify: FrameRectifier) -> np.ndarray:
+    """Labels (H, W) of the image of an observation, as the camera sees it, without the lens's distortion. ValueError for
+    another size."""
+    if labels.shape != seen.z.shape:
+        raise ValueError(f"labels of camera {seen.camera!r} at {seen.stamp_ns} ns have shape {labels.shape}, the image has "
+                         f"{seen.z.shape}")
+    for rectifier in rectify.known():
+        if rectifier.target == seen.intrinsics:
+            labels = rectifier.labels(labels)
+    return labels
 
 
 def rescaled(seen: Observation, keyframe: Keyframe, tracker: Tracker, number: int) -> Observation | None:

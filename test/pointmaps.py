@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """A pair model that knows the truth: exact pointmaps of a textured room, spoiled as a network's are."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -9,10 +9,14 @@ from textured import CAMERA, see
 
 from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, transform_points
 from lsm_ros.models.preprocess import plan_crop
+from lsm_ros.pairs.retrieval import compare_means
 from lsm_ros.types import Frame, FrameSet, PairPrediction
 
 PERIOD_NS = 33_333_333
 START_NS = 1_000_000_000
+BLOCK = 8  # pixels of an image that are alike
+COARSE = replace(CAMERA, width=CAMERA.width // BLOCK, height=CAMERA.height // BLOCK, fx=CAMERA.fx / BLOCK, fy=CAMERA.fy / BLOCK,
+                 cx=(CAMERA.cx + 0.5) / BLOCK - 0.5, cy=(CAMERA.cy + 0.5) / BLOCK - 0.5)
 
 
 def walk(count):
@@ -66,6 +70,18 @@ class FakePairModel:
         """(h, w) exact depth, 0 where there is none."""
         return see(self.boards, T_world_cam, pinhole)[1]
 
+    def signature(self, tokens):
+        """Which places of the world are in view: what a network's tokens know of that is their content."""
+        out = []
+        for t in tokens:
+            world = transform_points(t.T_world_cam, t.points[::4, ::4].reshape(-1, 3))
+            cells = np.floor(world[np.isfinite(world).all(1)] / 0.5).astype(np.int64) @ (73856093, 19349663, 83492791)
+            out.append(np.bincount(cells % 512, minlength=512).astype(np.float32))
+        return np.concatenate(out)
+
+    def alike(self, tokens, signatures):
+        return compare_means(self.signature(tokens), signatures)
+
     def pack(self, tokens):
         return {"image": tokens.image, "given": np.array([tokens.intrinsics is not None])}
 
@@ -104,7 +120,7 @@ def on_path(path):
 
 
 def frame_set(boards, path, n, intrinsics=CAMERA, camera="camera"):
-    """The n-th frame set; the rig is the camera."""
+    """The n-th frame set; the rig is the camera. The image is coarse, for the fake pair model does not look at it."""
     stamp = START_NS + n * PERIOD_NS
-    image = np.repeat(see(boards, path[n])[0][..., None], 3, 2)
-    return FrameSet(stamp, (Frame(stamp, camera, image, intrinsics),), {camera: np.eye(4)})
+    image = see(boards, path[n], COARSE)[0].repeat(BLOCK, 0).repeat(BLOCK, 1)
+    return FrameSet(stamp, (Frame(stamp, camera, np.repeat(image[..., None], 3, 2), intrinsics),), {camera: np.eye(4)})

@@ -6,7 +6,9 @@ Random weights predict no geometry: what counts is that the whole road is gone a
 """
 import argparse
 import json
+import os
 import pathlib
+import warnings
 
 import cv2
 import numpy as np
@@ -81,6 +83,74 @@ def test_without_weights_or_with_those_of_another_network(images, tmp_path, caps
     assert "'dust3r', not of 'mast3r'" in capsys.readouterr().err
     assert cli.main([*begin, "dust3r", "--weights", str(tmp_path / "absent.pth")]) == 2
     assert "absent.pth" in capsys.readouterr().err
+
+
+def damaged(what, folder):
+    """Weights that cannot be used as those of a DUSt3R, and what should be said of them."""
+    if what == "cut.pth":
+        whole = stored("pth", "linear", folder).read_bytes()
+        (folder / what).write_bytes(whole[:len(whole) // 2])
+        return folder / what, "cut.pth is truncated"
+    if what == "cut.safetensors":
+        path = stored("safetensors", "linear", folder)
+        path.write_bytes(path.read_bytes()[:100_000])
+        return path, "model.safetensors is truncated"
+    if what == "hostile.pth":
+        torch.save({"model": {}, "args": Hostile()}, folder / what)
+        return folder / what, "hostile.pth is refused"
+    if what == "picture":
+        return next((folder / "images").iterdir()), "no checkpoint"
+    path = stored("folder", "linear", folder)
+    if what == "broken config":
+        (path / "config.json").write_text("{")
+        return path, "config.json is not JSON"
+    state = models.build("dust3r", **TINY).state_dict()
+    write_safetensors(path / "model.safetensors", {k: v for k, v in state.items() if k != "dec_norm.weight"})
+    return path, "dec_norm.weight"
+
+
+class Hostile:
+    """Asks for a program when it is read."""
+
+    def __reduce__(self):
+        return os.system, ("touch hacked",)
+
+
+@pytest.mark.parametrize("what", ["cut.pth", "cut.safetensors", "hostile.pth", "picture", "broken config", "missing key"])
+def test_weights_that_cannot_be_used_are_one_line_and_status_2(what, images, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    weights, words = damaged(what, tmp_path)
+    assert cli.main(["map", str(images), "--out", str(tmp_path / "out"), "--pairs", "dust3r", "--weights", str(weights),
+                     "--quiet"]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and said[0].startswith("lsm: error: ") and words in said[0]
+    assert not (tmp_path / "hacked").exists() and not (tmp_path / "out").exists()
+
+
+def test_a_field_that_the_network_does_not_know_is_named_in_one_line(images, tmp_path, capsys):
+    weights = stored("folder", "linear", tmp_path)
+    config = json.loads((weights / "config.json").read_text())
+    (weights / "config.json").write_text(json.dumps({**config, "new_in_2027": 1}))
+    before = warnings.formatwarning
+    with pytest.warns(UserWarning, match="left out: new_in_2027"):
+        assert cli.main(["map", str(images), "--out", str(tmp_path / "out"), "--pairs", "dust3r", "--weights", str(weights),
+                         "--quiet"]) == 2
+    assert "none of 3 frames" in capsys.readouterr().err  # its weights are used
+    assert cli.plain_warning(UserWarning("left\n out"), UserWarning, "a.py", 3) == "lsm: warning: left out\n"
+    assert warnings.formatwarning is before
+
+
+@pytest.mark.parametrize(("count", "width", "height"), [(1, 160, 120), (2, 171, 123), (2, 20, 8)],
+                         ids=["one image", "odd size", "too small"])
+def test_few_small_and_odd_images_with_random_weights(count, width, height, tmp_path, capsys):
+    (tmp_path / "images").mkdir()
+    picture = np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    for n in range(count):  # all the same
+        cv2.imwrite(str(tmp_path / "images" / f"{n}.png"), picture)
+    assert cli.main(["map", str(tmp_path / "images"), "--out", str(tmp_path / "out"), "--pairs", "mast3r", "--weights",
+                     str(stored("folder", "mast3r", tmp_path)), "--quiet"]) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and f"none of {count} frames" in said[0]
 
 
 def test_what_a_network_that_knows_something_leaves_behind(tmp_path, monkeypatch, capsys):

@@ -75,6 +75,8 @@ def test_download_of_a_single_file(own_places, capsys, monkeypatch):
         assert cli.main(["weights", "--download", "Tiny"]) == 0
         assert "already here" in capsys.readouterr().out
     assert hub.find_in_hub("Tiny").name == "Tiny.pth"
+    with Server(b"words") as url:
+        assert hub.fetch(hub.Known("Tiny_codebook.pkl", "retrieval", 1, url=url)).name == "Tiny_codebook.pkl"
 
 
 def test_a_download_that_breaks_leaves_nothing(own_places, monkeypatch):

@@ -41,9 +41,10 @@ def guess(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
     """
     shapes = {k: tuple(v.shape) for k, v in state.items()}
     needed = ("patch_embed.proj.weight", "enc_norm.weight", "dec_norm.weight", "dec_blocks.0.norm1.weight")
-    if any(k not in shapes for k in needed):
+    absent = [k for k in needed if k not in shapes]
+    if absent:
         raise ValueError(f"no network of this family has these keys: {', '.join(sorted(shapes)[:4])}, ... "
-                         f"({len(shapes)} keys); CroCo, DUSt3R and MASt3R have {needed[0]}, ...")
+                         f"({len(shapes)} keys); CroCo, DUSt3R and MASt3R have {', '.join(absent)} besides")
     width, deep = shapes["enc_norm.weight"][0], shapes["dec_norm.weight"][0]
     config: dict[str, Any] = {
         "enc_embed_dim": width, "enc_depth": _count(shapes, "enc_blocks"), "enc_num_heads": max(1, width // OFFICIAL_HEAD_DIM),

@@ -19,6 +19,11 @@ NOTICE = ("These weights are not part of lsm_ros and not under its licence. They
           "Downloading accepts these terms.")
 
 
+OWN = "lsm_small"
+OWN_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / OWN
+"""Where the package has weights of its own; they are under its licence."""
+
+
 @dataclass(frozen=True)
 class Known:
     """A checkpoint. hub_id: on Hugging Face, or empty; url: a single file, or empty; megabytes: in float32."""
@@ -55,6 +60,8 @@ KNOWN: tuple[Known, ...] = (
     _croco("CroCo", 481),
     Known("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_trainingfree", "retrieval", 0,
           url=f"{SERVER}/MASt3R/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_trainingfree.pth"),
+    Known("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_codebook.pkl", "retrieval", 0,
+          url=f"{SERVER}/MASt3R/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_codebook.pkl"),
 )
 
 
@@ -120,7 +127,7 @@ def fetch(known: Known, progress: Callable[[int, int], None] | None = None) -> P
         except ImportError as error:
             raise ImportError(f"downloading {known.hub_id} needs huggingface_hub: pip install lsm_ros[weights]") from error
         return Path(snapshot_download(known.hub_id, allow_patterns=["config.json", "*.safetensors", "README*", "LICENSE*"]))
-    place = weights_folder() / f"{known.name}.pth"
+    place = weights_folder() / (known.name if known.name.endswith(".pkl") else f"{known.name}.pth")
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".part", delete=False) as out:
         try:

@@ -49,20 +49,21 @@ class Crop:
                        cx=float(cx), cy=float(cy))
 
 
-def plan_crop(width: int, height: int, size: int = 512, *, square_ok: bool = False, patch: int = PATCH) -> Crop:
+def plan_crop(width: int, height: int, size: int = 512, *, square_ok: bool = False, patch: int = PATCH, whole: bool = False
+              ) -> Crop:
     """How an image of width x height is resized and cropped.
 
-    size 224: the short side becomes 224, then the largest centred square. Others: the long side becomes `size`, then whole
-    patches around the centre; a square loses a quarter of its height unless square_ok. ValueError for an image from which
-    no patch is left.
+    size 224, unless `whole`: the short side becomes 224, then the largest centred square. Others: the long side becomes `size`,
+    then whole patches around the centre; a square loses a quarter of its height unless square_ok. ValueError for an image
+    from which no patch is left.
     """
     if min(width, height) < 1 or size < patch:
         raise ValueError(f"an image of {width}x{height} pixels cannot be brought to size {size}")
-    longest = max(width, height)
-    goal = round(size * longest / min(width, height)) if size == SQUARE_SIZE else size
+    longest, square = max(width, height), size == SQUARE_SIZE and not whole
+    goal = round(size * longest / min(width, height)) if square else size
     w, h = (round(s * goal / longest) for s in (width, height))
     cx, cy = w // 2, h // 2
-    if size == SQUARE_SIZE:
+    if square:
         half_w = half_h = min(cx, cy)
     else:
         half_w, half_h = ((2 * c) // patch * patch // 2 for c in (cx, cy))
@@ -86,16 +87,16 @@ def preprocess(image: np.ndarray | Any, size: int = 512, *, square_ok: bool = Fa
             "instance": str(index), "crop": crop}
 
 
-def resize(image: np.ndarray | Any, size: int = 512, *, square_ok: bool = False, patch: int = PATCH
+def resize(image: np.ndarray | Any, size: int = 512, *, square_ok: bool = False, patch: int = PATCH, whole: bool = False
            ) -> tuple[np.ndarray, Crop]:
-    """(h, w, 3) uint8 pixels of the network's input, and how they came about. Arguments as of `preprocess`."""
+    """(h, w, 3) uint8 pixels of the network's input, and how they came about. Arguments as of `plan_crop`."""
     from PIL import Image
 
     if isinstance(image, np.ndarray):
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"expected an image (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
         image = Image.fromarray(image)
-    crop = plan_crop(*image.size, size, square_ok=square_ok, patch=patch)
+    crop = plan_crop(*image.size, size, square_ok=square_ok, patch=patch, whole=whole)
     way = Image.Resampling.LANCZOS if max(image.size) > max(crop.resized) else Image.Resampling.BICUBIC
     box = (crop.left, crop.top, crop.left + crop.width, crop.top + crop.height)
     return np.array(image.resize(crop.resized, way).crop(box)), crop

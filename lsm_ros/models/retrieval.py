@@ -114,11 +114,22 @@ def load_local_features(path: str | Path) -> LocalFeatures:
 
 
 @dataclass(frozen=True)
-class _Words:
+class VisualWords:
     """An image as visual words: which (W,) and the signs of the residual sums (W, D) as +-1."""
 
     words: np.ndarray
     signs: np.ndarray
+
+    def pack(self) -> np.ndarray:
+        """(W, 4 + ceil(D / 8)) uint8."""
+        words = self.words.astype("<u4").view(np.uint8).reshape(-1, 4)
+        return np.concatenate([words, np.packbits(self.signs > 0, axis=1)], 1)
+
+    @staticmethod
+    def unpack(packed: np.ndarray, dim: int) -> VisualWords:
+        """What `pack` made of signs with `dim` columns."""
+        words = np.ascontiguousarray(packed[:, :4]).view("<u4")[:, 0].astype(np.int64)
+        return VisualWords(words, np.where(np.unpackbits(packed[:, 4:], axis=1, count=dim) > 0, 1, -1).astype(np.int8))
 
 
 class AsmkDatabase:
@@ -128,12 +139,19 @@ class AsmkDatabase:
         self.centroids = np.ascontiguousarray(centroids, np.float32)
         if self.centroids.ndim != 2 or not len(self.centroids):
             raise ValueError(f"a codebook has shape (W, D), got {self.centroids.shape}")
-        self.images: list[_Words] = []
+        self.images: list[VisualWords] = []
         self._by_word: dict[int, list[tuple[int, np.ndarray]]] = {}
 
     def add(self, features: np.ndarray) -> int:
         """Adds an image by its local features (K, D) and returns its number."""
-        image = self._aggregate(features, 1)
+        return self.add_words(self.words_of(features))
+
+    def words_of(self, features: np.ndarray) -> VisualWords:
+        """An image by its local features (K, D), as it is kept."""
+        return self._aggregate(features, 1)
+
+    def add_words(self, image: VisualWords) -> int:
+        """Adds an image by its words and returns its number."""
         self.images.append(image)
         for word, signs in zip(image.words, image.signs, strict=True):
             self._by_word.setdefault(int(word), []).append((len(self.images) - 1, signs))
@@ -152,7 +170,7 @@ class AsmkDatabase:
         norms = np.sqrt([len(i.words) for i in self.images])
         return scores / norms / np.sqrt(len(asked.words)) if len(self.images) else scores
 
-    def _aggregate(self, features: np.ndarray, assignments: int) -> _Words:
+    def _aggregate(self, features: np.ndarray, assignments: int) -> VisualWords:
         features = np.asarray(features, np.float32)
         if features.ndim != 2 or features.shape[1] != self.centroids.shape[1] or not len(features):
             raise ValueError(f"expected features (K, {self.centroids.shape[1]}), got {features.shape}")
@@ -163,7 +181,7 @@ class AsmkDatabase:
         residuals = (features[:, None] - self.centroids[near]).reshape(-1, features.shape[1])
         sums = np.zeros((len(words), features.shape[1]), np.float32)
         np.add.at(sums, inverse.reshape(-1), residuals)
-        return _Words(words, np.where(sums > 0, 1, -1).astype(np.int8))
+        return VisualWords(words, np.where(sums > 0, 1, -1).astype(np.int8))
 
 
 def similarity_matrix(features: Sequence[np.ndarray], centroids: np.ndarray) -> np.ndarray:

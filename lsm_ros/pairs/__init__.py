@@ -13,6 +13,7 @@ registry: dict[str, str] = {
     "two_view": "lsm_ros.pairs.two_view:TwoViewPairModel",
     "dust3r": "lsm_ros.pairs.network:NetworkPairModel",
     "mast3r": "lsm_ros.pairs.network:NetworkPairModel",
+    "lsm_small": "lsm_ros.pairs.network:NetworkPairModel",
 }
 
 

@@ -76,6 +76,19 @@ class PairModel(Protocol):
 
 
 @runtime_checkable
+class PointmapPairModel(PairModel, Protocol):
+    """A pair model whose predictions are dense pointmaps, and which tells from tokens alone which images show the same."""
+
+    def signature(self, tokens: Sequence[Any]) -> np.ndarray:
+        """What is kept of a frame set for `alike`; tokens of its cameras in order of their names."""
+        ...
+
+    def alike(self, tokens: Sequence[Any], signatures: Sequence[np.ndarray]) -> np.ndarray:
+        """(S,) similarity of a frame set to others by their signatures, greater is more alike; nan for one of another kind."""
+        ...
+
+
+@runtime_checkable
 class SparsePairModel(PairModel, Protocol):
     """A pair model that finds single points again. Its tokens have landmarks: `corners` (N, 2) pixels and the
     `inverse_depth` (N,) measured there, 1/m, NaN where there is none."""

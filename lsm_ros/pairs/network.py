@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Pair geometry from a network: DUSt3R or MASt3R. A frame is encoded once; a pair costs the decoders and the heads."""
+"""Pair geometry from a network: DUSt3R, MASt3R or lsm_small. A frame is encoded once, a pair costs decoders and heads."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,13 +14,19 @@ import torch
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.models.blocks import PATCH
+from lsm_ros.models.hub import OWN, OWN_WEIGHTS
 from lsm_ros.models.positions import patch_positions
 from lsm_ros.models.preprocess import Crop, resize
 from lsm_ros.pairs.graphs import GraphedFunction
 from lsm_ros.pairs.precision import choose_precision
+from lsm_ros.pairs.retrieval import load_retrieval
 from lsm_ros.types import Frame, PairPrediction
 
+if TYPE_CHECKING:
+    from lsm_ros.training.language import TextCodec
+
 Size = tuple[int, int]
+METRIC = ("mast3r", OWN)
 
 
 @dataclass
@@ -43,26 +50,37 @@ class NetworkTokens:
 
 
 class NetworkPairModel:
-    """Pair model `dust3r` or `mast3r`; predictions are at the size of the network's image (see `NetworkTokens.crop`).
+    """Pair model `dust3r`, `mast3r` or `lsm_small`; predictions are at the size of the network's image (see
+    `NetworkTokens.crop`).
 
-    A model that is given is used as it is; else the checkpoint that config.weights names is loaded. ValueError when there is
-    none, or when it is of another network.
+    A model that is given is used as it is; else the checkpoint that config.weights names is loaded, or the package's own.
+    codec: what the language features mean; None where there are none. with_features: whether predictions have them.
+    ValueError or FileNotFoundError when there are no weights, ValueError when they are of another network.
     """
 
-    def __init__(self, config: PairConfig, model: torch.nn.Module | None = None, device: str | torch.device | None = None
-                 ) -> None:
+    def __init__(self, config: PairConfig, model: torch.nn.Module | None = None, device: str | torch.device | None = None,
+                 codec: TextCodec | None = None) -> None:
         self.name, self.config = config.model, config
-        self.is_metric = config.model == "mast3r"
+        self.is_metric = config.model in METRIC
         chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.device = torch.device("cuda", torch.cuda.current_device()) if str(chosen) == "cuda" else chosen
         self.dtype = choose_precision(config.precision, self.device)
         if model is None:
             model = _load(config, self.device, self.dtype)
+            codec = read_language(weights_of(config)) if config.model == OWN else None
+        channels = getattr(model, "feature_channels", 0)
+        if codec is not None and codec.channels != channels:
+            raise ValueError(f"the network gives {channels} language features, language.safetensors beside it describes "
+                             f"{codec.channels}")
+        self.codec = codec
+        self.with_features = codec is not None
         # tokens become maps with the channels last in memory; convolutions then take their weights as they are
         self.model = model.to(self.device, self.dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         self.image_size = max(self.model.img_size)
+        self._retrieval = load_retrieval(config.retrieval, self.model.enc_dim)
+        self._whole = self.model.img_size[0] != self.model.img_size[1]  # was trained on images that are no squares
         self._encode = GraphedFunction(self._run_encoder)
         self._predict = GraphedFunction(self._run_decoders)
         if self.device.type == "cuda":  # record what most cameras need, so that their first frame waits for nothing
@@ -85,7 +103,7 @@ class NetworkPairModel:
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> list[NetworkTokens]:
         """Tokens of each frame; frames of one size go through the encoder together. ValueError for an image too narrow."""
-        resized = [resize(f.image, self.image_size) for f in frames]
+        resized = [resize(f.image, self.image_size, whole=self._whole) for f in frames]
         tokens: dict[int, torch.Tensor] = {}
         for group in _groups([pixels.shape for pixels, _ in resized]):
             batch = torch.from_numpy(np.stack([resized[n][0] for n in group])).to(self.device)
@@ -108,13 +126,22 @@ class NetworkPairModel:
         for group in _groups([(a.size, b.size) for a, b in pairs]):
             a, b = (torch.stack([pairs[n][side].tokens.to(self.device) for n in group]) for side in (0, 1))
             first, second = pairs[group[0]]
+            fields = ("desc", "desc_conf", "features") if self.with_features else ("desc", "desc_conf")
             view_a, view_b = self._predict(a, b, extra=(first.size, second.size))
             for k, n in enumerate(group):
                 local = {f"{field}_{side}": view[field][k] for side, view in (("a", view_a), ("b", view_b))
-                         for field in ("desc", "desc_conf") if field in view}
+                         for field in fields if field in view}
                 found[n] = PairPrediction(view_a["pts3d"][k], view_b["pts3d_in_other_view"][k], view_a["conf"][k],
                                           view_b["conf"][k], is_metric=self.is_metric, **local)
         return [found[n] for n in range(len(pairs))]
+
+    def signature(self, tokens: Sequence[NetworkTokens]) -> np.ndarray:
+        """What is kept of a frame set, for `alike`."""
+        return self._retrieval.signature([t.tokens for t in tokens])
+
+    def alike(self, tokens: Sequence[NetworkTokens], signatures: Sequence[np.ndarray]) -> np.ndarray:
+        """(S,) how much a frame set is like others, by their signatures."""
+        return self._retrieval.alike([t.tokens for t in tokens], signatures)
 
     def pack(self, tokens: NetworkTokens) -> dict[str, np.ndarray]:
         """Tokens as arrays, for a map on disk."""
@@ -154,10 +181,32 @@ def _groups(keys: Sequence[Any]) -> list[list[int]]:
     return list(groups.values())
 
 
+def weights_of(config: PairConfig) -> str:
+    """The checkpoint that a config means. ValueError when it names none and the network has none of its own;
+    FileNotFoundError when the package came without its own."""
+    if config.weights:
+        return config.weights
+    if config.model != OWN:
+        raise ValueError(f"pair model {config.model!r} needs weights: set pairs.weights to a checkpoint; `lsm weights` lists "
+                         "those that are known")
+    if not (OWN_WEIGHTS / "config.json").is_file():
+        raise FileNotFoundError(f"this package has no weights of {OWN} ({OWN_WEIGHTS} is missing): train some with "
+                                "`lsm train config/train_lsm_small.yaml --out DIR` and name DIR/weights (--weights, "
+                                "pairs.weights)")
+    return str(OWN_WEIGHTS)
+
+
+def read_language(weights: str) -> TextCodec | None:
+    """What the features of weights in a folder mean; None when language.safetensors is not beside them: they were trained
+    without language."""
+    from lsm_ros.training.language import LANGUAGE_FILE, read_codec
+
+    path = Path(weights).expanduser()
+    path = (path if path.is_dir() else path.parent) / LANGUAGE_FILE
+    return read_codec(path) if path.is_file() else None
+
+
 def _load(config: PairConfig, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
     from lsm_ros import models
 
-    if not config.weights:
-        raise ValueError(f"pair model {config.model!r} needs weights: set pairs.weights to a checkpoint; `lsm weights` lists "
-                         "those that are known")
-    return models.load(config.weights, name=config.model, device=device, dtype=dtype)
+    return models.load(weights_of(config), name=config.model, device=device, dtype=dtype)

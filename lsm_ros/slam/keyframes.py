@@ -50,7 +50,8 @@ class KeyframeView:
 
 @dataclass
 class Keyframe:
-    """Mutable; owned by the worker. T_map_rig (4, 4). size: by how much its surroundings have grown since it was made."""
+    """Mutable; owned by the worker. T_map_rig (4, 4). thumbnail: by what images that look alike are found, an array of any
+    kind. size: by how much its surroundings have grown since it was made."""
 
     id: int
     stamp_ns: int

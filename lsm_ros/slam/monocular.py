@@ -42,12 +42,14 @@ LINK_MATCHES = 60  # of each link in that: plenty for a handful of parameters
 
 @dataclass(frozen=True)
 class DenseView:
-    """Dense depth of a keyframe's camera in the map's scale, with the frame that it belongs to."""
+    """Dense depth of a keyframe's camera in the map's scale, with the frame that it belongs to. features: as an `Observation`
+    has them, where the pair model gives some."""
 
     keyframe: int
     tracked: Tracked
     camera: str
     dense: DenseDepth
+    features: np.ndarray | None = None
 
 
 class MonocularTracker(Tracker):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Tracking with a network that predicts pointmaps (DUSt3R, MASt3R): each frame against the current keyframe.
+"""Tracking with a network that predicts pointmaps (DUSt3R, MASt3R, lsm_small): each frame against the current keyframe.
 
 The steps are those of MASt3R-SLAM (Murai et al., CVPR 2025): predict, match on rays, solve the pose, fuse the prediction into
-the keyframe's pointmap, take a new keyframe when too little is found again. Keyframes have rigid poses in units of the map;
-what unit a prediction has is solved with the pose and taken out of its points.
+the keyframe's pointmap, take a new keyframe when too little is found again, join it with older ones that show the same.
+Keyframes have rigid poses in units of the map; what unit a prediction has is solved with the pose and taken out of its points.
 """
 from __future__ import annotations
 
@@ -12,17 +12,20 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import cv2
 import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
-from lsm_ros.pairs.base import PairModel
+from lsm_ros.pairs.base import PointmapPairModel
 from lsm_ros.pairs.dense import DenseDepth
+from lsm_ros.pairs.features import FeatureSum
 from lsm_ros.slam.bootstrap import START_DEPTH, with_focal
-from lsm_ros.slam.keyframes import Keyframe, motion, thumbnail
+from lsm_ros.slam.keyframes import Keyframe, Link, motion
 from lsm_ros.slam.monocular import DenseView
-from lsm_ros.slam.pointmap_matching import PairMatches, first_motion, match_pair, patches
+from lsm_ros.slam.pointmap_graph import PointmapGraph
+from lsm_ros.slam.pointmap_loops import LoopCloser
+from lsm_ros.slam.pointmap_matching import match_pair
+from lsm_ros.slam.pointmap_pose import predict_for, solve_pair
 from lsm_ros.slam.pointmap_view import (
     LANDMARK_STEP,
     PointmapView,
@@ -33,7 +36,7 @@ from lsm_ros.slam.pointmap_view import (
     why_not_a_camera,
 )
 from lsm_ros.slam.pose import RigPose, map_covariance
-from lsm_ros.slam.ray_alignment import AlignConfig, Alignment, MatchedView, align
+from lsm_ros.slam.ray_bundle import RayNoise
 from lsm_ros.slam.tracking import Tracked, Tracker
 from lsm_ros.types import Frame, FrameSet, PairPrediction, TrackingState, TrackingUpdate
 
@@ -57,20 +60,6 @@ class PointmapTracked(Tracked):
     cells: float = 1.0
 
 
-@dataclass
-class _Solved:
-    """A pose that was found: against which keyframe, with which predictions, and how much was found again."""
-
-    keyframe: Keyframe
-    predictions: dict[str, PairPrediction]
-    alignment: Alignment
-    units: dict[str, float]
-    fraction: float
-    unique: float
-    cells: float
-    pixels: dict[str, np.ndarray | None]
-
-
 class PointmapTracker(Tracker):
     """Tracks frame sets with predicted pointmaps; owns the keyframe graph. Not thread-safe.
 
@@ -78,8 +67,13 @@ class PointmapTracker(Tracker):
     tells. The first keyframe's median depth is then 2 units.
     """
 
-    def __init__(self, config: Config, model: PairModel) -> None:
+    def __init__(self, config: Config, model: PointmapPairModel) -> None:
         super().__init__(config, model)
+        own = config.pointmap
+        self.graph = PointmapGraph(config.keyframes, config.tracking, free_scale=not model.is_metric,
+                                   noise=RayNoise(own.sigma_ray, own.sigma_distance, config.tracking.huber))
+        self._loops = LoopCloser(config, model, self.graph)
+        self.resizes = not model.is_metric
         self.focal_px: dict[str, float] = {}
         self.focal_std_px: dict[str, float] = {}
         self.off_pinhole: dict[str, float] = {}
@@ -125,11 +119,9 @@ class PointmapTracker(Tracker):
         return reason
 
     def _relocalize(self, new: PointmapTracked) -> str:
-        """Looks for the frame set in the keyframes whose thumbnails are most like it: found in both directions."""
-        here, least = self._thumbnail(new), self.config.pointmap.relocalize_match_fraction
-        scored = sorted(((float(k.thumbnail @ here), i) for i, k in self.graph.keyframes.items()
-                         if k.thumbnail.shape == here.shape), reverse=True)
-        likely = [i for _, i in scored[:RELOCALIZE_TRIES]]
+        """Looks for the frame set in the keyframes whose tokens are most like its own: found in both directions."""
+        least = self.config.pointmap.relocalize_match_fraction
+        likely = [i for _, i in self._loops.ranked([t for _, t in sorted(new.tokens.items())])[:RELOCALIZE_TRIES]]
         if self.state is TrackingState.LOST and self.reference in self.graph.keyframes and self.reference not in likely:
             likely = [self.reference, *likely[:-1]]  # what was seen last is where most are found again
         state, self.state = self.state, TrackingState.LOST
@@ -152,7 +144,10 @@ class PointmapTracker(Tracker):
 
     def _try(self, new: PointmapTracked, keyframe: Keyframe, least: float) -> str:
         """Fills the pose of `new` from one keyframe, if it can be believed; returns why not, or ''."""
-        solved = self._solve_against(new, keyframe)
+        rig = {c: (new.tokens[c], new.T_rig_cam[c]) for c in new.tokens}
+        starts = self._starts[1] if self._starts[0] == keyframe.id else {}
+        solved = solve_pair(rig, keyframe, predict_for(self.model, [(rig, keyframe)])[0], self.config,
+                            not self.model.is_metric, starts)
         if isinstance(solved, str):
             return solved
         if solved.fraction < least:
@@ -164,57 +159,9 @@ class PointmapTracker(Tracker):
             return too_fast
         new.pose, new.reference, new.predictions = pose, keyframe.id, solved.predictions
         new.fraction, new.unique, new.units, new.cells = solved.fraction, solved.unique, solved.units, solved.cells
+        new.matches = {(keyframe.id, c): m for c, m in solved.matches.items()}
         self._starts = (keyframe.id, solved.pixels)
         return ""
-
-    def _solve_against(self, new: PointmapTracked, keyframe: Keyframe) -> _Solved | str:
-        """Relative pose from the predictions for a keyframe, or why there is none."""
-        own, cameras = self.config.pointmap, [c for c in new.tokens if c in keyframe.views]
-        if not cameras:
-            return "the keyframe has none of these cameras"
-        predictions = dict(zip(cameras, self.model.predict([(new.tokens[c], keyframe.views[c].tokens) for c in cameras]),
-                               strict=True))
-        starts = self._starts[1] if self._starts[0] == keyframe.id else {}
-        views, scales, matched, pixels, first = [], [], {}, {}, None
-        for c in cameras:
-            m, pixels[c] = match_pair(predictions[c], own, starts.get(c))
-            points = keyframe.views[c].points_at(m.index_kf)
-            begin = first_motion(points, m, not self.model.is_metric) if len(m) else None
-            if begin is None:
-                continue
-            T_rig_cam = new.T_rig_cam[c]
-            if first is None or len(m) > first[0]:
-                first = (len(m), T_rig_cam @ begin[0] @ se3_inverse(keyframe.views[c].T_rig_cam))
-            matched[c] = m
-            scales.append(begin[1])
-            views.append(MatchedView(transform_points(keyframe.views[c].T_rig_cam, points), m.points_new, T_rig_cam,
-                                     m.pixels_new, new.tokens[c].intrinsics))
-        if first is None:
-            return "nothing of the keyframe was found in the image"
-        solved = align(views, first[1], np.array(scales), self._align_config(), free_scale=not self.model.is_metric)
-        if solved is None:
-            return "the matched points do not tell a pose"
-        return self._judge(keyframe, predictions, matched, solved, pixels)
-
-    def _judge(self, keyframe: Keyframe, predictions: dict[str, PairPrediction], matched: dict[str, PairMatches],
-               solved: Alignment, pixels: dict[str, np.ndarray | None]) -> _Solved | str:
-        """Whether a solution agrees with enough of the matches; as what is needed of it, or why it is not believed."""
-        inliers = dict(zip(matched, solved.inliers, strict=True))
-        cells = sum(patches(m.pixels_new[inliers[c]], predictions[c].points_a.shape[1]) for c, m in matched.items())
-        share = solved.inlier_count / max(sum(len(m) for m in matched.values()), 1)
-        if share < self.config.pointmap.min_inlier_share:
-            return f"only {share:.0%} of the matches agree on a pose"
-        if solved.inlier_count < self.config.tracking.min_inliers or cells < 6:
-            return f"{solved.inlier_count} matches in {cells} patches are too few for a pose"
-        fractions = {c: float(np.count_nonzero(inliers[c]) / m.sampled) for c, m in matched.items()}
-        best = max(fractions, key=lambda c: fractions[c])
-        units = dict(zip(matched, solved.units.tolist(), strict=True))
-        return _Solved(keyframe, predictions, solved, units, fractions[best], matched[best].unique,
-                       max(1.0, solved.inlier_count / cells), pixels)
-
-    def _align_config(self) -> AlignConfig:
-        own = self.config.pointmap
-        return AlignConfig(own.sigma_ray, own.sigma_distance, own.sigma_px, own.sigma_distance, self.config.tracking.huber)
 
     def _fuse(self, new: PointmapTracked) -> None:
         """Takes the predictions of the keyframe's pixels into its pointmap."""
@@ -225,6 +172,8 @@ class PointmapTracker(Tracker):
             T = se3_inverse(view.T_rig_cam) @ T_kf_new @ new.T_rig_cam[c]
             points = new.predictions[c].points_b.float().cpu().numpy() * np.float32(unit)
             view.fuse(transform_points(T, points), new.predictions[c].conf_b.float().cpu().numpy())
+            if keyframe.id in self._waiting:  # the map does not have its features yet
+                view.features.add(new.predictions[c].features_b, new.predictions[c].conf_b)
 
     # keyframes
 
@@ -266,7 +215,8 @@ class PointmapTracker(Tracker):
                                 new.tokens[camera].intrinsics)
 
     def add_keyframe(self, new: PointmapTracked, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
-        """Makes a keyframe of a frame set from what was predicted of it. Returns it, and no loops."""
+        """Makes a keyframe of a frame set from what was predicted of it, and joins it with others. Returns it, and the ids of
+        older keyframes that it was joined to again (loops)."""
         views = {c: self._view(new, c) for c in new.units if not self._unbelievable(new, c, new.predictions[c])}
         keyframe = Keyframe(self.graph.next_id, new.stamp_ns, T_map_rig, views, self._thumbnail(new))
         for i, old in self.graph.keyframes.items():
@@ -274,11 +224,16 @@ class PointmapTracker(Tracker):
                 view.compact()
         self.graph.add(keyframe)
         self._waiting[keyframe.id] = new
+        for (other, camera), matches in new.matches.items():
+            if camera in views:
+                self.graph.connect(Link(other, camera, keyframe.id, camera, matches))
+        loops = self._loops.join(keyframe, new.reference) if len(self.graph.keyframes) > 1 else ()
+        new.units = {c: unit * keyframe.size for c, unit in new.units.items()}
         self.reference = keyframe.id
-        if not self._last:
-            self._last.append((new.stamp_ns, keyframe.T_map_rig.copy(), new.T_odom_base))
+        if loops or not self._last or self._last[-1][0] == new.stamp_ns:  # what went before is where the map was before
+            self._last = [*([] if loops else self._last[:-1]), (new.stamp_ns, keyframe.T_map_rig.copy(), new.T_odom_base)]
         self.state = TrackingState.TRACKING if self.state is TrackingState.INITIALIZING else self.state
-        return keyframe, ()
+        return keyframe, loops
 
     def _view(self, new: PointmapTracked, camera: str) -> PointmapView:
         """The pointmap of one camera, in units of the map; what it says about the focal length is remembered."""
@@ -299,6 +254,7 @@ class PointmapTracker(Tracker):
                             new.intrinsics[camera].unproject(corners), nothing, nothing, None, tokens.crop,
                             points.astype(np.float32), confidence.astype(np.float32), 1, calibrated)
         view.refresh()
+        view.features.add(prediction.features_a, prediction.conf_a)
         return view
 
     def depth_ratio(self, keyframe: Keyframe, camera: str, depth: np.ndarray) -> float:
@@ -327,7 +283,8 @@ class PointmapTracker(Tracker):
                 dense, off = view.dense(self.config.pointmap.min_confidence)
                 before = self.off_pinhole.get(camera, off)
                 self.off_pinhole[camera] = before + 0.2 * (off - before)
-                out.append(DenseView(i, new, camera, dense))
+                out.append(DenseView(i, new, camera, dense, view.features.cells(view.crop)))
+                view.features = FeatureSum()
         return out
 
     def frame_depth(self, new: PointmapTracked) -> dict[str, DenseDepth]:
@@ -375,7 +332,8 @@ class PointmapTracker(Tracker):
             self._focals[camera] = [focal] * 3
 
     def finish(self) -> None:
-        """Gives all keyframes of an uncalibrated camera the focal length found with all of them."""
+        """Adjusts all keyframes, and gives those of an uncalibrated camera the focal length found with all of them."""
+        super().finish()
         for keyframe in self.graph.keyframes.values():
             for camera, view in keyframe.views.items():
                 if camera in self.uncalibrated and camera in self.focal_px:
@@ -389,4 +347,4 @@ class PointmapTracker(Tracker):
         return False
 
     def _thumbnail(self, new: Tracked) -> np.ndarray:
-        return thumbnail([cv2.cvtColor(new.frames[camera].image, cv2.COLOR_RGB2GRAY) for camera in sorted(new.frames)])
+        return self.model.signature([t for _, t in sorted(new.tokens.items())])

@@ -11,6 +11,7 @@ import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.pairs.dense import CONFIDENT, DenseDepth
+from lsm_ros.pairs.features import FeatureSum
 from lsm_ros.slam.keyframes import KeyframeView
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class PointmapView(KeyframeView):
 
     points_cam (h, w, 3) float32, NaN where unknown, in units of the map; confidence (h, w) float32: the sum over `count`
     predictions. crop: how the frame's pixels became those of the network. calibrated: points lie on the camera's rays.
-    step: every step-th pixel of the network's in each direction is kept. Landmarks (corners, in pixels of the frame) are
+    step: every step-th pixel of the network's in each direction is kept. features: of all predictions, until the map has them.
+    Landmarks (corners, in pixels of the frame) are
     samples of the pointmap.
     """
 
@@ -39,10 +41,12 @@ class PointmapView(KeyframeView):
     count: int = 1
     calibrated: bool = False
     step: int = 1
+    features: FeatureSum = field(default_factory=FeatureSum)
 
     @property
     def nbytes(self) -> int:
-        return self.tokens.nbytes + self.points_cam.nbytes + self.confidence.nbytes + self.corners.nbytes * 5
+        return (self.tokens.nbytes + self.points_cam.nbytes + self.confidence.nbytes + self.corners.nbytes * 5
+                + self.features.nbytes)
 
     @property
     def mean_confidence(self) -> np.ndarray:
@@ -79,6 +83,23 @@ class PointmapView(KeyframeView):
         """(N, 3) float64 points of the network's pixels index (N,), counted by rows; the nearest one that is kept."""
         y, x = np.divmod(index, self.crop.width)
         return self.points_cam[y // self.step, x // self.step].astype(np.float64)
+
+    def rays_at(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Unit directions (N, 3) in this camera, and distances (N,), of the pointmap at the network's pixels (N, 2)."""
+        index = np.rint(pixels / self.step).astype(np.int64).clip(0, np.array(self.points_cam.shape[1::-1]) - 1)
+        distances = np.linalg.norm(self.points_cam[index[:, 1], index[:, 0]].astype(np.float64), axis=1)
+        if self.calibrated:
+            rays = self.crop.intrinsics(self.intrinsics).unproject(pixels)
+        else:
+            x, y = np.ascontiguousarray((pixels / self.step).T, np.float32)
+            points = self.points_cam / np.linalg.norm(self.points_cam, axis=2, keepdims=True)
+            rays = cv2.remap(points, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).reshape(-1, 3).astype(np.float64)
+        return rays / np.linalg.norm(rays, axis=1, keepdims=True), distances
+
+    def resize(self, factor: float) -> None:
+        """Multiplies all points."""
+        self.points_cam = self.points_cam * np.float32(factor)
+        self.refresh()
 
     def compact(self) -> None:
         """Keeps every second pixel: enough to be tracked against, once the map has had its depth."""

@@ -46,7 +46,8 @@ class Tracked:
 
 
 class Tracker:
-    """Tracks frame sets one by one; owns the keyframe graph. Not thread-safe."""
+    """Tracks frame sets one by one; owns the keyframe graph. Not thread-safe. resizes: loops change the units of keyframes."""
+    resizes = False
 
     def __init__(self, config: Config, model: SparsePairModel) -> None:
         self.config = config

@@ -4,8 +4,10 @@
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from harness import START_NS
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
@@ -13,10 +15,21 @@ from tf2_msgs.msg import TFMessage
 from lsm_ros import models
 from lsm_ros.models import checkpoint
 from lsm_ros.msg import MappingStatus
+from lsm_ros.ros.diagnostics import OK, WARN, Diagnostics
 from lsm_ros.types import Frame
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from golden_cases import TINY_MAST3R  # noqa: E402
+
+
+@pytest.mark.parametrize(("source", "std", "level", "words"), [
+    ("depth", 0.01, OK, "lengths are metres (from depth)"), ("model", 0.1, WARN, "metres to about 10% only (from model)"),
+    ("none", float("nan"), WARN, "not metres yet")])
+def test_diagnostics_tell_how_far_lengths_can_be_trusted(source, std, level, words):
+    told = Diagnostics(SimpleNamespace(create_publisher=lambda *_: None, get_fully_qualified_name=lambda: "/mapping",
+                                       get_name=lambda: "mapping"), None)
+    found = told._scale(MappingStatus(scale_is_metric=source != "none", scale_source=source, scale_std=std))
+    assert found.level == level and words in found.message
 
 
 def test_a_network_runs_in_the_node_and_random_weights_give_no_pose(client, start, tmp_path):

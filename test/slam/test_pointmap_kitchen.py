@@ -51,7 +51,7 @@ def test_the_kitchen_from_pointmaps_of_any_unit(redkitchen, monkeypatch):
     pipeline.settle()
     poses = pipeline.trajectory()
     assert len(sets) > 60 and len(poses) == len(sets)
-    assert trajectory.evaluate(poses, source.ground_truth, alignments=("sim3",)).ate_m["sim3"].rmse < 0.03
+    assert trajectory.evaluate(poses, source.ground_truth, alignments=("sim3",)).ate_m["sim3"].rmse < 0.01
     status = pipeline.status()
     assert status.focal_px[sets[0].frames[0].camera] == pytest.approx(camera.fx, rel=0.01)
     assert 4 < status.keyframes < 40

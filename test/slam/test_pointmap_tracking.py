@@ -87,6 +87,7 @@ def test_metric_model_with_descriptors_gives_metres(make, matching):
     assert count == len(path) and error < 0.01 and scale == pytest.approx(1.0, abs=0.04)
     status = pipeline.status()
     assert status.scale_is_metric and status.scale_source == "model" and status.scale_std == 0.1
+    assert any("metres to about 10% only" in w for w in status.warnings)  # a robot's owner is told how far to trust them
 
 
 def test_goes_around_with_keyframes_and_keeps_its_scale(make):
