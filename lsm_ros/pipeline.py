@@ -17,6 +17,7 @@ from lsm_ros.calibrating import Calibrator
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import MapFullError, VoxelMap
 from lsm_ros.geometry import T_BODY_OPTICAL, is_se3, se3_inverse
+from lsm_ros.meaning import Meaning
 from lsm_ros.observing import FrameRectifier, Prepared
 from lsm_ros.pairs import make_pair_model
 from lsm_ros.slam.gravity import find_floor
@@ -43,7 +44,8 @@ class MappingPipeline:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.model = make_pair_model(config.pairs)
-        self.label_space: LabelSpace | None = None
+        self._warnings: dict[str, str] = {}
+        self.meaning = Meaning(config, self.model, self._warnings)
         self.session, self.map_epoch = 0, 0
         self._frames, self._without_pose = 0, 0
         self._rectify = FrameRectifier()
@@ -62,7 +64,9 @@ class MappingPipeline:
         self._lost_since: int | None = None
         self._last: TrackingUpdate = TrackingUpdate(TrackingState.INITIALIZING, None, None, 0.0, reason="no frame yet")
         self._backlog = 0
-        self._warnings: dict[str, str] = {}
+        self._warnings.clear()
+        self.meaning.restart()
+        self.map.set_names(self.meaning.names)
         self._stage_ms: dict[str, float] = {}
 
     # one frame set
@@ -93,27 +97,27 @@ class MappingPipeline:
         self._seq_before = self.map.seq
         if not frame_set.T_rig_cam and len(frame_set.frames) == 1:  # the rig is the body of its one camera
             frame_set = replace(frame_set, T_rig_cam={frame_set.frames[0].camera: T_BODY_OPTICAL})
-        self._adopt_labels(frame_set)
+        for space in (f.label_space for f in frame_set.frames if f.label_space is not None):
+            self.set_label_space(space)
         frames = [self._calibrate(f, self.tracker, self._warnings) for f in frame_set.frames]
         frames = observing.usable_depth(frames, self.model, bool(self.tracker.graph.keyframes), self._warnings)
         return observing.prepare(frame_set, frames, self._rectify, self.config)
 
-    def _adopt_labels(self, frame_set: FrameSet) -> None:
-        for frame in frame_set.frames:
-            if frame.label_space is not None:
-                self.set_label_space(frame.label_space)
+    @property
+    def label_space(self) -> LabelSpace | None:
+        """Names of the labels that the map may show."""
+        return self.meaning.label_space
 
     def set_label_space(self, space: LabelSpace) -> None:
-        """Names of the label ids from now on. Ids that change their name are reported."""
-        if self.label_space is not None and space != self.label_space:
-            old = self.label_space.names
-            changed = [i for i, n in space.names.items() if old.get(i, n) != n]
-            if changed:
-                i = changed[0]
-                self._warnings["labels"] = (f"{len(changed)} label ids changed their names (first: {i} from {old[i]!r} to "
-                                            f"{space.names[i]!r}); voxels keep their ids")
-            space = LabelSpace({**old, **space.names}, space.threshold)
-        self.label_space = space
+        """Names of the ids of labels that frames bring, from now on. Ids that change their name are reported."""
+        self.meaning.observe(space)
+        self.map.set_names(self.meaning.names)
+
+    def set_labels(self, space: LabelSpace | None) -> None:
+        """Names that language features are decoded into, in the whole map; None: those of the configuration. Errors as of
+        `Meaning.choose`."""
+        self.meaning.choose(space)
+        self.map.set_names(self.meaning.names)
 
     def _keyframe(self, prepared: Prepared, update: TrackingUpdate, tracked: Tracked | None) -> TrackingUpdate:
         """Starts, extends or restarts the graph with this frame set."""
@@ -200,11 +204,13 @@ class MappingPipeline:
         """Adds the observations of a new keyframe, and those that have come to older ones; takes out those that newer ones
         of the same view replace."""
         added = []
+        if update.closed_loops and self.tracker.resizes:
+            self._rescale()
         if update.new_keyframe is not None:
             for camera, cloud in prepared.clouds.items():
                 T_rig_cam = prepared.frame_set.T_rig_cam[camera]
                 added += self._observe(observing.observation(cloud, self._next_observation, update.new_keyframe, T_rig_cam,
-                                                             self.config))
+                                                             self.config, features=self.meaning.describe(cloud.frame)))
         added += self._fuse_dense(self.tracker.take_dense())
         removed = self.map.stale_observations() if added else []
         for number in removed:
@@ -214,11 +220,12 @@ class MappingPipeline:
     def _fuse_dense(self, views: list[DenseView]) -> list[int]:
         """Adds what tracking found to be the depth of keyframes."""
         added = []
-        self._warnings.update(observing.odd_lenses(self.tracker) if views else {})
+        self._warnings.update(observing.doubts(self.tracker, self.model) if views else {})
         for view in views:
             cloud, T_rig_cam = observing.dense_cloud(view, self.config), view.tracked.T_rig_cam[view.camera]
+            features = self.meaning.describe(cloud.frame) if view.features is None else view.features
             added += self._observe(observing.observation(cloud, self._next_observation, view.keyframe, T_rig_cam, self.config,
-                                                         measured=False))
+                                                         measured=False, features=features))
         return added
 
     def _observe(self, new: Observation) -> list[int]:
@@ -262,13 +269,7 @@ class MappingPipeline:
             self.set_label_space(label_space)
         for number, seen in self.map.observations.items():
             if seen.stamp_ns == stamp_ns and seen.camera == camera:
-                if labels.shape != seen.z.shape:
-                    raise ValueError(f"labels of camera {camera!r} at {stamp_ns} ns have shape {labels.shape}, "
-                                     f"the image has {seen.z.shape}")
-                for rectifier in self._rectify.known():
-                    if rectifier.target == seen.intrinsics:
-                        labels = rectifier.labels(labels)
-                self.map.add_labels(number, labels)
+                self.map.add_labels(number, observing.late_labels(seen, labels, self._rectify))
                 return True
         return False
 
@@ -344,6 +345,8 @@ class MappingPipeline:
         self.config = config
         self.tracker.config = config
         self.map.config = config.fusion
+        self.meaning.apply(config)
+        self.map.set_names(self.meaning.names)
 
     def status(self) -> PipelineStatus:
         graph = self.tracker.graph
@@ -355,7 +358,7 @@ class MappingPipeline:
             self._gravity_source, len(graph.keyframes), self._last.match_fraction, len(self.map.observations),
             self._backlog, self.map.block_count, self.map.nbytes, graph.nbytes + self.map.observation_bytes, self._frames,
             self._without_pose, focal, estimated, tuple(self._warnings.values()), self.localization_only,
-            dict(self.tracker.knowledge().get("off_pinhole", {})))
+            dict(self.tracker.knowledge().get("off_pinhole", {})), self.map.backend.name)
 
     def save(self, folder: Path) -> int:
         """Writes the map into `folder` and returns the bytes written. The folder appears, or is replaced, only when all is
@@ -363,10 +366,8 @@ class MappingPipeline:
         with store.replacing(Path(folder)) as fresh:
             self.map.save(fresh / "map")
             store.save_graph(fresh, self.tracker, {
-                "label_space": None if self.label_space is None else
-                {"names": self.label_space.names, "threshold": self.label_space.threshold},
-                "gravity_source": self._gravity_source, "next_observation": self._next_observation,
-                "config": self.config.to_dict()})
+                **self.meaning.save(fresh, self.map.has_features), "gravity_source": self._gravity_source,
+                "next_observation": self._next_observation, "config": self.config.to_dict()})
         return store.folder_bytes(Path(folder))
 
     def load(self, folder: Path, localization_only: bool = False) -> None:
@@ -377,15 +378,15 @@ class MappingPipeline:
         meta = store.load_graph(folder, tracker, self.model)
         voxels = VoxelMap(self.config.fusion)
         voxels.load(folder / "map")
+        language = self.meaning.of_saved(folder, meta)
         self._history = PoseHistory()
         self._begin_session({})
         self.tracker, self.map = tracker, voxels
         self.localization_only = tracker.localization_only = localization_only
         self._next_observation = meta["next_observation"]
         self._gravity_source = meta["gravity_source"]
-        space = meta["label_space"]
-        if space is not None:
-            self.label_space = LabelSpace({int(i): n for i, n in space["names"].items()}, space["threshold"])
+        self.meaning.adopt(language, meta)
+        voxels.set_names(self.meaning.names)
         self._last = TrackingUpdate(TrackingState.LOST, None, None, 0.0, reason="map loaded; looking for the camera in it")
 
     def close(self) -> None:

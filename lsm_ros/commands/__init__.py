@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from lsm_ros.commands import doctor, evaluate, export, map, params, record, replay, sim, train, weights
+from lsm_ros.commands import doctor, evaluate, export, map, params, query, record, replay, sim, train, weights
 
-COMMANDS: dict[str, ModuleType] = {"map": map, "eval": evaluate, "record": record, "replay": replay, "sim": sim,
+COMMANDS: dict[str, ModuleType] = {"map": map, "eval": evaluate, "record": record, "replay": replay, "query": query, "sim": sim,
                                    "train": train, "params": params, "weights": weights, "export": export, "doctor": doctor}

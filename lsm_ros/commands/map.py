@@ -3,7 +3,8 @@
 """make a map of a source
 
 Writes trajectory.tum (every frame, final), keyframes.tum, online.tum (as first published), map.ply, mesh.ply, metrics.json
-and report.html into DIR, which appears when all is written.
+and report.html into DIR, which appears when all is written; with language features also features.npz and
+language.safetensors, which `lsm query` asks.
 """
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source(parser)
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
     parser.add_argument("--pairs", metavar="NAME", help="pair model (parameter pairs.model)")
-    parser.add_argument("--weights", metavar="PATH", help="checkpoint of pair model dust3r or mast3r: a file, a folder, or "
-                        "a name that `lsm weights` lists (parameter pairs.weights)")
+    parser.add_argument("--weights", metavar="PATH", help="checkpoint of pair model dust3r, mast3r or lsm_small: a file, a "
+                        "folder, or a name that `lsm weights` lists (parameter pairs.weights); lsm_small has its own")
     parser.add_argument("--config", metavar="YAML", type=Path, help="parameters; `lsm params` lists them")
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[],
                         help="one parameter; may be repeated")

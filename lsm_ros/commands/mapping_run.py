@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from lsm_ros import store
 from lsm_ros.commands.options import assignments, make_config
+from lsm_ros.commands.querying import cloud_of
 from lsm_ros.config import Config
 from lsm_ros.datasets import open_source
 from lsm_ros.datasets.base import T_BODY_OPTICAL, Source
@@ -25,9 +26,12 @@ from lsm_ros.evaluation import metrics, trajectory
 from lsm_ros.evaluation.cost import StageTimes
 from lsm_ros.evaluation.report import RunRecord, write_report
 from lsm_ros.evaluation.samples import SampleKeeper
+from lsm_ros.fusion import feature_file
+from lsm_ros.fusion.feature_file import write_features
 from lsm_ros.fusion.mesh_ply import write_mesh
 from lsm_ros.fusion.ply import write_ply
 from lsm_ros.geometry.lie import se3_inverse
+from lsm_ros.meaning import LANGUAGE_FILE
 from lsm_ros.pipeline import MappingPipeline
 from lsm_ros.types import FrameSet, TrackingState, TrajectoryPose
 
@@ -210,6 +214,9 @@ def write_files(folder: Path, pipeline: MappingPipeline, record: RunRecord, args
         write_tum(folder / f"{name}.tum", chosen, f"{what}: {of} in the map; stamp tx ty tz qx qy qz qw")
     write_ply(folder / "map.ply", record.snapshot)
     write_mesh(folder / "mesh.ply", pipeline.map.mesh())
+    if pipeline.map.has_features and pipeline.meaning.language is not None:
+        write_features(folder / feature_file.FILE, cloud_of(pipeline.map))
+        pipeline.meaning.language.write(folder / LANGUAGE_FILE)
     metrics.write(folder / metrics.FILE, record.metrics)
     if not args.no_report:
         write_report(folder / "report.html", record)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rclpy.node import Node
@@ -21,14 +21,18 @@ from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros import conversions
 from lsm_ros.ros.broadcasting import TransformOutput
 from lsm_ros.ros.cameras import Bundle, Camera, decode
+from lsm_ros.ros.found_messages import Found
 from lsm_ros.ros.problems import Problems
 from lsm_ros.ros.publishers import Publishers
 from lsm_ros.ros.smooth_odometry import Motion, SmoothOdometry
 from lsm_ros.ros.status import FrameTiming, StatusReport
 from lsm_ros.ros.transforms import OdometryState, TransformInput
 from lsm_ros.ros.update_messages import to_voxel_update
-from lsm_ros.types import FrameSet, MappingUpdate, PipelineStatus
+from lsm_ros.types import FrameSet, LabelSpace, MappingUpdate, PipelineStatus
 from lsm_ros.worker import Worker
+
+if TYPE_CHECKING:
+    from lsm_ros.semantics.language import Sentence
 
 MAX_LATE_LABELS = 16
 ERROR_S = 10.0
@@ -208,6 +212,20 @@ class Mapper:
         """Blocks of the map that somebody lacks who holds `since_seq` of `epoch`, or the first part of them."""
         update = self._publishers.updates.answer(self.pipeline, self.pipeline.status(), epoch, since_seq)
         return to_voxel_update(update, self._report.stamp_ns, self.map_frame)
+
+    def set_labels(self, space: LabelSpace | None) -> LabelSpace:
+        """Decodes the features of the whole map into other names; None: those of the configuration. Returns all names."""
+        self.pipeline.set_labels(space)
+        known = self.pipeline.label_space
+        self._publishers.voxels_changed()
+        self._publishers.label_info(known, self._report.stamp_ns, self.map_frame)
+        self._send_soon()
+        return known
+
+    def find(self, sentence: Sentence, threshold: float, most: int) -> Found:
+        """Where in the map something is."""
+        answer = self.pipeline.meaning.find(self.pipeline.map, sentence.vector, threshold, most)
+        return Found(sentence, answer, self._report.stamp_ns, self.map_frame)
 
     def late_labels(self, item: Item, stamp_ns: int) -> None:
         """Labels of a frame that has gone on. Only a few wait; more are counted as refused."""

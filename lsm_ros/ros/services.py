@@ -17,9 +17,13 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from lsm_ros import store
+from lsm_ros.ros.found_messages import fill, told
 from lsm_ros.ros.mapper import Mapper
-from lsm_ros.srv import GetBlocks, LoadMap, SaveMap
+from lsm_ros.semantics.label_spaces import space_of
+from lsm_ros.srv import GetBlocks, LoadMap, QueryText, SaveMap, SetLabels
 from lsm_ros.types import OccupancyMap
+
+MOST_RESULTS = 100
 
 
 def resolve_map(directory: str | Path, name: str) -> Path:
@@ -71,7 +75,9 @@ class Services:
         for kind, name, callback in ((Trigger, "~/reset", self._on_reset), (Trigger, "~/pause", self._on_pause),
                                      (Trigger, "~/resume", self._on_resume), (SaveMap, "~/save_map", self._on_save),
                                      (LoadMap, "~/load_map", self._on_load),
-                                     (GetBlocks, "~/get_blocks", self._on_get_blocks)):
+                                     (GetBlocks, "~/get_blocks", self._on_get_blocks),
+                                     (QueryText, "~/query_text", self._on_query),
+                                     (SetLabels, "~/set_labels", self._on_set_labels)):
             node.create_service(kind, name, callback, callback_group=self.group)
 
     def _run(self, response: Any, action: Callable[[Mapper], str]) -> Any:
@@ -88,7 +94,7 @@ class Services:
                 response.message = f"not done after {mapper.config.node.service_timeout:g} s; it goes on"
             except CancelledError:
                 response.message = "the node was cleaned up"
-            except (ValueError, OSError, RuntimeError) as error:
+            except (ValueError, OSError, RuntimeError, ImportError) as error:
                 response.message = str(error)
             finally:
                 self._busy.release()
@@ -161,3 +167,22 @@ class Services:
             return f"{len(update.blocks)} blocks {since}; ask again with epoch {update.epoch}, since_seq {update.seq}"
 
         return self._run(response, get)
+
+    def _on_query(self, request: QueryText.Request, response: QueryText.Response) -> QueryText.Response:
+        def query(mapper: Mapper) -> str:
+            sentence = mapper.pipeline.meaning.sentence(request.text)  # here, since loading the text encoder takes a second
+            found = self._wait(mapper, lambda: mapper.find(sentence, request.threshold, request.max_results or MOST_RESULTS))
+            fill(response, found)
+            return told(found)
+
+        return self._run(response, query)
+
+    def _on_set_labels(self, request: SetLabels.Request, response: SetLabels.Response) -> SetLabels.Response:
+        def set_labels(mapper: Mapper) -> str:
+            space = space_of([(c.class_id, c.class_name) for c in request.classes]) if request.classes else None
+            if space is not None:
+                mapper.pipeline.meaning.learn(space)  # here, as above
+            known = self._wait(mapper, lambda: mapper.set_labels(space))
+            return f"features are decoded into {len(known.names)} names"
+
+        return self._run(response, set_labels)

@@ -11,7 +11,7 @@ import importlib.util
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,15 @@ _LONGEST_WORD = 100
 _BATCH = 64
 
 
+class Reading(NamedTuple):
+    """Words of a text, those that the vocabulary does not have, and how many of its word pieces count."""
+
+    words: int
+    unknown: int
+    pieces: int
+    taken: int
+
+
 class TextEncoder(Protocol):
     """Turns texts into unit vectors. identity: what a checkpoint stores to know it again."""
 
@@ -31,6 +40,10 @@ class TextEncoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """(n, D) float32 of unit length."""
+        ...
+
+    def reading(self, text: str) -> Reading:
+        """How much of a text is understood."""
         ...
 
 
@@ -84,6 +97,12 @@ class MiniLM:
             out[rows] = self._forward(tokens, real).numpy()
         return out
 
+    def reading(self, text: str) -> Reading:
+        """How much of a text is understood."""
+        pieces = [self._tokens.pieces(w) for w in split_words(text)]
+        unknown, count = self._tokens.vocabulary["[UNK]"], sum(map(len, pieces))
+        return Reading(len(pieces), sum(p == [unknown] for p in pieces), count, min(count, _LONGEST - 2))
+
     def _forward(self, tokens: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
         w = self._w
         x = embedding(tokens, w["embeddings.word_embeddings.weight"])
@@ -121,12 +140,13 @@ class WordPieces:
         """Ids with the marks at both ends, at most 256."""
         ids: list[int] = []
         for word in split_words(text):
-            ids += self._pieces(word)
+            ids += self.pieces(word)
             if len(ids) >= _LONGEST - 2:
                 break
         return [self.vocabulary["[CLS]"], *ids[:_LONGEST - 2], self.vocabulary["[SEP]"]]
 
-    def _pieces(self, word: str) -> list[int]:
+    def pieces(self, word: str) -> list[int]:
+        """Ids of a word's pieces; the unknown one where it cannot be cut into any."""
         if len(word) > _LONGEST_WORD:
             return [self.vocabulary["[UNK]"]]
         ids, begin = [], 0

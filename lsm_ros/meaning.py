@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""What the pipeline knows of meaning: where features come from, which names labels have, what a sentence finds in the map."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lsm_ros.config import Config
+from lsm_ros.fusion.voxel_map import VoxelMap
+from lsm_ros.naming import NameVectors
+from lsm_ros.pairs.base import PairModel
+from lsm_ros.types import Frame, LabelSpace
+
+if TYPE_CHECKING:
+    from lsm_ros.semantics.describing import Describer
+    from lsm_ros.semantics.language import Language, Sentence
+    from lsm_ros.semantics.places import Answer
+
+LANGUAGE_FILE = "language.safetensors"
+NO_LANGUAGE = ("there are no language features: set pairs.model to lsm_small, or semantics.features to 'always' for the other "
+               "pair models")
+
+
+class Meaning:
+    """Features, names and queries of one map. warnings: those of the pipeline, by name.
+
+    `observed`: names that frames brought with their labels; `chosen`: names that somebody set; `decoded`: those that features
+    are decoded into. ValueError, FileNotFoundError or ImportError for weights or names that cannot be used.
+    """
+
+    def __init__(self, config: Config, model: PairModel, warnings: dict[str, str]) -> None:
+        self._config, self.warnings = config, warnings
+        self._describer: Describer | None = None
+        self.language: Language | None = None
+        self.observed: LabelSpace | None = None
+        self.chosen: LabelSpace | None = None
+        self.decoded: LabelSpace | None = None
+        self.names: NameVectors | None = None
+        self._set_up(model)
+        self._makes_features = self.language is not None
+        self._configured = self._configured_space()
+        self._decode()
+
+    def _set_up(self, model: PairModel) -> None:
+        wanted, own = self._config.semantics, getattr(model, "codec", None)
+        if own is not None:
+            model.with_features = wanted.features != "never"
+        if wanted.features == "never" or (own is None and wanted.features == "auto"):
+            return
+        from lsm_ros.semantics.language import Language
+
+        if own is None:
+            from lsm_ros.semantics.describing import Describer
+
+            self._describer = Describer.load(wanted.weights, self._config.pairs.precision)
+            own = self._describer.codec
+        self.language = Language(own)
+
+    def _configured_space(self) -> LabelSpace | None:
+        if not self._config.semantics.label_space:
+            return None
+        from lsm_ros.semantics.label_spaces import find_label_space
+
+        return find_label_space(self._config.semantics.label_space)
+
+    # features
+
+    def describe(self, frame: Frame) -> np.ndarray | None:
+        """Features of a keyframe's image, as an `Observation` has them, where the pair model gives none but some are wanted."""
+        return None if self._describer is None else self._describer.describe(frame)
+
+    def restart(self) -> None:
+        """A new map begins: its images have nothing to do with those before. Names stay as they are."""
+        if self._describer is not None:
+            self._describer.clear()
+        self._decode()
+
+    # names
+
+    @property
+    def label_space(self) -> LabelSpace | None:
+        """Names of all labels that the map may show."""
+        if self.decoded is None or self.observed is None:
+            return self.observed or self.decoded
+        return LabelSpace({**self.decoded.names, **self.observed.names}, self.observed.threshold)
+
+    def observe(self, space: LabelSpace) -> None:
+        """Frames have labels with these names. Ids that change their names are reported; features are decoded into the names of
+        frames, unless others were set that agree with them."""
+        before = self.observed
+        if before is not None and space != before:
+            changed = [i for i, n in space.names.items() if before.names.get(i, n) != n]
+            if changed:
+                i = changed[0]
+                self.warnings["labels"] = (f"{len(changed)} label ids changed their names (first: {i} from {before.names[i]!r} "
+                                           f"to {space.names[i]!r}); voxels keep their ids")
+            space = LabelSpace({**before.names, **space.names}, space.threshold)
+        if space == before:
+            return
+        self.observed = space
+        self._decode()
+
+    def learn(self, space: LabelSpace) -> None:
+        """Computes what `choose` needs of these names, which may load the text encoder; may be called from any thread. Errors
+        as there."""
+        self._speaking().names(space, self._config.semantics.min_similarity)
+
+    def choose(self, space: LabelSpace | None) -> None:
+        """Decodes features into these names from now on; None: into those of the configuration. Without a map that changes
+        nothing yet. ValueError for names that cannot be used, or where frames call an id something else; ImportError when
+        they need the text encoder and it is missing. Nothing has changed then."""
+        from lsm_ros.semantics.label_spaces import check_space
+
+        self._speaking()
+        if space is not None:
+            check_space(space, "label names")
+            odd = None if self.observed is None else _conflict(space, self.observed)
+            if odd is not None:
+                raise ValueError(f"label id {odd} is {self.observed.names[odd]!r} in the labels of the cameras, and cannot be "
+                                 f"{space.names[odd]!r}")
+            self.learn(space)
+        self.chosen = space
+        self._decode()
+
+    def apply(self, config: Config) -> None:
+        """Takes over what may change at run time."""
+        self._config = config
+        self._decode()
+
+    def _decode(self) -> None:
+        """Chooses the names that features are decoded into."""
+        if self.language is None:
+            self.decoded, self.names = None, None
+            return
+        space = self.chosen or self._configured
+        odd = None if space is None or self.observed is None else _conflict(space, self.observed)
+        if odd is not None:
+            self.warnings["names"] = (f"label id {odd} is {self.observed.names[odd]!r} in the labels of the cameras: features "
+                                      "are decoded into those names, not into the ones that were set")
+            space = None
+        if space is None:
+            space = self.observed or self.language.trained_space
+        try:
+            self.names = self.language.names(space, self._config.semantics.min_similarity)
+        except (ImportError, ValueError) as error:
+            if space is self._configured:
+                raise
+            self.decoded, self.names = None, None
+            self.warnings["names"] = f"features stay without labels: {error}"
+            return
+        self.decoded = space
+
+    # queries
+
+    def _speaking(self) -> Language:
+        if self.language is None:
+            raise ValueError(NO_LANGUAGE)
+        return self.language
+
+    def sentence(self, text: str) -> Sentence:
+        """A text as a vector; may be called from any thread. ValueError or ImportError as of `Language.sentence`."""
+        return self._speaking().sentence(text)
+
+    def find(self, voxels: VoxelMap, vector: np.ndarray, threshold: float, most: int) -> Answer:
+        """Where in a map something is; see `places.find_places`. ValueError while the map has no features."""
+        from lsm_ros.semantics.places import find_places
+
+        found, surface = voxels.query(vector), voxels.surface()
+        return find_places(surface.voxel, surface.points_map, found.similarity, voxels.layout.voxel_size, threshold, most)
+
+    # on disk
+
+    def save(self, folder: Path, with_features: bool) -> dict[str, Any]:
+        """What a saved map is told of its meaning, as plain values; the language goes into a file beside it."""
+        meta: dict[str, Any] = {"label_space": None, "chosen_space": None}
+        for key, space in (("label_space", self.observed), ("chosen_space", self.chosen)):
+            if space is not None:
+                meta[key] = {"names": space.names, "threshold": space.threshold}
+        if with_features and self.language is not None:
+            self.language.write(folder / LANGUAGE_FILE)
+            meta["language"] = self.language.digest
+        return meta
+
+    def of_saved(self, folder: Path, meta: dict[str, Any]) -> Language | None:
+        """The language of a saved map, or the one in use: also where no features are made, a map that has some can be asked.
+        ValueError when its features cannot be compared with those that are made now; FileNotFoundError when it is missing."""
+        saved = meta.get("language")
+        if saved is None or (self.language is not None and saved == self.language.digest):
+            return self.language
+        if self._makes_features:
+            raise ValueError(f"the language features of the map in {folder} ({saved}) are of other weights than those in use "
+                             f"({self.language.digest})")
+        from lsm_ros.semantics.language import read_language
+
+        return read_language(folder / LANGUAGE_FILE)
+
+    def adopt(self, language: Language | None, meta: dict[str, Any]) -> None:
+        """Takes over a language and the names that `save` gave."""
+        self.language = language
+        self.observed, self.chosen = (_space(meta.get(k)) for k in ("label_space", "chosen_space"))
+        self._decode()
+
+
+def _conflict(space: LabelSpace, observed: LabelSpace) -> int | None:
+    """The first id that the labels of frames call something else."""
+    from lsm_ros.semantics.label_spaces import plain
+
+    return next((i for i, n in sorted(space.names.items()) if plain(observed.names.get(i, n)) != plain(n)), None)
+
+
+def _space(saved: dict[str, Any] | None) -> LabelSpace | None:
+    return None if saved is None else LabelSpace({int(i): n for i, n in saved["names"].items()}, saved["threshold"])

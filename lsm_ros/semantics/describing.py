@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Language features of keyframes whose depth comes from somewhere else: a depth camera, or `two_view`."""
+from __future__ import annotations
+
+import numpy as np
+
+from lsm_ros.config import PairConfig
+from lsm_ros.models.hub import OWN
+from lsm_ros.pairs.features import FeatureSum
+from lsm_ros.pairs.network import NetworkPairModel, NetworkTokens
+from lsm_ros.training.language import TextCodec
+from lsm_ros.types import Frame
+
+
+class Describer:
+    """Looks at each image together with the one before of the same camera. ValueError for weights without language."""
+
+    def __init__(self, model: NetworkPairModel) -> None:
+        if model.codec is None:
+            raise ValueError("these weights come without language: there is no language.safetensors beside them")
+        self._model = model
+        self._before: dict[str, NetworkTokens] = {}
+
+    @classmethod
+    def load(cls, weights: str, precision: str) -> Describer:
+        """With the weights of lsm_small in a folder; empty: the package's own. Errors as of `NetworkPairModel`."""
+        return cls(NetworkPairModel(PairConfig(model=OWN, weights=weights, precision=precision)))
+
+    @property
+    def codec(self) -> TextCodec:
+        """What the features mean."""
+        return self._model.codec
+
+    def describe(self, frame: Frame) -> np.ndarray:
+        """(H/16, W/16, D) int8 features of an image as an `Observation` has them."""
+        new = self._model.encode([frame])[0]
+        before = self._before.get(frame.camera, new)
+        first, second = self._model.predict([(new, before), (before, new)])
+        self._before[frame.camera] = new
+        total = FeatureSum()
+        total.add(first.features_a, first.conf_a)
+        total.add(second.features_b, second.conf_b)
+        return total.cells(new.crop)
+
+    def clear(self) -> None:
+        """Forgets the images before."""
+        self._before.clear()

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Texts as the vectors that the map's language features are compared with. The text encoder is loaded when it is needed."""
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lsm_ros.naming import NameVectors
+from lsm_ros.semantics.label_spaces import plain
+from lsm_ros.training.language import TextCodec, codec_tensors, read_codec
+from lsm_ros.training.text_encoder import TextEncoder, make_text_encoder
+from lsm_ros.types import LabelSpace
+
+LONGEST_QUERY = 30_000  # characters that are looked at; an encoder takes in far fewer words
+NOT_A_NAME = "void"
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A text as a unit vector (C,) float32, and what is odd about it, in words."""
+
+    text: str
+    vector: np.ndarray
+    remarks: tuple[str, ...] = ()
+
+
+class Language:
+    """What features of one set of weights mean. Thread-safe. make_encoder: gives the text encoder of a name."""
+
+    def __init__(self, codec: TextCodec, make_encoder: Callable[[str], TextEncoder] | None = None) -> None:
+        self.codec, self._make = codec, make_encoder or make_text_encoder
+        self._encoder: TextEncoder | None = None
+        self._known: dict[str, np.ndarray] = {}
+        self._lock = threading.Lock()
+        self._trained = {plain(n): v for n, v in zip(codec.names, codec.targets, strict=True)}
+
+    @property
+    def trained_space(self) -> LabelSpace:
+        """The classes that the weights were trained with."""
+        return LabelSpace(dict(zip(self.codec.ids, self.codec.names, strict=True)))
+
+    @property
+    def digest(self) -> str:
+        """Short hash of what the numbers mean: features of equal digests may be compared."""
+        state = hashlib.sha256(self.codec.encoder.encode())
+        for array in (self.codec.mean, self.codec.basis):
+            state.update(np.ascontiguousarray(array, np.float32).tobytes())
+        return state.hexdigest()[:12]
+
+    def names(self, space: LabelSpace, least: float) -> NameVectors:
+        """The vectors of a label space's names, without 'void'. A class of the training has its target; others are embedded,
+        for which the text encoder is needed: ImportError that says what to install, ValueError for weights of another one."""
+        pairs = [(i, n) for i, n in sorted(space.names.items()) if plain(n) != NOT_A_NAME]
+        if not pairs:
+            raise ValueError("the label space has no names that features could be called")
+        unknown = [n for _, n in pairs if plain(n) not in self._trained and n not in self._known]
+        if unknown:
+            with self._lock:
+                embedded = self.codec.embed([n.replace("_", " ") for n in unknown], self._text_encoder())
+            for name, vector in zip(unknown, embedded, strict=True):
+                if not vector.any():
+                    raise ValueError(f"name {name!r} says nothing to the text encoder {self.codec.encoder!r}")
+                self._known[name] = vector
+        vectors = np.stack([self._trained.get(plain(n), self._known.get(n)) for _, n in pairs])
+        return NameVectors(np.array([i for i, _ in pairs], np.uint16), vectors.astype(np.float32), least)
+
+    def sentence(self, text: str) -> Sentence:
+        """A query as a vector. The name of a class of the training has its target. ValueError for a text without words, or for
+        weights of another text encoder; ImportError that says what to install."""
+        words = " ".join(text[:LONGEST_QUERY].split())
+        if not words:
+            raise ValueError("the query is empty: say what to look for")
+        if plain(words) in self._trained:
+            return Sentence(words, self._trained[plain(words)])
+        with self._lock:
+            encoder = self._text_encoder()
+            remarks = _remarks(words, encoder)
+            vector = self.codec.embed([words], encoder)[0]
+        if not vector.any():
+            raise ValueError(f"query {words[:60]!r} says nothing to the text encoder {self.codec.encoder!r}")
+        if len(text) > LONGEST_QUERY:
+            remarks.insert(0, f"only the first {LONGEST_QUERY} characters were looked at")
+        return Sentence(words, vector, tuple(remarks))
+
+    def _text_encoder(self) -> TextEncoder:
+        if self._encoder is None:
+            try:
+                encoder = self._make(self.codec.encoder)
+            except ValueError as error:
+                raise ValueError(f"the features are of weights that answer to another text encoder: {error}") from error
+            self.codec.check(encoder.identity)
+            self._encoder = encoder
+        return self._encoder
+
+    def write(self, path: Path) -> None:
+        """Writes a language.safetensors, so that a map can be asked without the weights."""
+        from lsm_ros.models.tensor_files import write_safetensors
+
+        write_safetensors(path, *codec_tensors(self.codec))
+
+
+def _remarks(text: str, encoder: TextEncoder) -> list[str]:
+    """What of a text is not taken in. ValueError when that is all of it."""
+    read = encoder.reading(text)
+    if read.unknown == read.words:
+        raise ValueError(f"the text encoder {encoder.identity!r}, which is for English, knows no word of {text[:60]!r}")
+    out = [f"only the first {read.taken} of {read.pieces} word pieces count"] if read.taken < read.pieces else []
+    if read.unknown:
+        out.append(f"{read.unknown} of {read.words} words are unknown to the text encoder")
+    return out
+
+
+def read_language(path: Path) -> Language:
+    """The language of a language.safetensors. FileNotFoundError; ValueError when it is none."""
+    return Language(read_codec(path))
