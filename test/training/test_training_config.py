@@ -56,7 +56,7 @@ def test_the_configs_that_come_along(file):
         model, keywords = make_network(config)
     weights = sum(p.numel() for p in model.parameters())
     assert weights <= 12e6
-    assert keywords["img_size"] == (config.data.height, config.data.width) and 224 <= config.data.width <= 256
+    assert keywords["img_size"] == (config.data.height, config.data.width) and 128 <= config.data.width <= 256
 
 
 def test_there_are_configs():
