@@ -89,7 +89,9 @@ class TestExitStatus:
         old.mkdir()
         (old / "keep").write_text("me")
         child = subprocess.Popen([sys.executable, "-c", script, str(old)], cwd=ROOT, stdout=subprocess.PIPE,
-                                 stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+                                 stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                                 # tests that run in the background of a shell inherit that SIGINT is ignored
+                                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
         assert child.stdout.readline().strip() == "ready"
         time.sleep(0.1)
         child.send_signal(number)
