@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parent.parent
 WEIGHTS = ROOT / "lsm_ros" / "weights" / "lsm_small"
 KITCHEN = ROOT.parent / "shared" / "data" / "redkitchen"
 WIDTH, HEIGHT = 256, 192
-WORLDS, EACH, SEED = 50, 4, 4
+WORLDS, EACH, SEED = 25, 8, 4
 FIGURES = ("depth_relative", "depth_metric", "rotation", "translation", "classes")
 Row = dict[str, float]
 
@@ -59,7 +59,7 @@ class Pair:
 
 
 def room_pairs(count: int) -> Iterator[Pair]:
-    """Pairs of held-out worlds, four of each."""
+    """Pairs of held-out worlds, eight of each."""
     worlds = -(-count // EACH)
     sampler = PairSampler(range(HELD_OUT_SEED, HELD_OUT_SEED + worlds), 1, 2 * WIDTH, 2 * HEIGHT, worlds=1, batches_each=EACH,
                           seed=SEED)
