@@ -37,7 +37,7 @@ from lsm_ros.sim.sampler import PairBatch, PairSampler
 from lsm_ros.training.config import HELD_OUT_SEED
 from lsm_ros.training.data import network_images
 from lsm_ros.training.language import LANGUAGE_FILE, ClassTargets, read_codec
-from lsm_ros.training.validation import BASELINE_M, ROTATION_DEG, TRANSLATION_DEG, figures
+from lsm_ros.training.validation import BASELINE_M, ROTATION_DEG, TRANSLATION_DEG, angle_deg, figures
 from lsm_ros.types import UNLABELLED, Frame
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,11 +162,6 @@ def two_view_row(pair: Pair) -> Row:
         z, true_z = z[judged], true_z[judged]
         out["depth_relative"] = float(np.mean(np.abs(z * np.median(true_z) / np.median(z) - true_z) / true_z))
     return out
-
-
-def angle_deg(R: np.ndarray) -> float:
-    """Angle of a rotation."""
-    return float(np.degrees(np.arccos(np.clip((np.trace(R) - 1) / 2, -1, 1))))
 
 
 def means(rows: Sequence[Row]) -> Row:

@@ -111,12 +111,13 @@ def pose_figures(points: torch.Tensor, confidence: torch.Tensor, batch: PairBatc
             translations += [False] if far else []
             continue
         T_1_2 = np.linalg.inv(found.T_cam_map)
-        rotations.append(_angle_deg(T_1_2[:3, :3].T @ true[:3, :3]) <= ROTATION_DEG)
+        rotations.append(angle_deg(T_1_2[:3, :3].T @ true[:3, :3]) <= ROTATION_DEG)
         if far:
             cosine = T_1_2[:3, 3] @ true[:3, 3] / max(np.linalg.norm(T_1_2[:3, 3]) * np.linalg.norm(true[:3, 3]), 1e-9)
             translations.append(bool(cosine >= math.cos(math.radians(TRANSLATION_DEG))))
     return {"rotation": float(np.mean(rotations)), "translation": float(np.mean(translations)) if translations else math.nan}
 
 
-def _angle_deg(R: np.ndarray) -> float:
+def angle_deg(R: np.ndarray) -> float:
+    """Angle of a rotation (3, 3)."""
     return math.degrees(math.acos(min(1.0, max(-1.0, (np.trace(R) - 1) / 2))))
