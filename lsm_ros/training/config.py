@@ -115,12 +115,14 @@ class TrainConfig:
     """A training. objective: 'completion' (CroCo) or 'pairs' (points, matching and language together).
 
     save_every, log_every: in steps. device: 'auto', 'cpu', 'cuda'. precision: of the products; weights stay float32.
+    compile: transformer blocks go through torch.compile: steps are faster after a minute (a CPU needs a C++ compiler).
     """
 
     objective: str = "pairs"
     seed: int = 0
     device: str = "auto"
     precision: str = "auto"
+    compile: bool = False
     save_every: int = 500
     log_every: int = 10
     model: ModelConfig = ModelConfig()
@@ -168,7 +170,8 @@ class TrainConfig:
 
     def digest(self) -> str:
         """Short hash of what decides the course of the training: all but how often is saved, logged and validated."""
-        told = {k: v for k, v in self.to_dict().items() if k not in ("save_every", "log_every", "validation", "device")}
+        told = {k: v for k, v in self.to_dict().items()
+                if k not in ("save_every", "log_every", "validation", "device", "compile")}
         told["model"].pop("init")
         told["language"].pop("codec")
         told["data"].pop("builders")

@@ -26,7 +26,7 @@ def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
     decayed = [p for n, p in trained if p.ndim > 1 and n != "mask_token"]
     others = [p for n, p in trained if p.ndim <= 1 or n == "mask_token"]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=tuple(config.betas))
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=tuple(config.betas), fused=True)
 
 
 class WeightAverage:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import inspect
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from torch import nn
 from lsm_ros import models
 from lsm_ros.models import checkpoint
 from lsm_ros.models.architecture import guess
+from lsm_ros.models.blocks import DecoderBlock, EncoderBlock
 from lsm_ros.sim.labels import indoor_labels
 from lsm_ros.training.checkpoints import legs, read_leg
 from lsm_ros.training.config import TrainConfig
@@ -43,6 +46,16 @@ def choose_format(precision: str, device: torch.device) -> torch.dtype:
     if device.type != "cuda":
         return torch.float32
     return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+
+
+def compile_blocks(model: nn.Module, device: torch.device) -> None:
+    """Compiles each transformer block at its first use. ValueError on a CPU without a C++ compiler."""
+    compiler = os.environ.get("CXX", "g++")
+    if device.type == "cpu" and shutil.which(compiler) is None:
+        raise ValueError(f"compile: there is no C++ compiler {compiler!r} here; install g++, or train with compile: false")
+    for module in model.modules():
+        if isinstance(module, (EncoderBlock, DecoderBlock)):
+            module.compile()
 
 
 def make_network(config: TrainConfig) -> tuple[nn.Module, dict[str, Any]]:

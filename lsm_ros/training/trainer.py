@@ -32,7 +32,7 @@ from lsm_ros.training.language import LANGUAGE_FILE, ClassTargets, TextCodec, re
 from lsm_ros.training.log import TrainingLog, write_curves
 from lsm_ros.training.objectives import make_objective
 from lsm_ros.training.schedule import WeightAverage, learning_rate, make_optimizer
-from lsm_ros.training.starting import check_codec, choose_device, choose_format, make_codec, make_network
+from lsm_ros.training.starting import check_codec, choose_device, choose_format, compile_blocks, make_codec, make_network
 from lsm_ros.training.text_encoder import TextEncoder
 from lsm_ros.training.validation import validate
 
@@ -87,6 +87,8 @@ class Trainer:
             self.held_out = validation_source(config, self.device)
         self.objective = make_objective(config, self.codec, self.device)
         self.targets = None if self.codec is None else ClassTargets(self.codec, self.device)
+        if config.compile:
+            compile_blocks(self.model, self.device)
 
     def run(self) -> Outcome:
         """Trains until the last step, the time is over, or somebody stops it; saves; and exports the averaged weights (with

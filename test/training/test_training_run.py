@@ -261,3 +261,17 @@ def test_short_formats_are_for_the_network_alone(tmp_path, batches):
     assert float(parts["points"]) < 1e-5  # the truth is the truth; in bfloat16 it would be millimetres off
     assert made.run().finished and all(p.dtype == torch.float32 for p in made.model.parameters())
     assert np.isfinite(losses(tmp_path)).all()
+
+
+def test_compiling_needs_a_compiler(tmp_path, batches, monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ValueError, match="no C\\+\\+ compiler 'no-such-compiler'.*compile: false"):
+        trainer(tmp_path, Repeated(batches), compile=True, device="cpu")
+
+
+@pytest.mark.slow
+def test_a_compiled_run_follows_the_same_curve(tmp_path, batches):
+    trainer(tmp_path / "plain", Repeated(batches)).run()
+    done = trainer(tmp_path / "compiled", Repeated(batches), compile=True).run()
+    np.testing.assert_allclose(losses(tmp_path / "compiled"), losses(tmp_path / "plain"), rtol=1e-3)
+    assert models.load(done.weights) is not None
