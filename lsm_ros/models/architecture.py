@@ -3,6 +3,7 @@
 """Which network a state dict belongs to, and the names by which checkpoints know shared weights."""
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +12,8 @@ import torch
 
 OFFICIAL_HEAD_DIM = 64
 _RN = re.compile(r"(.*scratch\.)layer(?:(\d)_rn|_rn\.(\d))\.weight")
-_DPT = "downstream_head1.dpt."
+_HEADS = "downstream_head1.", "downstream_head2."
+_LOCAL = "downstream_head1.head_local_features."
 
 
 def alias(key: str) -> str | None:
@@ -40,7 +42,8 @@ def guess(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
     Heads are taken to have 64 channels, positions RoPE100 unless cosine ones are stored. ValueError when it fits none.
     """
     shapes = {k: tuple(v.shape) for k, v in state.items()}
-    needed = ("patch_embed.proj.weight", "enc_norm.weight", "dec_norm.weight", "dec_blocks.0.norm1.weight")
+    needed = ("patch_embed.proj.weight", "enc_norm.weight", "dec_norm.weight", "enc_blocks.0.norm1.weight",
+              "dec_blocks.0.norm1.weight")
     absent = [k for k in needed if k not in shapes]
     if absent:
         raise ValueError(f"no network of this family has these keys: {', '.join(sorted(shapes)[:4])}, ... "
@@ -52,17 +55,13 @@ def guess(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
         "pos_embed": "cosine" if "enc_pos_embed" in shapes else "RoPE100"}
     if "downstream_head1.proj.weight" in shapes:
         return "dust3r", {**config, "head_type": "linear"}
-    if f"{_DPT}head.4.weight" in shapes:
-        config |= {"head_type": "dpt", "feature_dim": shapes[f"{_DPT}head.0.weight"][1],
-                   "last_dim": shapes[f"{_DPT}head.2.weight"][0],
-                   "layer_dims": tuple(shapes[f"{_DPT}act_postprocess.{i}.0.weight"][0] for i in range(4))}
-        local = "downstream_head1.head_local_features."
-        if f"{local}fc1.weight" not in shapes:
+    if "downstream_head1.dpt.head.4.weight" in shapes:
+        config |= {"head_type": "dpt", **head_widths(state)}
+        if f"{_LOCAL}fc2.weight" not in shapes:
             return "dust3r", config
-        hidden, both = shapes[f"{local}fc1.weight"]
-        channels = shapes[f"{local}fc2.weight"][0] // 256
+        channels = shapes[f"{_LOCAL}fc2.weight"][0] // 256
         return "mast3r", {**config, "head_type": "catmlp+dpt", "output_mode": f"pts3d+desc{channels - 1}",
-                          "hidden_dim_factor": hidden / both, "two_confs": True}
+                          "two_confs": True, "desc_conf_mode": ("exp", 0, math.inf)}
     if "prediction_head.weight" in shapes:
         if config["pos_embed"] == "cosine":
             config["img_size"] = 16 * round(shapes["enc_pos_embed"][0] ** 0.5)
@@ -72,8 +71,28 @@ def guess(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
     raise ValueError("the checkpoint has a CroCo encoder and decoder, but no head that is known")
 
 
+def head_widths(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """The widths of DPT heads and of local features, which official files do not name; empty where `state` has none, or
+    where its two heads differ."""
+
+    def shape(key: str) -> tuple[int, ...]:
+        first, second = (tuple(state[h + key].shape) if h + key in state else () for h in _HEADS)
+        return first if first == second and len(first) > 1 else ()
+
+    found: dict[str, Any] = {}
+    coarse, fine = shape("dpt.head.0.weight"), shape("dpt.head.2.weight")
+    layers = [shape(f"dpt.act_postprocess.{i}.0.weight") for i in range(4)]
+    if coarse and fine and all(layers):
+        found = {"feature_dim": coarse[1], "last_dim": fine[0], "layer_dims": tuple(s[0] for s in layers)}
+    local = shape("head_local_features.fc1.weight")
+    if local and all(local):
+        found["hidden_dim_factor"] = math.nextafter(local[0] / local[1], math.inf)  # its product is rounded down again
+    return found
+
+
 def _count(shapes: Mapping[str, Any], stack: str) -> int:
-    return 1 + max(int(k.split(".")[1]) for k in shapes if k.startswith(f"{stack}."))
+    numbers = (k.split(".")[1] for k in shapes if k.startswith(f"{stack}."))
+    return 1 + max(int(n) for n in numbers if n.isdecimal())
 
 
 def explain(missing: list[str], unexpected: list[str], wrong: list[str]) -> str:

@@ -3,6 +3,7 @@
 """The encoder and the decoder's entrance, which CroCo, DUSt3R and MASt3R have in common."""
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -23,11 +24,15 @@ class Backbone(nn.Module):
             raise ValueError(f"patch_size {patch_size!r}: only {PATCH} is supported")
         self.img_size = size_pair(img_size)
         self.rope_base = rope_base(pos_embed)
-        for name, width, heads in (("enc", enc_embed_dim, enc_num_heads), ("dec", dec_embed_dim, dec_num_heads)):
+        for name, width, depth, heads in (("enc", enc_embed_dim, enc_depth, enc_num_heads),
+                                          ("dec", dec_embed_dim, dec_depth, dec_num_heads)):
+            for key, value in (("embed_dim", width), ("depth", depth), ("num_heads", heads)):
+                whole(value, f"{name}_{key}")
             step = 4 * heads if self.rope_base is not None else heads
-            if heads < 1 or width < 1 or width % step:
+            if width % step:
                 raise ValueError(f"{name}_embed_dim {width} does not split into {name}_num_heads {heads}"
                                  + (" with a multiple of 4 channels each" if step != heads else ""))
+        positive(mlp_ratio, "mlp_ratio")
         self.enc_heads, self.dec_heads = enc_num_heads, dec_num_heads
         self.enc_dim, self.dec_dim, self.dec_depth = enc_embed_dim, dec_embed_dim, dec_depth
         self.patch_embed = PatchEmbed(enc_embed_dim, patch_size)
@@ -72,6 +77,18 @@ class Backbone(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
         nn.init.xavier_uniform_(self.patch_embed.proj.weight.view(self.enc_dim, -1))
+
+
+def whole(value: object, name: str) -> None:
+    """ValueError unless `value` is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+
+def positive(value: object, name: str) -> None:
+    """ValueError unless `value` is a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a number above 0, got {value!r}")
 
 
 def size_pair(size: int | Sequence[int]) -> tuple[int, int]:

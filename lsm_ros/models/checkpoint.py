@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from lsm_ros import models
-from lsm_ros.models.architecture import alias, complete, explain, guess
+from lsm_ros.models.architecture import alias, complete, explain, guess, head_widths
 from lsm_ros.models.constructor import CLASSES, parse_constructor
 from lsm_ros.models.hub import find_in_hub
 from lsm_ros.models.tensor_files import read_pickle, read_safetensors, write_safetensors
@@ -52,6 +52,8 @@ def load(path_or_hub_id: str | Path, *, name: str | None = None, device: str | t
         stored = _known(path, name, stored)
     if name != found:
         raise ValueError(f"{path} is a checkpoint of {found!r}, not of {name!r}")
+    if name in ("dust3r", "mast3r"):
+        stored = {**head_widths(state), **stored}
     if name == "mast3r":
         stored.setdefault("desc_conf_mode", None)  # what the official code means when it is absent
     try:
@@ -83,14 +85,17 @@ def read(path: Path) -> tuple[str | None, dict[str, Any], dict[str, torch.Tensor
         return name, keywords, read_safetensors(path)[0]
     content = read_pickle(path)
     state = content.get("model", content.get("state_dict"))
-    if state is None and content and all(isinstance(v, torch.Tensor) for v in content.values()):
+    if state is None and _is_state(content):
         return None, {}, content
-    if not isinstance(state, Mapping) or not state or not all(isinstance(v, torch.Tensor) for v in state.values()):
+    if not _is_state(state):
         raise ValueError(f"{path} has no state dict under 'model'; it has {', '.join(map(str, list(content)[:8]))}")
     args = content.get("args")
     text = vars(args).get("model") if isinstance(args, argparse.Namespace) else None
     if "croco_kwargs" in content:
-        return "croco", _inference(dict(content["croco_kwargs"])), dict(state)
+        kwargs = content["croco_kwargs"]
+        if not isinstance(kwargs, Mapping) or not all(isinstance(k, str) for k in kwargs):
+            raise ValueError(f"{path}: expected keywords under 'croco_kwargs', got {str(kwargs)[:80]}")
+        return "croco", _inference(dict(kwargs)), dict(state)
     if isinstance(text, str) and "(" in text:
         try:
             name, keywords = parse_constructor(text)
@@ -98,6 +103,11 @@ def read(path: Path) -> tuple[str | None, dict[str, Any], dict[str, torch.Tensor
             raise ValueError(f"{path}: {error}") from error
         return name, _inference(keywords), dict(state)
     return None, {}, dict(state)
+
+
+def _is_state(content: Any) -> bool:
+    return isinstance(content, Mapping) and bool(content) and all(
+        isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in content.items())
 
 
 def _read_folder(folder: Path) -> tuple[str | None, dict[str, Any], dict[str, torch.Tensor]]:
@@ -119,14 +129,15 @@ def read_config(path: Path) -> tuple[str | None, dict[str, Any]]:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path}: expected an object with the keywords of a network, got {type(config).__name__}")
-    names = {CLASSES[c] for c in config.get("architectures") or [] if c in CLASSES}
+    classes = config.get("architectures")
+    names = {CLASSES[c] for c in (classes if isinstance(classes, list) else ()) if isinstance(c, str) and c in CLASSES}
     keywords = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k not in _HUB_FIELDS}
     return (names.pop() if len(names) == 1 else None), _inference(keywords)
 
 
 def _inference(keywords: dict[str, Any]) -> dict[str, Any]:
     """The keywords of a network that was trained, for inference: images as they are, nothing transposed."""
-    if "patch_embed_cls" in keywords:
+    if isinstance(keywords.get("patch_embed_cls"), str):
         keywords["patch_embed_cls"] = keywords["patch_embed_cls"].replace("ManyAR_PatchEmbed", "PatchEmbedDust3R")
     if keywords.get("landscape_only"):
         keywords["landscape_only"] = False

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lsm_ros.models.backbone import Backbone, check_images
+from lsm_ros.models.backbone import Backbone, check_images, positive
 from lsm_ros.models.blocks import PATCH
 from lsm_ros.models.heads import DPTHead, LinearHead
 from lsm_ros.models.postprocess import check_mode, view_of
@@ -46,6 +46,7 @@ class DUSt3R(Backbone):
             raise ValueError(f"patch_embed_cls {patch_embed_cls!r} is neither {INFERENCE_EMBED!r} nor {TRAINING_EMBED!r}")
         if head_type not in self.head_types:
             raise ValueError(f"head_type {head_type!r} is none of {', '.join(self.head_types)}")
+        positive(hidden_dim_factor, "hidden_dim_factor")
         self.mixed, self.landscape_only = patch_embed_cls == TRAINING_EMBED, bool(landscape_only)
         self.depth_mode = check_mode(depth_mode, "depth_mode", ("exp", "square", "linear"))
         self.conf_mode = check_mode(conf_mode, "conf_mode", ("exp", "sigmoid"))
@@ -141,6 +142,9 @@ class DUSt3R(Backbone):
     def _checked(self, view: Mapping[str, Any], name: str) -> tuple[torch.Tensor, torch.Tensor]:
         image = check_images(view["img"], name, self.mask_token.dtype)
         height, width = image.shape[-2:]
+        if self.mixed and height > width:
+            raise ValueError(f"{name}: {TRAINING_EMBED!r} takes landscape tensors, got height {height} and width {width}; "
+                             f"transpose portrait images and say so by true_shape, or use {INFERENCE_EMBED!r}")
         shape = torch.as_tensor(view["true_shape"]) if view.get("true_shape") is not None else None
         if shape is None:
             return image, torch.tensor([[height, width]]).expand(len(image), 2)

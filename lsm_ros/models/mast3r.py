@@ -24,7 +24,7 @@ class MASt3R(DUSt3R):
     def __init__(self, *, head_type: str = "catmlp+dpt", output_mode: str = "pts3d+desc24", two_confs: bool = True,
                  desc_conf_mode: Sequence[Any] | None = ("exp", 0, Inf), desc_mode: str | Sequence[Any] = "norm",
                  local_feat_dim: int | None = None, conf_mode: Sequence[Any] = ("exp", 1, Inf), **config: Any) -> None:
-        kind = desc_mode if isinstance(desc_mode, str) else desc_mode[0]
+        kind = desc_mode[0] if isinstance(desc_mode, (tuple, list)) and desc_mode else desc_mode
         if kind != "norm":
             raise ValueError(f"desc_mode {desc_mode!r}: only 'norm' is supported")
         self._wanted: tuple[bool, Mode, int | None] = (bool(two_confs), check_mode(desc_conf_mode or conf_mode,

@@ -3,6 +3,7 @@
 """Where a patch is: integer positions, their rotary embedding in two dimensions, and the fixed cosine embedding."""
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ def rope_base(pos_embed: str) -> float | None:
         base = float(number)
     except ValueError:
         base = 0.0
-    if not pos_embed.startswith("RoPE") or not base > 0:
+    if not str(pos_embed).startswith("RoPE") or not 0 < base < math.inf:
         raise ValueError(f"pos_embed {pos_embed!r} is neither 'cosine' nor 'RoPE' with a positive base, such as 'RoPE100'")
     return base
 

@@ -7,9 +7,11 @@ import argparse
 import json
 import math
 import pickle
+import pickletools
 import re
 import struct
 from collections.abc import Mapping
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,27 @@ def _refused(path: Path, allowed: list[Any], message: str) -> list[str]:
     if _is_zip(path):
         with torch.serialization.safe_globals(allowed):
             named |= set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+    elif not named:  # torch gave up before: a pickle of another protocol
+        known = {a[1] if isinstance(a, tuple) else f"{a.__module__}.{a.__qualname__}" for a in allowed}
+        named |= {g for g in _globals_of(path) if g not in known and g.split(".")[0] not in ("torch", "collections")}
     return sorted(named)
+
+
+def _globals_of(path: Path) -> set[str]:
+    """What a plain pickle asks for, as far as it can be read; nothing is loaded."""
+    named, texts = set(), []
+    try:
+        with path.open("rb") as f:
+            for opcode, argument, _ in pickletools.genops(f):
+                if opcode.name in ("GLOBAL", "INST"):
+                    named.add(argument.replace(" ", "."))
+                elif opcode.name == "STACK_GLOBAL":
+                    named.add(".".join(texts[-2:]))
+                elif isinstance(argument, str):
+                    texts = [*texts[-1:], argument]
+    except (ValueError, EOFError, IndexError, OverflowError, MemoryError):
+        return named  # it ends here; what was read counts
+    return named
 
 
 def _first_line(error: BaseException) -> str:
@@ -96,16 +118,14 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str
     if not isinstance(header, dict):
         raise ValueError(f"{path} is no safetensors file: its header is a {type(header).__name__}")
     metadata = header.pop("__metadata__", {})
-    room = size - 8 - length
-    if not room:
-        return {}, metadata
     data = torch.from_file(str(path), shared=False, size=size, dtype=torch.uint8)[8 + length:]
     return {name: _tensor(path, name, entry, data) for name, entry in header.items()}, metadata
 
 
 def _tensor(path: Path, name: str, entry: Any, data: torch.Tensor) -> torch.Tensor:
     try:
-        dtype, shape, (begin, end) = DTYPES[entry["dtype"]], [int(s) for s in entry["shape"]], entry["data_offsets"]
+        dtype, (begin, end) = DTYPES[entry["dtype"]], [index(n) for n in entry["data_offsets"]]
+        shape = [index(n) for n in entry["shape"]]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: tensor {name!r} is not described as the format wants: {entry!r}") from error
     if min(shape, default=0) < 0 or not 0 <= begin <= end or end - begin != math.prod(shape) * dtype.itemsize:

@@ -59,12 +59,14 @@ class LossConfig:
 
     points: DUSt3R's confident regression with its alpha. matching: MASt3R's. language: cosine distance to the class's text,
     and language_contrast times the cross-entropy over all classes at that temperature. metric: points are compared in
-    metres (divided by the true mean distance), else each up to its own scale.
+    metres (divided by the true mean distance), else each up to its own scale; then `scale` weighs the logarithm of the ratio
+    of the mean distances, which teaches metres apart from shape.
     """
 
     points: float = 1.0
     alpha: float = 0.2
     metric: bool = True
+    scale: float = 0.0
     matching: float = 0.075
     matches: int = 512
     language: float = 0.5
@@ -145,7 +147,8 @@ class TrainConfig:
                 "validation.every": (v.every, 0), "validation.batches": (v.batches, 1), "validation.worlds": (v.worlds, 1),
                 "validation.first_seed": (v.first_seed, HELD_OUT_SEED), "seed": (self.seed, 0),
                 "optim.min_lr": (o.min_lr, 0), "optim.weight_decay": (o.weight_decay, 0),
-                **{f"loss.{k}": (getattr(n, k), 0) for k in ("points", "matching", "language", "alpha", "language_contrast")}}
+                **{f"loss.{k}": (getattr(n, k), 0)
+                   for k in ("points", "alpha", "scale", "matching", "language", "language_contrast")}}
         for name, (value, low) in lows.items():
             if value < low:
                 raise ValueError(f"{name}: {value!r} is below {low}")

@@ -15,7 +15,7 @@ from lsm_ros.sim.sampler import PairBatch
 from lsm_ros.training.config import LossConfig, TrainConfig
 from lsm_ros.training.data import generator_for, network_images, true_matches, truth
 from lsm_ros.training.language import ClassTargets, TextCodec
-from lsm_ros.training.losses import confident, regression
+from lsm_ros.training.losses import average_distance, confident, regression
 from lsm_ros.training.matching_losses import confident_matches, info_nce
 
 View = Mapping[str, torch.Tensor]
@@ -72,6 +72,8 @@ class Pairs:
         losses: Parts = {}
         if c.points:
             losses["points"] = c.points * points_loss(view1, view2, batch, c)
+        if c.scale and not c.metric:
+            losses["scale"] = c.scale * scale_loss(view1, view2, batch)
         if c.matching and "desc" in view1:
             losses["matching"] = c.matching * matching_loss(view1, view2, batch, c, generator_for(self.seed, number, 2))
         if c.language and self.targets is not None and "features" in view1:
@@ -86,6 +88,15 @@ def points_loss(view1: View, view2: View, batch: PairBatch, config: LossConfig) 
     """DUSt3R's confident regression of both views' points; metric where config says so."""
     found = regression(*truth(batch), view1, view2, norm_mode="?avg_dis" if config.metric else "avg_dis")
     return confident(found, view1["conf"], view2["conf"], config.alpha)
+
+
+def scale_loss(view1: View, view2: View, batch: PairBatch) -> torch.Tensor:
+    """Mean of |log(predicted / true mean distance)| over the pairs that have valid pixels."""
+    masks = batch.valid1, batch.valid2
+    found = average_distance(view1["pts3d"], view2["pts3d_in_other_view"], *masks)
+    true = average_distance(batch.points1, batch.points2, *masks)
+    known = (masks[0] | masks[1]).flatten(1).any(1)
+    return ((found / true).log().abs() * known).sum() / known.sum().clamp(min=1)
 
 
 def matching_loss(view1: View, view2: View, batch: PairBatch, config: LossConfig, generator: torch.Generator) -> torch.Tensor:

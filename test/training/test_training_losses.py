@@ -5,6 +5,8 @@ import math
 import pytest
 import torch
 
+from lsm_ros.sim.sampler import PairBatch
+from lsm_ros.training.config import train_config
 from lsm_ros.training.losses import (
     SKY_LOSS,
     best_scale,
@@ -18,6 +20,7 @@ from lsm_ros.training.matching_losses import (
     confident_matches,
     info_nce,
 )
+from lsm_ros.training.objectives import Pairs, scale_loss
 
 
 @pytest.fixture
@@ -116,3 +119,36 @@ def test_errors():
     points = torch.ones(1, 2, 2, 3)
     with pytest.raises(ValueError, match="norm_mode"):
         regression(truth(points), truth(points), {"pts3d": points}, {"pts3d_in_other_view": points}, norm_mode="none")
+
+
+def pair_of(points1, points2, factor):
+    """A batch of the tiny rooms' form with these points, and predictions that are `factor` times as far."""
+    size = points1.shape[:3]
+    full, empty = torch.ones(size, dtype=torch.bool), torch.zeros(size, dtype=torch.int32)
+    eye = torch.eye(4).expand(size[0], 4, 4)
+    images = torch.zeros(size[0], 3, *size[1:])
+    batch = PairBatch(images, images, points1, points2, full, full, empty, empty, eye, eye[:, :3, :3], torch.ones(size[0]),
+                      torch.zeros(size[0], dtype=torch.int64))
+    conf = torch.full(size, 2.0)
+    return ({"pts3d": points1 * factor, "conf": conf}, {"pts3d_in_other_view": points2 * factor, "conf": conf}, batch)
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_scale_is_taught_apart_from_shape(factor):
+    generator = torch.Generator().manual_seed(5)
+    view1, view2, batch = pair_of(*(torch.randn(2, 4, 6, 3, generator=generator) + 3 for _ in range(2)), factor)
+    config = train_config({"loss": {"metric": False, "scale": 0.3, "matching": 0, "alpha": 0.2}, "language": {"encoder": ""}})
+    loss, parts = Pairs(config, None, torch.device("cpu")).of_views((view1, view2), batch, 0)
+    assert parts["scale"].item() == pytest.approx(0.3 * abs(math.log(factor)), abs=1e-6)
+    assert parts["points"].item() == pytest.approx(-2 * 0.2 * math.log(2), abs=1e-5)  # the shape is right
+    assert loss.item() == pytest.approx(sum(p.item() for p in parts.values()), abs=1e-6)
+
+
+def test_a_pair_without_a_valid_pixel_teaches_no_scale():
+    view1, view2, batch = pair_of(*(torch.ones(2, 4, 6, 3) for _ in range(2)), 2.0)
+    batch.valid1[1], batch.valid2[1] = False, False
+    view1["pts3d"][1] = torch.nan
+    view1["pts3d"].requires_grad_()
+    found = scale_loss(view1, view2, batch)
+    found.backward()
+    assert found.item() == pytest.approx(math.log(2)) and torch.isfinite(view1["pts3d"].grad).all()
