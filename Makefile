@@ -4,6 +4,8 @@ PYTHON ?= python3
 SHELL := /bin/bash
 ENV := . tools/env.sh
 
+OVER_TOPICS := test/ros test/underlay
+
 .PHONY: setup demo test test-all bench lint clean
 
 setup:
@@ -12,8 +14,16 @@ setup:
 demo: setup
 	@$(ENV) && python -m lsm_ros.ros.demo --out out/demo $(ARGS)
 
+# The whole of the tests: those that talk over ROS topics alone and in order, the others in two processes.
 test: setup
+ifeq ($(strip $(ARGS)),)
+	@$(ENV) && bad=0; \
+	OMP_NUM_THREADS=1 python -m pytest -m "not slow" -n 2 --dist loadscope $(addprefix --ignore=,$(OVER_TOPICS)) || bad=1; \
+	python -m pytest -m "not slow" $(OVER_TOPICS) || bad=1; \
+	exit $$bad
+else
 	@$(ENV) && python -m pytest -m "not slow" $(ARGS)
+endif
 
 test-all: setup
 	@$(ENV) && python -m pytest $(ARGS)

@@ -99,8 +99,7 @@ def _converged(start: torch.Tensor, forth, back) -> tuple[torch.Tensor, torch.Te
 
 def _grid(desc: torch.Tensor, stride: int) -> torch.Tensor:
     height, width = desc.shape[:2]
-    y = torch.arange(stride // 2, height, stride, device=desc.device)
-    x = torch.arange(stride // 2, width, stride, device=desc.device)
+    y, x = (torch.arange(min(stride // 2, n), n, stride, device=desc.device) for n in (height, width))
     return (y[:, None] * width + x[None]).flatten()
 
 

@@ -78,7 +78,7 @@ def preprocess(image: np.ndarray | Any, size: int = 512, *, square_ok: bool = Fa
                ) -> dict[str, Any]:
     """The view dict of one image.
 
-    image: (H, W, 3) uint8 RGB or a PIL image. Returns img (1, 3, h, w) float32 from -1 to 1, true_shape (1, 2) int32, idx,
+    image: (H, W, 3) uint8 RGB or a PIL image of any mode. Returns img (1, 3, h, w) float32 from -1 to 1, true_shape (1, 2) int32, idx,
     instance, and crop. ValueError for another layout or dtype.
     """
     pixels, crop = resize(image, size, square_ok=square_ok, patch=patch)
@@ -96,6 +96,9 @@ def resize(image: np.ndarray | Any, size: int = 512, *, square_ok: bool = False,
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise ValueError(f"expected an image (H, W, 3) uint8 RGB, got {image.shape} {image.dtype}")
         image = Image.fromarray(image)
+    elif not isinstance(image, Image.Image):
+        raise ValueError(f"expected an image (H, W, 3) uint8 RGB or a PIL image, got {type(image).__name__}")
+    image = image.convert("RGB")
     crop = plan_crop(*image.size, size, square_ok=square_ok, patch=patch, whole=whole)
     way = Image.Resampling.LANCZOS if max(image.size) > max(crop.resized) else Image.Resampling.BICUBIC
     box = (crop.left, crop.top, crop.left + crop.width, crop.top + crop.height)

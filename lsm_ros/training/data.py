@@ -3,6 +3,7 @@
 """Batches for training and validation, and the truth in the form that the losses take."""
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any, Protocol
 
 import torch
@@ -37,7 +38,25 @@ def validation_source(config: TrainConfig, device: torch.device) -> PairSource:
     v = config.validation
     worlds = min(config.data.batch, config.data.worlds, v.worlds)
     each = max(1, v.batches * worlds // v.worlds)
-    return _rooms(config, device, range(v.first_seed, v.first_seed + v.worlds), VALIDATION_SEED, worlds, each)
+    return Kept(_rooms(config, device, range(v.first_seed, v.first_seed + v.worlds), VALIDATION_SEED, worlds, each), device)
+
+
+class Kept:
+    """The batches of a source, each made once and then kept in the host's memory, since the same few are asked for often."""
+
+    def __init__(self, source: PairSource, device: torch.device) -> None:
+        self._source, self._device = source, device
+        self._kept: dict[int, PairBatch] = {}
+
+    def sample(self, n: int) -> PairBatch:
+        """Batch number n >= 0."""
+        if n not in self._kept:
+            self._kept[n] = _moved(self._source.sample(n), torch.device("cpu"))
+        return _moved(self._kept[n], self._device)
+
+
+def _moved(batch: PairBatch, device: torch.device) -> PairBatch:
+    return PairBatch(**{f.name: getattr(batch, f.name).to(device) for f in fields(batch)})
 
 
 def _rooms(config: TrainConfig, device: torch.device, seeds: range, seed: int, worlds: int, each: int,

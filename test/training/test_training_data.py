@@ -1,17 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 import dataclasses
+from dataclasses import fields
 
 import numpy as np
 import pytest
 import torch
 
 from lsm_ros.sim.export import export
-from lsm_ros.sim.sampler import PairSampler
+from lsm_ros.sim.sampler import PairBatch, PairSampler
 from lsm_ros.sim.source import SimSource
 from lsm_ros.training.builders import AheadBatches, AheadSampler
 from lsm_ros.training.config import DataConfig, train_config
-from lsm_ros.training.data import generator_for, network_images, training_source, true_matches, truth, validation_source
+from lsm_ros.training.data import (
+    Kept,
+    generator_for,
+    network_images,
+    training_source,
+    true_matches,
+    truth,
+    validation_source,
+)
 from lsm_ros.training.folders import FolderPairs
 from lsm_ros.training.losses import regression
 
@@ -67,6 +76,18 @@ def test_training_and_validation_see_different_worlds():
     config = train_config({"data": data, "device": "cpu", "validation": {"worlds": 1, "batches": 1}})
     assert set(training_source(config, torch.device("cpu")).sample(0).world.tolist()) == {5}
     assert set(validation_source(config, torch.device("cpu")).sample(0).world.tolist()) == {10000}
+
+
+def test_validation_renders_each_batch_once():
+    asked = []
+
+    class Counted:
+        def sample(self, n):
+            asked.append(n)
+            return PairBatch(*(torch.full((2,), float(n)) for _ in fields(PairBatch)))
+
+    kept = Kept(Counted(), torch.device("cpu"))
+    assert [float(kept.sample(n).image1[0]) for n in (0, 1, 0, 1)] == [0, 1, 0, 1] and asked == [0, 1]
 
 
 @pytest.mark.parametrize(("kind", "numbers"), [  # another world each time, the last one not the next; and the next batch
