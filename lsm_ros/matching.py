@@ -53,7 +53,13 @@ def reciprocal_matches(desc1: torch.Tensor, desc2: torch.Tensor, stride: int = 8
         raise ValueError(f"expected descriptors (H, W, D) of one length, got {tuple(desc1.shape)} and {tuple(desc2.shape)}")
     if stride < 1:
         raise ValueError(f"stride must be at least 1, got {stride}")
-    width1, width2 = desc1.shape[1], desc2.shape[1]
+    (height1, width1), width2 = desc1.shape[:2], desc2.shape[1]
+    if start_xy is not None:
+        whole = start_xy.ndim == 2 and start_xy.shape[1] == 2 and not start_xy.is_floating_point()
+        limit = torch.tensor([width1, height1], device=start_xy.device)
+        if not whole or bool(((start_xy < 0) | (start_xy >= limit)).any()):
+            raise ValueError(f"start_xy: expected whole pixels (N, 2) as (x, y) in an image of {width1}x{height1}, got "
+                             f"{start_xy.dtype} {tuple(start_xy.shape)}")
     flat1, flat2 = desc1.flatten(0, 1), desc2.flatten(0, 1)
 
     def forth(i: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,7 @@
 import http.server
 import sys
 import threading
+import types
 
 import pytest
 import torch
@@ -83,6 +84,24 @@ def test_a_download_that_breaks_leaves_nothing(own_places, monkeypatch):
     with Server(b"half", claimed=8) as url:
         monkeypatch.setattr(hub, "KNOWN", (hub.Known("Tiny", "croco", 1, url=url),))
         assert cli.main(["weights", "--download", "Tiny"]) == 2
+    assert not list((own_places / "weights").iterdir())
+
+
+def test_a_server_that_is_not_reached_is_named_and_what_else_to_do(own_places, monkeypatch, capsys):
+    """All that was said was: Name or service not known."""
+    with Server(b"") as url:
+        pass
+    monkeypatch.setattr(hub, "KNOWN", (hub.Known("Tiny", "croco", 1, url=url), hub.Known("Far", "dust3r", 1, hub_id="a/far")))
+
+    def fails(*_args, **_kwargs):
+        raise RuntimeError("of the library\nand more")
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=fails))
+    for name, parts in (("Tiny", ("Tiny", url, "refused", "by hand")), ("Far", ("huggingface.co/a/far", "of the library"))):
+        assert cli.main(["weights", "--download", name]) == 2
+        said = capsys.readouterr().err.strip().splitlines()[-1]
+        assert said.startswith("lsm: error: ") and all(p in said for p in ("could not be fetched", *parts))
+        assert "and more" not in said
     assert not list((own_places / "weights").iterdir())
 
 

@@ -59,7 +59,16 @@ def test_a_shifted_image_is_found():
     assert inside.sum() >= 30 and torch.equal(xy1[inside] - xy2[inside], torch.tensor([[8, 0]]).expand(int(inside.sum()), 2))
 
 
+def test_a_grid_that_misses_the_image_finds_nothing():
+    """A stride of more than twice the image was a RuntimeError."""
+    xy1, xy2 = reciprocal_matches(torch.ones(4, 9, 3), torch.ones(4, 9, 3), 10)
+    assert xy1.shape == xy2.shape == (0, 2)
+
+
 def test_errors():
+    for start in (torch.tensor([[4, 0]]), torch.tensor([[0, -1]]), torch.tensor([[0.0, 1.0]]), torch.tensor([1, 1])):
+        with pytest.raises(ValueError, match="start_xy.*4x4"):
+            reciprocal_matches(torch.ones(4, 4, 3), torch.ones(4, 4, 3), start_xy=start)
     with pytest.raises(ValueError, match="one length"):
         reciprocal_matches(torch.ones(4, 4, 3), torch.ones(4, 4, 2))
     with pytest.raises(ValueError, match="stride"):

@@ -10,6 +10,7 @@ import tempfile
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 SERVER = "https://download.europe.naverlabs.com/ComputerVision"
@@ -126,17 +127,30 @@ def fetch(known: Known, progress: Callable[[int, int], None] | None = None) -> P
             from huggingface_hub import snapshot_download
         except ImportError as error:
             raise ImportError(f"downloading {known.hub_id} needs huggingface_hub: pip install lsm_ros[weights]") from error
-        return Path(snapshot_download(known.hub_id, allow_patterns=["config.json", "*.safetensors", "README*", "LICENSE*"]))
+        try:
+            return Path(snapshot_download(known.hub_id, allow_patterns=["config.json", "*.safetensors", "README*", "LICENSE*"]))
+        except Exception as error:  # of the library, of what it is built on, or of the network
+            raise OSError(f"{known.hub_id} could not be fetched from https://{known.origin}: {_told(error)}; a folder with its "
+                          "config.json and model.safetensors from elsewhere serves as well") from error
     place = weights_folder() / (known.name if known.name.endswith(".pkl") else f"{known.name}.pth")
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".part", delete=False) as out:
         try:
             _copy(known.url, out, progress)
+        except (OSError, HTTPException) as error:
+            os.unlink(out.name)
+            raise OSError(f"{known.name} could not be fetched from {known.url}: {_told(error)}; the file may also be put at "
+                          f"{place} by hand") from error
         except BaseException:
             os.unlink(out.name)
             raise
     shutil.move(out.name, place)
     return place
+
+
+def _told(error: BaseException) -> str:
+    """The first line of what an error says, or its name where it says nothing."""
+    return (str(getattr(error, "reason", error)).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _copy(url: str, out, progress: Callable[[int, int], None] | None) -> None:

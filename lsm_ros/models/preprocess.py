@@ -78,8 +78,8 @@ def preprocess(image: np.ndarray | Any, size: int = 512, *, square_ok: bool = Fa
                ) -> dict[str, Any]:
     """The view dict of one image.
 
-    image: (H, W, 3) uint8 RGB or a PIL image of any mode. Returns img (1, 3, h, w) float32 from -1 to 1, true_shape (1, 2) int32, idx,
-    instance, and crop. ValueError for another layout or dtype.
+    image: (H, W, 3) uint8 RGB or a PIL image of any mode. Returns img (1, 3, h, w) float32 from -1 to 1, true_shape (1, 2)
+    int32, idx, instance, and crop. ValueError for another layout or dtype.
     """
     pixels, crop = resize(image, size, square_ok=square_ok, patch=patch)
     tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lsm_ros.models.blocks import NORM_EPS
 from lsm_ros.models.tensor_files import read_pickle
 
 ALPHA, LEAST_SIMILARITY, QUERY_WORDS = 3.0, 0.0, 5
@@ -53,7 +54,7 @@ class LocalFeatures(nn.Module):
             layers.append(nn.Linear(width, out))
             width = out
             if n < len(hidden) - 1:
-                layers += [nn.LayerNorm(out), nn.GELU()]
+                layers += [nn.LayerNorm(out, eps=NORM_EPS), nn.GELU()]
         self.projector = nn.Sequential(*layers)
         self.postwhiten = nn.Identity() if postwhiten is None else Whitening(width, postwhiten)
 
@@ -205,4 +206,4 @@ def load_codebook(path: str | Path) -> np.ndarray:
     centroids = state.get("centroids") if isinstance(state, Mapping) else None
     if not isinstance(centroids, np.ndarray) or centroids.ndim != 2:
         raise ValueError(f"{path} holds no codebook: there are no centroids (W, D) in it")
-    return centroids.astype(np.float32)
+    return np.asarray(centroids).astype(np.float32)

@@ -10,6 +10,7 @@ import pickle
 import pickletools
 import re
 import struct
+import warnings
 from collections.abc import Mapping
 from operator import index
 from pathlib import Path
@@ -19,6 +20,9 @@ import torch
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
           "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool}
+# What torch and pickle raise for a file that is cut off or spoilt, depending on where.
+_DAMAGE = (RuntimeError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError, AssertionError, OverflowError,
+           MemoryError, OSError, struct.error)
 _LONGEST_HEADER = 100_000_000  # as the format says
 # What training leaves beside the weights: read as nothing.
 _LEFTOVERS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode",
@@ -36,16 +40,18 @@ def read_pickle(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: reading .pth safely needs torch 2.6 or newer, this is {torch.__version__}; "
                          "use the .safetensors file or a newer torch")
     allowed: list[Any] = [argparse.Namespace, *((_Leftover, name) for name in _LEFTOVERS)]
+    zipped = _is_zip(path)
     try:
-        with torch.serialization.safe_globals(allowed):
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # an error follows, which says the same
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError as error:
         refused = _refused(path, allowed, str(error))
         if refused:
             raise ValueError(f"{path} is refused: it asks for {', '.join(refused)}, and a checkpoint may hold tensors and "
                              "plain values only") from error
         raise ValueError(f"{path} is truncated or is no checkpoint: {_first_line(error)}") from error
-    except (RuntimeError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
+    except _DAMAGE as error:
         raise ValueError(f"{path} is truncated or is no checkpoint: {_first_line(error)}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} holds a {type(content).__name__}, not the dict of a checkpoint")
@@ -70,8 +76,11 @@ def _is_zip(path: Path) -> bool:
 def _refused(path: Path, allowed: list[Any], message: str) -> list[str]:
     named = set(re.findall(r"GLOBAL ([\w.]+) (?:was not|whose)", message))
     if _is_zip(path):
-        with torch.serialization.safe_globals(allowed):
-            named |= set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+        try:
+            with torch.serialization.safe_globals(allowed):
+                named |= set(torch.serialization.get_unsafe_globals_in_checkpoint(path))
+        except (pickle.UnpicklingError, *_DAMAGE):
+            return sorted(named)  # it is damaged besides
     elif not named:  # torch gave up before: a pickle of another protocol
         known = {a[1] if isinstance(a, tuple) else f"{a.__module__}.{a.__qualname__}" for a in allowed}
         named |= {g for g in _globals_of(path) if g not in known and g.split(".")[0] not in ("torch", "collections")}
@@ -90,7 +99,7 @@ def _globals_of(path: Path) -> set[str]:
                     named.add(".".join(texts[-2:]))
                 elif isinstance(argument, str):
                     texts = [*texts[-1:], argument]
-    except (ValueError, EOFError, IndexError, OverflowError, MemoryError):
+    except _DAMAGE:
         return named  # it ends here; what was read counts
     return named
 

@@ -81,6 +81,7 @@ class NetworkPairModel:
         self.image_size = max(self.model.img_size)
         self._retrieval = load_retrieval(config.retrieval, self.model.enc_dim)
         self._whole = self.model.img_size[0] != self.model.img_size[1]  # was trained on images that are no squares
+        self._square_ok = 3 * self.image_size // 4 % PATCH != 0  # three quarters of a square would be no whole patches
         self._encode = GraphedFunction(self._run_encoder)
         self._predict = GraphedFunction(self._run_decoders)
         if self.device.type == "cuda":  # record what most cameras need, so that their first frame waits for nothing
@@ -103,7 +104,7 @@ class NetworkPairModel:
     @torch.inference_mode()
     def encode(self, frames: Sequence[Frame]) -> list[NetworkTokens]:
         """Tokens of each frame; frames of one size go through the encoder together. ValueError for an image too narrow."""
-        resized = [resize(f.image, self.image_size, whole=self._whole) for f in frames]
+        resized = [resize(f.image, self.image_size, square_ok=self._square_ok, whole=self._whole) for f in frames]
         tokens: dict[int, torch.Tensor] = {}
         for group in _groups([pixels.shape for pixels, _ in resized]):
             batch = torch.from_numpy(np.stack([resized[n][0] for n in group])).to(self.device)

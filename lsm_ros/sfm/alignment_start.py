@@ -21,13 +21,17 @@ def start_from_tree(alignment: GlobalAlignment, min_confidence: float = 3.0) -> 
     """Sets poses, focal lengths, depths and pair poses by chaining the pairs of a maximum spanning tree.
 
     Points above min_confidence take part where a pose has to be found by PnP. ValueError when the pairs do not connect
-    all images, or when cameras are known.
+    all images, of which there are at least two, when their confidences are not positive, when points imply no focal length,
+    or when cameras are known.
     """
     if alignment.known:
         raise ValueError("the cameras are known; start from them")
     pairs = alignment.pairs
     points, poses, focals = _chain(pairs)
     _complete(pairs, points, poses, focals, min_confidence)
+    for n, focal in enumerate(focals):
+        if not 0 < focal < math.inf:
+            raise ValueError(f"image {n}: its points imply a focal length of {focal:g} pixels; they do not lie before a camera")
     for e, (i, _) in enumerate(pairs.edges):
         _set_pair(alignment, e, *similarity(pairs.points_i[e], points[i], pairs.conf_i[e]))
     factor = float((math.log(BASE_SCALE) - alignment.pw_poses[:, 7].mean()).exp())
@@ -51,8 +55,12 @@ def _tree(pairs: PairSet, count: int) -> list[tuple[float, int, int]]:
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
 
+    scores = pairs.scores()
+    if count < 2 or not ((scores > 0) & np.isfinite(scores)).all():
+        raise ValueError(f"a tree needs at least two images and positive confidences, got {count} images, and pairs with "
+                         f"confidences whose product is {scores.min():g} at least")
     i, j = pairs.edges.T.astype(np.int32)  # the tree's code takes no other index type
-    weights = csr_array((-pairs.scores(), (i, j)), shape=(count, count))
+    weights = csr_array((-scores, (i, j)), shape=(count, count))
     parts, _ = connected_components(weights, directed=False)
     if parts > 1:
         raise ValueError(f"the pairs do not connect the {count} images: there are {parts} groups")

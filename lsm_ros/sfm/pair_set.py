@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from lsm_ros.models.backbone import check_images
+from lsm_ros.models.dust3r import as_view
+
 
 @dataclass(frozen=True)
 class PairSet:
@@ -71,10 +74,14 @@ class PairSet:
 def predict_pairs(model: Any, views: Sequence[Mapping[str, Any]], edges: np.ndarray, batch: int = 1) -> PairSet:
     """Predictions of a DUSt3R or MASt3R for pairs of view dicts; each image is encoded once.
 
-    edges (E, 2) int64. Pairs of equal sizes go through the decoder `batch` at a time.
+    edges (E, 2) int64. Pairs of equal sizes go through the decoder `batch` at a time. ValueError for images that do not suit
+    the network, for no edges, and for edges to images that are not there.
     """
-    device = next(model.parameters()).device
-    images = [view["img"].to(device) for view in views]
+    weights, edges = next(model.parameters()), np.asarray(edges)
+    if edges.ndim != 2 or edges.shape[1] != 2 or not len(edges) or edges.min() < 0 or edges.max() >= len(views):
+        raise ValueError(f"expected pairs (E, 2) of {len(views)} images, at least one, got {edges.tolist()[:5]}")
+    images = [check_images(as_view(view, None)["img"].to(weights.device), f"image {n}", weights.dtype)
+              for n, view in enumerate(views)]
     tokens = [model.encode(image) for image in images]
     sizes = [tuple(image.shape[-2:]) for image in images]
     found: list[tuple[torch.Tensor, ...]] = []
@@ -84,4 +91,4 @@ def predict_pairs(model: Any, views: Sequence[Mapping[str, Any]], edges: np.ndar
         first, second = (tuple(torch.cat([tokens[n][k] for n in which]) for k in (0, 1)) for which in (i, j))
         a, b = model.predict(*first, sizes[i[0]], *second, sizes[j[0]])
         found += list(zip(a["pts3d"], b["pts3d_in_other_view"], a["conf"], b["conf"], strict=True))
-    return PairSet(np.asarray(edges), *(tuple(x) for x in zip(*found, strict=True)))
+    return PairSet(edges, *(tuple(x) for x in zip(*found, strict=True)))

@@ -3,6 +3,7 @@
 """Cameras and depth of two images from one pair, without optimisation."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ def view_pair(pairs: PairSet, min_confidence: float = 3.0) -> TwoCameras:
 
     Each focal length comes from the image's own prediction, each pose from its points in the other camera (PnP with points
     above min_confidence; identity when it fails). The surer order decides which camera is the world. ValueError unless
-    there are exactly two images, in both orders.
+    there are exactly two images, in both orders, whose points imply a focal length.
     """
     if len(pairs.sizes) != 2:
         raise ValueError(f"a pair has two images, got {len(pairs.sizes)}")
@@ -40,6 +41,8 @@ def view_pair(pairs: PairSet, min_confidence: float = 3.0) -> TwoCameras:
         height, width = pairs.sizes[i]
         centre = (width / 2, height / 2)
         focal = float(estimate_focal(pairs.points_i[edges[i]][None], torch.tensor([centre]).to(confidence[i])))
+        if not math.isfinite(focal):
+            raise ValueError(f"image {i}: its points imply no focal length; they are NaN, or all on the camera's axis")
         solved = camera_pose(pairs.points_j[edges[1 - i]], focal, centre, mask=confidence[i] > min_confidence,
                              iterations=PNP_ITERATIONS)
         focals.append(focal)

@@ -246,3 +246,91 @@ def test_known_names_are_found_among_the_files(tmp_path, monkeypatch):
     torch.save({"model": {}}, tmp_path / "CroCo.pth")
     assert hub.find_in_hub("CroCo") == tmp_path / "CroCo.pth"
     assert all("NON-COMMERCIAL" in k.licence and k.origin for k in hub.KNOWN)
+
+
+@pytest.mark.parametrize("layout", ["pth", "folder"])
+@pytest.mark.parametrize("name, config", [("dust3r", TINY_DPT), ("mast3r", {**TINY_MAST3R, "hidden_dim_factor": 1.7})])
+def test_widths_of_heads_that_official_files_do_not_name(tmp_path, layout, name, config):
+    """Only files that named feature_dim and the like could be read at other widths; no official tool writes these."""
+    model = models.build(name, **config)
+    named = {k: v for k, v in config.items() if k not in ("feature_dim", "last_dim", "layer_dims", "hidden_dim_factor")}
+    if layout == "folder":
+        checkpoint.save(model, tmp_path / "w", named)
+    else:
+        cls = {"dust3r": "AsymmetricCroCo3DStereo", "mast3r": "AsymmetricMASt3R"}[name]
+        official(tmp_path / "w", model, f"{cls}({', '.join(f'{k}={v!r}' for k, v in named.items())})")
+    assert same(models.load(tmp_path / "w"), model)
+    state = model.state_dict()
+    state["downstream_head1.dpt.head.0.weight"] = torch.zeros(1, 2, 3, 3)
+    if layout == "folder":
+        checkpoint.write_safetensors(tmp_path / "w" / "model.safetensors", state)
+        with pytest.raises(ValueError, match=r"downstream_head1.dpt.head.0.weight \(1, 2, 3, 3\)"):
+            models.load(tmp_path / "w", **config)
+
+
+def test_weights_alone_have_the_official_descriptor_confidence(tmp_path):
+    """Without its config an official MASt3R was read with the confidence of points: 1 + exp(x) in place of exp(x)."""
+    model = models.build("mast3r", **TINY_MAST3R)
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    assert models.load(tmp_path / "w.pth", enc_num_heads=2, dec_num_heads=2).desc_conf_mode == ("exp", 0, INF)
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 4, 5])
+def test_hostile_plain_pickle_of_any_protocol_is_named(tmp_path, protocol):
+    """Those of protocols that torch does not read were called truncated."""
+    (tmp_path / "plain.pth").write_bytes(pickle.dumps({"model": Hostile(tmp_path / "owned")}, protocol))
+    with warnings.catch_warnings(), pytest.raises(ValueError, match=r"plain.pth is refused.*(posix|nt)\.mkdir"):
+        warnings.simplefilter("error")
+        models.load(tmp_path / "plain.pth")
+    assert not (tmp_path / "owned").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+@pytest.mark.parametrize("zipped", [True, False])
+def test_damage_anywhere_is_the_files_fault(tmp_path, linear, zipped):
+    """Cut off or spoilt at some places a file gave OSError, struct.error, AssertionError or UnpicklingError."""
+    torch.save({"args": argparse.Namespace(model=EXPRESSION), "model": linear.state_dict()}, tmp_path / "a.pth",
+               _use_new_zipfile_serialization=zipped)
+    whole = (tmp_path / "a.pth").read_bytes()
+    rng = np.random.default_rng(0)
+    for cut in (4, 12, 28, 56, 4793, 5000, 58895, *rng.integers(0, len(whole), 20)):
+        (tmp_path / "b.pth").write_bytes(whole[:cut])
+        with pytest.raises(ValueError, match="b.pth is truncated or is no checkpoint"):
+            models.load(tmp_path / "b.pth")
+    for _ in range(40):
+        spoilt = bytearray(whole)
+        spoilt[rng.integers(0, 2000)] = rng.integers(0, 256)
+        (tmp_path / "b.pth").write_bytes(spoilt)
+        try:
+            models.load(tmp_path / "b.pth")
+        except ValueError as error:
+            assert "b.pth" in str(error)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"model": {1: torch.zeros(1)}}, "no state dict"), ({"croco_kwargs": [1]}, "croco_kwargs"),
+    ({"croco_kwargs": {1: 2}}, "croco_kwargs"), ({"croco_kwargs": "x"}, "croco_kwargs")])
+def test_contents_of_a_wrong_kind(tmp_path, linear, change, message):
+    torch.save({"model": linear.state_dict(), **change}, tmp_path / "a.pth")
+    with pytest.raises(ValueError, match=f"a.pth.*{message}"):
+        models.load(tmp_path / "a.pth")
+
+
+def test_config_fields_of_a_wrong_kind(tmp_path, linear):
+    for field, value in (("patch_embed_cls", None), ("patch_embed_cls", 3), ("pos_embed", [1])):
+        checkpoint.save(linear, tmp_path, {**TINY, field: value})
+        with pytest.raises(ValueError, match=field):
+            models.load(tmp_path)
+    for classes in (3, [[1]], "x", [None]):
+        checkpoint.save(linear, tmp_path, {**TINY, "architectures": classes})
+        assert same(models.load(tmp_path), linear)
+
+
+def test_safetensors_without_its_data_is_truncated(tmp_path):
+    """Cut off right after the header it was read as a file without tensors; text for numbers was a TypeError."""
+    write_safetensors(tmp_path / "a.safetensors", {"a": torch.arange(6.0)})
+    raw = (tmp_path / "a.safetensors").read_bytes()
+    for content in (raw[:-24], raw.replace(b"[0, 24]", b'["","x"]').replace(b" }", b"}"), raw.replace(b"[6]", b"1e9")):
+        (tmp_path / "b.safetensors").write_bytes(content)
+        with pytest.raises(ValueError, match="b.safetensors"):
+            read_safetensors(tmp_path / "b.safetensors")

@@ -228,3 +228,25 @@ def test_aliases():
     assert alias("downstream_head1.dpt.scratch.layer1_rn.weight") == "downstream_head1.dpt.scratch.layer_rn.0.weight"
     assert alias("downstream_head2.dpt.scratch.layer_rn.3.weight") == "downstream_head2.dpt.scratch.layer4_rn.weight"
     assert alias("enc_norm.weight") is None
+
+
+def test_a_portrait_tensor_for_mixed_orientations_is_not_turned_unasked():
+    """It was transposed on the way in and read as if it had not been, when no true_shape said what it holds."""
+    portrait, land = torch.zeros(1, 3, 48, 32), torch.zeros(1, 3, 32, 48)
+    for landscape_only in (True, False):
+        model = models.build("dust3r", **TINY, patch_embed_cls="ManyAR_PatchEmbed", landscape_only=landscape_only)
+        with pytest.raises(ValueError, match="img1: 'ManyAR_PatchEmbed' takes landscape tensors, got height 48 and width 32"):
+            model(portrait, portrait)
+        with pytest.raises(ValueError, match="img2"):
+            model(land, portrait)
+
+
+@pytest.mark.parametrize("field, value", [
+    ("pos_embed", None), ("pos_embed", 100), ("pos_embed", "RoPEinf"), ("enc_depth", 0), ("dec_depth", -1),
+    ("enc_num_heads", 1.5), ("mlp_ratio", -1), ("mlp_ratio", math.inf), ("hidden_dim_factor", -1),
+    ("hidden_dim_factor", math.inf), ("desc_mode", []),
+    ("desc_mode", {}), ("enc_embed_dim", True)])
+def test_values_of_a_wrong_kind_are_named(field, value):
+    """They came out as AttributeError, RuntimeError and the like, or built a network without blocks."""
+    with torch.device("meta"), pytest.raises(ValueError, match=field):
+        models.build("mast3r", **{**TINY_MAST3R, field: value})

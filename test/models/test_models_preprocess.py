@@ -68,3 +68,14 @@ def test_errors(tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(ValueError, match="a.png"):
         load_images([tmp_path / "a.png"])
+
+
+@pytest.mark.parametrize("mode", ["L", "RGBA", "P", "1", "CMYK"])
+def test_pil_images_of_other_modes_are_seen_as_rgb(mode):
+    """A grey one was a RuntimeError, one with transparency came out with four channels."""
+    from PIL import Image
+
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)).convert(mode)
+    assert torch.equal(preprocess(image, 64)["img"], preprocess(np.array(image.convert("RGB")), 64)["img"])
+    with pytest.raises(ValueError, match="str"):
+        preprocess("a.png")

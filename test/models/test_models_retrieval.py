@@ -120,6 +120,21 @@ def test_hostile_codebook_is_refused_and_named(tmp_path):
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_flags_of_a_codebooks_dtype_do_not_reach_numpy(tmp_path, protocol):
+    """NumPy's own reader takes them as they are, after which float32 itself is treated as references."""
+    raw = pickle.dumps({"centroids": np.ones((2, 3), np.float32)}, protocol)
+    flags = raw.replace(b"K\x00t", b"KAt")
+    assert flags != raw
+    (tmp_path / "a.pkl").write_bytes(flags)
+    assert load_codebook(tmp_path / "a.pkl").tolist() == [[1.0] * 3] * 2 and np.dtype(np.float32).flags == 0
+    for array in (np.array([Hostile(tmp_path / "owned")]), np.array(["a"]), np.zeros(2, [("a", "f4")])):
+        (tmp_path / "b.pkl").write_bytes(pickle.dumps({"centroids": array}))
+        with pytest.raises(ValueError, match="b.pkl is refused"):
+            load_codebook(tmp_path / "b.pkl")
+    assert not (tmp_path / "owned").exists()
+
+
 def test_errors(tmp_path):
     with pytest.raises(ValueError, match="residual"):
         LocalFeatures(8, hidden=(4,), residual=True)

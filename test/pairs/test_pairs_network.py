@@ -78,6 +78,13 @@ def test_sizes_and_orientations_may_mix(pair_model):
     assert back.points_a.shape == (96, 64, 3) and pair_model.predict([]) == []
 
 
+def test_square_frames_are_whole_patches_at_any_size(pair_model):
+    """At 96 three quarters of a square are 72 rows, four and a half patches: tokens and crop told of different sizes."""
+    tokens = pair_model.encode([frame(1, 100, 100)])[0]
+    assert (tokens.crop.height, tokens.crop.width) == tokens.size == (96, 96)
+    assert pair_model.predict([(tokens, tokens)])[0].points_a.shape == (96, 96, 3)
+
+
 def test_tokens_are_small_and_know_their_camera(pair_model):
     tokens = pair_model.encode([frame(1, intrinsics=True)])[0]
     assert tokens.nbytes == 24 * 32 * 2 and tokens.tokens.dtype == torch.float16

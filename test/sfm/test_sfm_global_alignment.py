@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from golden_cases import relative_error
+from golden_cases import TINY, relative_error
 
+from lsm_ros import models
 from lsm_ros.sfm.alignment_start import start_from_cameras, start_from_tree
 from lsm_ros.sfm.global_alignment import GlobalAlignment, clean_confidence
-from lsm_ros.sfm.pair_set import PairSet
+from lsm_ros.sfm.pair_set import PairSet, predict_pairs
 from lsm_ros.sfm.pair_viewer import view_pair
 
 TOLERANCE = 1e-3
@@ -130,5 +131,32 @@ def test_errors(case):
         started(case).optimise(3, schedule="steps")
     with pytest.raises(ValueError, match="together"):
         GlobalAlignment(pairs_of(case), focals=[1.0] * 4)
+    height, width = pairs_of(case).sizes[0]
+    behind, sure = -torch.ones(height, width, 3), torch.full((height, width), 2.0)
+    behind[..., :2] = torch.stack(torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"), -1).flip(-1)
+    behind[..., :2] -= torch.tensor([width / 2, height / 2])
+    for points, conf, edges, message in ((behind, sure, [(0, 1), (1, 0)], "focal length of 0 pixels"),
+                                         (-behind, 0 * sure, [(0, 1), (1, 0)], "positive confidences"),
+                                         (-behind, sure, [(0, 0)], "at least two images")):
+        given = ((x,) * len(edges) for x in (points, points, conf, conf))
+        with pytest.raises(ValueError, match=message):
+            start_from_tree(GlobalAlignment(PairSet(np.array(edges), *given)))
+    flat = (torch.zeros(height, width, 3),) * 2
+    with pytest.raises(ValueError, match="image 0: its points imply no focal length"):
+        view_pair(PairSet(np.array([(0, 1), (1, 0)]), flat, flat, (sure, sure), (sure, sure)))
     with pytest.raises(ValueError, match="are known"):
         start_from_tree(GlobalAlignment(pairs_of(case), poses=np.tile(np.eye(4), (4, 1, 1)), focals=[28.0] * 4))
+
+
+def test_images_that_do_not_suit_the_network_are_named():
+    """They went through unchecked: NaN became a world of NaN, rows beyond whole patches were dropped."""
+    model, good = models.build("dust3r", **TINY), {"img": torch.zeros(1, 3, 32, 48)}
+    both = np.array([(0, 1), (1, 0)])
+    assert [tuple(p.shape) for p in predict_pairs(model, [good, good], both).points_i] == [(32, 48, 3)] * 2
+    for bad, message in ((torch.full((1, 3, 32, 48), torch.nan), "NaN"), (torch.zeros(1, 3, 40, 48), "multiples of 16"),
+                         (torch.zeros(1, 3, 32, 48, dtype=torch.uint8), "uint8")):
+        with pytest.raises(ValueError, match=f"image 1: .*{message}"):
+            predict_pairs(model, [good, {"img": bad}], both)
+    for edges in (np.zeros((0, 2), int), np.array([(0, 2)]), np.array([0, 1])):
+        with pytest.raises(ValueError, match="pairs \\(E, 2\\) of 2 images"):
+            predict_pairs(model, [good, good], edges)
