@@ -8,6 +8,7 @@ weights/, the averaged weights as other commands load them. Ctrl-C and SIGTERM s
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -57,8 +58,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"{done.weights}: trained for {done.step} steps")
     else:
         why = "the time is over" if done.signal is None else "stopped"
-        options = "".join(f" --set {s}" for s in args.set) + (" --weights-only" if args.weights_only else "")
-        print(f"{why} after step {done.step} of {config.optim.steps}; saved; `lsm train {args.config} --out {args.out} "
+        options = "".join(f" --set {shlex.quote(s)}" for s in args.set) + (" --weights-only" if args.weights_only else "")
+        config_file, out = (shlex.quote(str(p)) for p in (args.config, args.out))
+        print(f"{why} after step {done.step} of {config.optim.steps}; saved; `lsm train {config_file} --out {out} "
               f"--resume{options}` goes on", file=sys.stderr)
     return _EXIT[done.signal]
 

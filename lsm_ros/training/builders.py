@@ -6,7 +6,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import fields
 from typing import Any
 
@@ -39,8 +41,11 @@ class AheadSampler(PairSampler):
 
     def _ready(self, group: int) -> tuple[Renderer, list[Viewpoints], list[World]]:
         if self._group[0] != group:
-            found = [f.result() for f in self._coming.pop(group, None) or self._order(group)]
-            self._coming = {group + 1: self._coming.get(group + 1) or self._order(group + 1)}
+            try:
+                found = [f.result() for f in self._coming.pop(group, None) or self._order(group)]
+                self._coming = {group + 1: self._coming.get(group + 1) or self._order(group + 1)}
+            except BrokenProcessPool as error:
+                raise _ended() from error
             worlds = [w for w, _ in found]
             self._group = (group, Renderer(worlds, self.device), [v for _, v in found], worlds)
         _, renderer, viewpoints, worlds = self._group
@@ -63,13 +68,17 @@ class AheadBatches:
         self._coming: dict[int, Future[dict[str, np.ndarray]]] = {}
 
     def sample(self, n: int) -> PairBatch:
-        """Batch number n >= 0."""
+        """Batch number n >= 0. ChildProcessError when somebody ended the process."""
         if n not in self._coming:
             self._coming.clear()
-        for k in range(n, n + 1 + self._ahead):
-            if k not in self._coming:
-                self._coming[k] = self._pool.submit(_render, k)
-        return PairBatch(**{k: torch.from_numpy(a) for k, a in self._coming.pop(n).result().items()})
+        try:
+            for k in range(n, n + 1 + self._ahead):
+                if k not in self._coming:
+                    self._coming[k] = self._pool.submit(_render, k)
+            arrays = self._coming.pop(n).result()
+        except BrokenProcessPool as error:
+            raise _ended() from error
+        return PairBatch(**{k: torch.from_numpy(a) for k, a in arrays.items()})
 
     def close(self) -> None:
         """Ends the process; no batch can be had afterwards."""
@@ -99,6 +108,21 @@ def _build(seed: int, kind: str) -> tuple[World, Viewpoints]:
 
 
 def _quiet() -> None:
-    """Ctrl-C is for the training itself, which then ends its builders; each of them computes on one core."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C and SIGTERM, which often go to all processes of a group, are for the training itself: it ends its builders, and
+    they end when it is gone. Each of them computes on one core."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = "1"
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _ended() -> ChildProcessError:
+    return ChildProcessError("a process that builds worlds or renders batches ahead was ended, perhaps for want of memory; "
+                             "data.builders: 0 does without them, --resume goes on from what was saved last")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from lsm_ros.training.language import LANGUAGE_FILE, TextCodec, codec_tensors
 CHECKPOINT_FILE = "checkpoint.pt"
 LEG_FILE_BYTES = 15_000_000  # largest file of a leg
 _LEG = "leg-"
+_LEG_NAME = re.compile(r"\.?leg-(?P<step>\d{8,})(?P<rest>\.part|\.old)?")
 _HEADER_ROOM = 200_000
 
 
@@ -31,8 +33,11 @@ def written_whole(target: Path) -> Iterator[Path]:
 
     After any exception it is gone and `target` is as before. OSError says which file could not be written and why.
     """
-    part = target.with_name(f".{target.name}.part")
+    part, old = _part(target), _old(target)
     _remove(part)
+    if old.exists() and not target.exists():  # it was being replaced when the power failed
+        old.rename(target)
+    _remove(old)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield part
@@ -50,18 +55,26 @@ def written_whole(target: Path) -> Iterator[Path]:
 
 def _put(part: Path, target: Path) -> None:
     """A file goes over the old one; a folder takes the place of the old one, which is then removed."""
-    old = target.with_name(f".{target.name}.old")
+    old = _old(target)
     if part.is_dir() and target.exists():
-        _remove(old)
-        target.rename(old)
         try:
+            target.rename(old)
             part.rename(target)
-        except OSError:
-            old.rename(target)
+        except BaseException:  # also an interruption between the two
+            if not target.exists():
+                old.rename(target)
             raise
         _remove(old)
     else:
         os.replace(part, target)
+
+
+def _part(target: Path) -> Path:
+    return target.with_name(f".{target.name}.part")
+
+
+def _old(target: Path) -> Path:
+    return target.with_name(f".{target.name}.old")
 
 
 def _sync(path: Path) -> None:
@@ -86,9 +99,11 @@ def save_checkpoint(folder: Path, content: Mapping[str, Any]) -> Path:
     with written_whole(target) as part, part.open("wb") as f:
         try:
             torch.save(dict(content), f)
-        except RuntimeError as error:  # the writer's own error hides that of the file
+        except RuntimeError as error:  # the writer's own error hides that of the file, and an interruption
             cause = error.__context__
-            raise cause if isinstance(cause, OSError) else OSError(None, str(error).split("\n")[0]) from error
+            if cause is not None and (isinstance(cause, OSError) or not isinstance(cause, Exception)):
+                raise cause from None
+            raise OSError(None, str(error).split("\n")[0]) from error
     return target
 
 
@@ -126,8 +141,10 @@ def save_leg(folder: Path, step: int, model: Mapping[str, torch.Tensor], ema: Ma
         if codec is not None:
             write_safetensors(part / LANGUAGE_FILE, *codec_tensors(codec))
         (part / "leg.json").write_text(json.dumps({**meta, "step": step, "files": len(groups)}, indent=1))
-    for old in legs(folder)[:-1]:
-        _remove(old)
+    for other in folder.iterdir():  # those before, and what an interruption left of some
+        name = _LEG_NAME.fullmatch(other.name)
+        if name and (int(name["step"]) < step or name["rest"]):
+            _remove(other)
     return target
 
 
@@ -141,8 +158,9 @@ def read_leg(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Ten
     try:
         meta = json.loads((folder / "leg.json").read_text())
         files = [folder / f"{n}-of-{meta['files']}.safetensors" for n in range(1, int(meta["files"]) + 1)]
+        meta["step"], meta["digest"] = int(meta["step"]), str(meta["digest"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder}/leg.json is damaged: {error}") from error
+        raise ValueError(f"{folder}/leg.json is damaged: {error!r}") from error
     parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "ema": {}}
     for file in files:
         if not file.is_file():
@@ -151,6 +169,8 @@ def read_leg(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Ten
         tensors |= {k: tensors[v] for k, v in notes.items() if v in tensors}
         for name, tensor in tensors.items():
             part, _, key = name.partition(".")
+            if part not in parts:
+                raise ValueError(f"{file} is no file of a leg: it holds {name!r}")
             parts[part][key] = tensor.float() if tensor.is_floating_point() else tensor.clone()
     return parts["model"], parts["ema"], meta
 

@@ -15,6 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 OBJECTIVES = ("completion", "pairs")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+_LARGEST = 2**31 - 1  # of whole numbers, as generators of random numbers and tensors take them
 HELD_OUT_SEED = 10000  # worlds from this seed on are never trained on
 
 
@@ -164,6 +165,10 @@ class TrainConfig:
                 raise ValueError(f"{name}: expected two numbers, got {list(value)}")
         if not 0 <= d.seeds[0] < d.seeds[1] <= HELD_OUT_SEED:
             raise ValueError(f"data.seeds: {list(d.seeds)} is no range within 0 to {HELD_OUT_SEED}; later ones are held out")
+        if not all(0 <= b < 1 for b in o.betas):
+            raise ValueError(f"optim.betas: {list(o.betas)} are not within 0 to 1")
+        if not 0 <= d.overlap[0] < d.overlap[1] <= 1:
+            raise ValueError(f"data.overlap: {list(d.overlap)} is no range within 0 to 1")
         if not 0 <= o.ema < 1:
             raise ValueError(f"optim.ema: {o.ema} is not within 0 to 1")
 
@@ -188,10 +193,10 @@ def load_train_config(path: str | Path, changes: Mapping[str, Any] | None = None
 
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"training config {path} does not exist")
+        raise FileNotFoundError(f"training config {path} " + ("is no file" if path.exists() else "does not exist"))
     try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
+        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"training config {path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ValueError(f"training config {path}: expected names and values, got {type(values).__name__}")
@@ -240,8 +245,10 @@ def _value(name: str, kind: Any, value: Any) -> Any:
         except ValueError as error:
             raise ValueError(f"{name}: expected a number, got {value!r}") from error
     good = isinstance(value, (int, float) if kind is float else kind) and (kind is bool or not isinstance(value, bool))
-    if not good or (kind is float and not math.isfinite(value)):
+    if not good or (kind is float and not abs(value) < math.inf):
         raise ValueError(f"{name}: expected {kind.__name__}, got {value!r}")
+    if kind in (int, float) and isinstance(value, int) and abs(value) > _LARGEST:
+        raise ValueError(f"{name}: {str(value)[:20]} is beyond {_LARGEST}")
     return float(value) if kind is float else value
 
 

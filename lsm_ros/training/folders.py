@@ -136,9 +136,16 @@ def _sized(frame: Frame, rectifier: Rectifier, width: int, height: int
     size = max(width, round(camera.width * scale)), max(height, round(camera.height * scale))
     x, y = (size[0] - width) // 2, (size[1] - height) // 2
     image = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    depth, labels = (cv2.resize(v, size, interpolation=cv2.INTER_NEAREST) for v in (depth, labels))
+    depth, labels = (_nearest(v, size) for v in (depth, labels))
     window = np.s_[y:y + height, x:x + width]
     return camera.resize(*size).crop(x, y, width, height), image[window], depth[window].astype(np.float32), labels[window]
+
+
+def _nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`values` (H, W) at `size` (width, height), each from under the middle of its pixel, where `image` and camera have it;
+    OpenCV's INTER_NEAREST takes it from under the corner."""
+    columns, rows = (((np.arange(n) + 0.5) * old / n).astype(int) for n, old in zip(size, values.shape[::-1], strict=True))
+    return values[rows[:, None], columns]
 
 
 def _as_indoor(space: LabelSpace) -> np.ndarray:

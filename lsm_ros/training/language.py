@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from lsm_ros.training.text_encoder import TextEncoder
-from lsm_ros.types import LabelSpace
+from lsm_ros.types import UNLABELLED, LabelSpace
 
 LANGUAGE_FILE = "language.safetensors"
 TEXTS = Path(__file__).with_name("texts_indoor.yaml")
@@ -89,8 +89,15 @@ def read_codec(path: str | Path) -> TextCodec:
         k for k in ("encoder", "names") if k not in meta]
     if missing:
         raise ValueError(f"{path} describes no language features: it lacks {', '.join(missing)}")
-    return TextCodec.from_state({**{k: v.clone() for k, v in tensors.items()}, "encoder": meta["encoder"],
-                                 "names": meta["names"].split("\n"), "ids": tensors["ids"].tolist()})
+    codec = TextCodec.from_state({**{k: v.clone() for k, v in tensors.items()}, "encoder": meta["encoder"],
+                                  "names": meta["names"].split("\n"), "ids": tensors["ids"].flatten().tolist()})
+    n, ids = len(codec.names), codec.ids
+    if (codec.basis.ndim != 2 or codec.mean.shape != codec.basis.shape[1:] or codec.targets.shape != (n, codec.channels)
+            or len(ids) != n or not all(0 <= i < UNLABELLED for i in ids)
+            or not all(np.isfinite(a).all() for a in (codec.mean, codec.basis, codec.targets))):
+        raise ValueError(f"{path} is damaged: its {n} names, ids {len(ids)}, targets {codec.targets.shape}, basis "
+                         f"{codec.basis.shape} and mean {codec.mean.shape} do not fit each other, or are no numbers")
+    return codec
 
 
 def codec_tensors(codec: TextCodec) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -110,7 +117,10 @@ def read_texts(path: str | Path, space: LabelSpace) -> dict[str, list[str]]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"texts of classes {path} do not exist")
-    content = yaml.safe_load(path.read_text()) or {}
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"texts of classes {path} are not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected class names with lists of texts")
     check_classes(content, space, str(path))

@@ -24,18 +24,31 @@ class TrainingLog:
         write_text_whole(self.path, lambda f: f.writelines(json.dumps(r) + "\n" for r in rows))
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Writes a row at once. `step` counts the steps that were done; `validation` rows have figures under that name."""
-        with self.path.open("a", encoding="utf-8") as f:
-            f.write(json.dumps(dict(row)) + "\n")
+        """Writes a row at once. `step` counts the steps that were done; `validation` rows have figures under that name. OSError
+        that names the file; what was written of the row is dropped when the training goes on."""
+        try:
+            with self.path.open("a", encoding="utf-8") as f:
+                f.write(json.dumps(dict(row)) + "\n")
+        except OSError as error:  # one of a write does not know its file
+            raise OSError(error.errno, error.strerror or str(error), str(self.path)) from error
 
 
 def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The rows; a last line that is not complete is left out. Empty when there is no log."""
+    """The rows; a last line that is not complete is left out. Empty when there is no log. ValueError names a damaged line."""
     path = folder / LOG_FILE
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]  # what stands after the last newline is not complete
-    return [json.loads(line) for line in lines if line]
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]  # after the last newline nothing is complete
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line) if line else None
+            if row is not None:
+                int(row["step"])
+                rows.append(row)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: line {number} is damaged; remove it") from error
+    return rows
 
 
 def write_curves(folder: Path) -> list[Path]:

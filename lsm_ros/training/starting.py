@@ -34,6 +34,8 @@ def choose_device(name: str) -> torch.device:
         device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"device {name!r} does not exist") from error
+    if device.type not in ("cpu", "cuda"):
+        raise ValueError(f"device {name!r}: training runs on 'cpu' or 'cuda'")
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(f"device {name!r}: PyTorch sees no GPU here")
     return device
@@ -68,7 +70,7 @@ def make_network(config: TrainConfig) -> tuple[nn.Module, dict[str, Any]]:
     wanted = ("croco",) if config.objective == "completion" else tuple(n for n in models.registry if n != "croco")
     if name not in wanted:
         raise ValueError(f"model.name: objective {config.objective!r} trains {', '.join(wanted)}, not {name!r}")
-    leg = find_leg(Path(init)) if init else None
+    leg = find_leg(Path(init).expanduser()) if init else None
     if init and leg is None and not options:
         found, stored, state = checkpoint.read(_existing(init))
         if found is None:
@@ -155,7 +157,7 @@ def make_codec(config: TrainConfig, channels: int, encoder: TextEncoder | None =
 
 def _codec_files(config: TrainConfig) -> list[Path]:
     if config.language.codec:
-        return [Path(config.language.codec)]
+        return [Path(config.language.codec).expanduser()]
     if not config.model.init:
         return []
     init = Path(config.model.init).expanduser()

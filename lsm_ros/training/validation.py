@@ -14,6 +14,7 @@ from torch import nn
 
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.pnp import solve_pnp
+from lsm_ros.geometry.refine import DegenerateGeometryError, refine_pose
 from lsm_ros.sim.sampler import PairBatch
 from lsm_ros.training.data import PairSource, generator_for, network_images, true_matches
 from lsm_ros.training.language import ClassTargets
@@ -23,6 +24,8 @@ from lsm_ros.training.objectives import coarse_labels
 Figures = dict[str, float]
 ROTATION_DEG, TRANSLATION_DEG, BASELINE_M = 5.0, 10.0, 0.15
 _PNP_STRIDE = 4  # pixels between the points that a pose is computed from
+_PNP_START = 3  # each third of them is enough for a start
+_PNP_GATE, _PNP_ROUNDS = 3.0, 3  # points that are off by more than so many medians take no part
 _MATCHES = 128
 
 
@@ -61,7 +64,7 @@ def figures(views: tuple[Mapping, Mapping], batch: PairBatch, targets: ClassTarg
     """
     view1, view2 = views
     out: Figures = depth_figures(view1["pts3d"][..., 2], batch.points1[..., 2], batch.valid1)
-    out |= pose_figures(view2["pts3d_in_other_view"], view2["conf"], batch)
+    out |= pose_figures(view2["pts3d_in_other_view"], batch)
     if "desc" in view1:
         pixels1, pixels2, valid = true_matches(batch, _MATCHES, generator_for(0, number, 3))
         precision = average_precision(view1["desc"], view2["desc"], pixels1, pixels2, valid)
@@ -92,30 +95,49 @@ def depth_figures(depth: torch.Tensor, true: torch.Tensor, valid: torch.Tensor) 
     return {k: float(np.mean(x)) if x else math.nan for k, x in zip(names, (relative, metric, guess), strict=True)}
 
 
-def pose_figures(points: torch.Tensor, confidence: torch.Tensor, batch: PairBatch) -> Figures:
+def pose_figures(points: torch.Tensor, batch: PairBatch) -> Figures:
     """Shares of right rotations and translations from the points (B, H, W, 3) of image 2 in camera 1; see `figures`."""
     height, width = points.shape[1:3]
     grid = np.stack(np.meshgrid(np.arange(0, width, _PNP_STRIDE), np.arange(0, height, _PNP_STRIDE)), -1).reshape(-1, 2)
     rotations, translations = [], []
-    for p, c, K, T in zip(points, confidence, batch.K, batch.T_1_2, strict=True):
-        p, c = (x[::_PNP_STRIDE, ::_PNP_STRIDE].float().cpu().numpy() for x in (p, c))
-        trusted = c.reshape(-1) >= np.median(c)
-        k = K.cpu().numpy().astype(np.float64)
-        camera = CameraIntrinsics(width, height, k[0, 0], k[1, 1], k[0, 2], k[1, 2])
-        found = solve_pnp(p.reshape(-1, 3)[trusted].astype(np.float64), grid[trusted].astype(np.float64), camera,
-                          reprojection_px=max(2.0, width / 64))
+    for p, K, T in zip(points, batch.K, batch.T_1_2, strict=True):
+        camera = CameraIntrinsics.from_K(K.cpu().numpy().astype(np.float64), width, height)
+        T_2_1 = pose_of_points(p[::_PNP_STRIDE, ::_PNP_STRIDE].reshape(-1, 3).double().cpu().numpy(), grid, camera)
         true = T.cpu().numpy().astype(np.float64)
         far = np.linalg.norm(true[:3, 3]) >= BASELINE_M
-        if found is None:
+        if T_2_1 is None:
             rotations.append(False)
             translations += [False] if far else []
             continue
-        T_1_2 = np.linalg.inv(found.T_cam_map)
+        T_1_2 = np.linalg.inv(T_2_1)
         rotations.append(angle_deg(T_1_2[:3, :3].T @ true[:3, :3]) <= ROTATION_DEG)
         if far:
             cosine = T_1_2[:3, 3] @ true[:3, 3] / max(np.linalg.norm(T_1_2[:3, 3]) * np.linalg.norm(true[:3, 3]), 1e-9)
             translations.append(bool(cosine >= math.cos(math.radians(TRANSLATION_DEG))))
     return {"rotation": float(np.mean(rotations)), "translation": float(np.mean(translations)) if translations else math.nan}
+
+
+def pose_of_points(points: np.ndarray, pixels: np.ndarray, camera: CameraIntrinsics) -> np.ndarray | None:
+    """T_cam_map (4, 4) of the camera whose pixels (N, 2) show the predicted points_map (N, 3); None where there is none.
+
+    RANSAC gives a start. A network errs smoothly over an image, not at single pixels: a tight threshold would choose a region
+    and fit the pose to its error. So all points take part whose error is within 3 medians of all errors, with Huber weights.
+    """
+    threshold = max(2.0, camera.width / 32)
+    found = solve_pnp(points[::_PNP_START], pixels[::_PNP_START], camera, reprojection_px=threshold)
+    if found is None:
+        return None
+    T = found.T_cam_map
+    for _ in range(_PNP_ROUNDS):
+        shown, ahead = camera.project(points @ T[:3, :3].T + T[:3, 3])
+        error = np.where(ahead, np.linalg.norm(shown - pixels, axis=-1), np.inf)
+        median = float(np.median(error[np.isfinite(points).all(-1)]))
+        near = error <= max(threshold, _PNP_GATE * median)
+        try:
+            T = refine_pose(points[near], pixels[near], camera, T, sigma_px=max(1.0, min(median, camera.width))).T_cam_map
+        except DegenerateGeometryError:
+            return None
+    return T
 
 
 def angle_deg(R: np.ndarray) -> float:

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import resource
+from pathlib import Path
 
 import pytest
 import torch
@@ -72,6 +73,57 @@ def test_an_interruption_leaves_the_old_one(tmp_path):
     assert read_checkpoint(tmp_path / CHECKPOINT_FILE)["step"] == 1 and not hidden(tmp_path)
 
 
+class Interrupted:
+    """A file whose third write is interrupted."""
+
+    def __init__(self, file):
+        self.file, self.writes = file, 0
+
+    def write(self, data):
+        self.writes += 1
+        if self.writes == 3:
+            raise KeyboardInterrupt
+        return self.file.write(data)
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+def test_an_interruption_in_the_middle_of_saving_is_no_error_of_the_file(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path, CONTENT)
+    real = torch.save
+    monkeypatch.setattr(checkpoints.torch, "save", lambda content, f: real(content, Interrupted(f)))
+    with pytest.raises(KeyboardInterrupt):
+        save_checkpoint(tmp_path, {**CONTENT, "step": 2})
+    assert read_checkpoint(tmp_path / CHECKPOINT_FILE)["step"] == 1 and not hidden(tmp_path)
+
+
+def put_folder(target, text):
+    with written_whole(target) as part:
+        part.mkdir()
+        (part / text).write_text(text)
+
+
+def test_a_folder_is_there_whenever_its_replacement_is_interrupted(tmp_path, monkeypatch):
+    target, real = tmp_path / "weights", Path.rename
+    put_folder(target, "one")
+
+    def interrupted(self, other):
+        if self.name == ".weights.part":
+            raise KeyboardInterrupt
+        return real(self, other)
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        put_folder(target, "two")
+    assert [p.name for p in target.iterdir()] == ["one"] and not hidden(tmp_path)
+    monkeypatch.undo()
+    target.rename(tmp_path / ".weights.old")  # where a power cut leaves it
+    with pytest.raises(ZeroDivisionError), written_whole(target):
+        raise ZeroDivisionError
+    assert [p.name for p in target.iterdir()] == ["one"] and not hidden(tmp_path)
+
+
 def test_a_folder_takes_the_place_of_the_old_one_or_not_at_all(tmp_path, monkeypatch):
     target = tmp_path / "weights"
     for text in ("one", "two"):
@@ -110,9 +162,18 @@ def test_legs(tmp_path):
     assert all(torch.equal(model[k], state[k]) and torch.equal(average[k], ema[k]) for k in state)
     with pytest.raises(ValueError, match="w0 has"):
         save_leg(tmp_path, 8, {"model": torch.zeros(1), "w0": torch.zeros(300_000)}, {}, {}, None, largest=300_000)
-    (leg / "leg.json").write_text("{")
-    with pytest.raises(ValueError, match="damaged"):
-        read_leg(leg)
+    for text in ("{", "[]", '{"files": 5, "step": 7}', '{"files": "x", "step": 7, "digest": "d"}'):
+        (leg / "leg.json").write_text(text)
+        with pytest.raises(ValueError, match="damaged"):
+            read_leg(leg)
+
+
+def test_what_a_killed_training_left_of_legs_goes_with_the_next(tmp_path):
+    for name in (".leg-00000003.part", ".leg-00000002.old", "leg-00000002", "leg-mine"):
+        (tmp_path / name).mkdir()
+    state = {"w": torch.zeros(3)}
+    leg = save_leg(tmp_path, 5, state, state, {}, None)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [leg.name, "leg-mine"]
 
 
 def test_a_leg_that_does_not_fit_the_disk_leaves_the_one_before(tmp_path):

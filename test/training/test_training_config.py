@@ -23,7 +23,10 @@ CONFIGS = sorted((Path(__file__).resolve().parents[2] / "config").glob("train_*.
     ({"optim": {"lr": 0}}, "optim.lr: 0.0 is not above 0"), ({"optim": {"lr": math.nan}}, "optim.lr"),
     ({"optim": {"ema": 1.0}}, "optim.ema"), ({"validation": {"first_seed": 9999}}, "validation.first_seed: 9999"),
     ({"objective": "dream"}, "objective: 'dream' is none of completion, pairs"), ({"precision": "int8"}, "precision"),
-    ({"language": {"classes": "chair"}}, "language.classes: expected a list")])
+    ({"language": {"classes": "chair"}}, "language.classes: expected a list"),
+    ({"optim": {"lr": 10**400}}, "optim.lr: 1"), ({"seed": 2**70}, "seed: 1180591620717411303"),
+    ({"optim": {"accumulate": 2**31}}, "optim.accumulate"), ({"optim": {"betas": [0.9, 1.0]}}, "optim.betas"),
+    ({"data": {"overlap": [0.9, 0.1]}}, "data.overlap")])
 def test_what_does_not_fit_is_named(values, said):
     with pytest.raises(ValueError, match=said.replace("?", r"\?")):
         train_config(values)
@@ -38,8 +41,13 @@ def test_files_and_changes(tmp_path):
         file.write_text(text)
         with pytest.raises(ValueError, match=said):
             load_train_config(file)
-    with pytest.raises(FileNotFoundError, match="nowhere.yaml"):
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match="c.yaml is not YAML"):
+        load_train_config(file)
+    with pytest.raises(FileNotFoundError, match="nowhere.yaml does not exist"):
         load_train_config(tmp_path / "nowhere.yaml")
+    with pytest.raises(FileNotFoundError, match="is no file"):
+        load_train_config(tmp_path)
 
 
 def test_the_digest_tells_what_decides_the_course():
@@ -99,5 +107,6 @@ def test_devices_and_formats():
     cpu = torch.device("cpu")
     assert choose_format("auto", cpu) == torch.float32 and choose_format("bfloat16", cpu) == torch.bfloat16
     assert choose_device("cpu") == cpu
-    with pytest.raises(ValueError, match="device 'warp'"):
-        choose_device("warp")
+    for name in ("warp", "meta", "mps", ""):
+        with pytest.raises(ValueError, match=f"device '{name}'"):
+            choose_device(name)

@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from lsm_ros.geometry.camera import CameraIntrinsics, Rectifier
 from lsm_ros.sim.export import export
 from lsm_ros.sim.sampler import PairBatch, PairSampler
 from lsm_ros.sim.source import SimSource
@@ -21,8 +28,9 @@ from lsm_ros.training.data import (
     truth,
     validation_source,
 )
-from lsm_ros.training.folders import FolderPairs
+from lsm_ros.training.folders import FolderPairs, _sized
 from lsm_ros.training.losses import regression
+from lsm_ros.types import Frame
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +110,39 @@ def test_what_is_made_ahead_is_the_same(kind, numbers):
             one, other = plain.sample(n), ahead.sample(n)
             assert torch.equal(one.image1, other.image1) and torch.equal(one.points2, other.points2)
             assert one.world.tolist() == other.world.tolist()
+        builder, = ahead._pool._processes.values()
+        os.kill(builder.pid, signal.SIGTERM)  # as `timeout` and systemd do with all of a group: it is for the training alone
+        time.sleep(0.2)
+        assert _runs(builder.pid)
+        builder.kill()
+        with pytest.raises(ChildProcessError, match="was ended"):
+            for n in range(20, 40):
+                ahead.sample(n)
     finally:
         ahead.close()
+
+
+def test_builders_end_when_the_training_was_killed(tmp_path):
+    script = tmp_path / "training.py"
+    script.write_text("""
+import os, signal
+from lsm_ros.training.builders import AheadBatches
+if __name__ == "__main__":
+    print(AheadBatches([4], 1, 32, 32)._pool.submit(os.getpid).result(), flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+""")
+    said = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, timeout=120).stdout
+    end = time.monotonic() + 10
+    while _runs(int(said)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not _runs(int(said))
+
+
+def _runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def test_nothing_can_be_made_ahead_of_bad_arguments():
@@ -124,6 +163,14 @@ def test_pairs_of_a_folder_are_like_those_of_rooms(folder):
     again = FolderPairs([folder], DataConfig(width=64, height=48, batch=4, overlap=(0.2, 0.95)), seed=1).sample(3)
     assert torch.equal(batch.image1, again.image1) and torch.equal(batch.T_1_2, again.T_1_2)
     assert not np.allclose(batch.T_1_2, source.sample(4).T_1_2)
+
+
+def test_depth_of_a_folder_lies_where_its_image_does():
+    columns = np.tile(np.arange(1.0, 161.0, dtype=np.float32), (120, 1))  # each pixel has its own place as its depth
+    camera = CameraIntrinsics(160, 120, 100, 100, 79.5, 59.5)
+    frame = Frame(0, "cam", np.repeat(columns.astype(np.uint8)[..., None], 3, 2), camera, columns)
+    _, image, depth, _ = _sized(frame, Rectifier(camera), 64, 48)
+    assert abs(np.mean(depth - image[..., 0].astype(np.float64))) < 0.3  # of 2.5 pixels; OpenCV's nearest is 1 off
 
 
 @pytest.mark.parametrize(("missing", "said"), [("groundtruth.txt", "groundtruth"), ("camera.yaml", "camera.yaml"),

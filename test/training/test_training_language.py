@@ -61,10 +61,20 @@ def test_the_codec_comes_back_from_its_file(codec, tmp_path):
         read_codec(tmp_path / "none")
 
 
+def test_a_codec_whose_parts_do_not_fit_is_damaged(tmp_path, codec):
+    file = tmp_path / "language.safetensors"
+    tensors, notes = codec_tensors(codec)
+    for part, value in (("mean", tensors["mean"][:-1]), ("targets", tensors["targets"][:-1]), ("ids", tensors["ids"][1:]),
+                        ("ids", tensors["ids"] + 65535), ("basis", tensors["basis"] * float("nan"))):
+        write_safetensors(file, {**tensors, part: value}, notes)
+        with pytest.raises(ValueError, match="language.safetensors is damaged"):
+            read_codec(file)
+
+
 def test_texts_of_classes_that_do_not_exist(tmp_path):
     file = tmp_path / "texts.yaml"
     for text, said in (("chairr: [seat]", "class 'chairr' does not exist; did you mean 'chair'"), ("chair: seat", "a list"),
-                       ("chair: ['']", "a list"), ("[1]", "expected class names")):
+                       ("chair: ['']", "a list"), ("[1]", "expected class names"), ("a: [", "texts.yaml are not YAML")):
         file.write_text(text)
         with pytest.raises(ValueError, match=said):
             read_texts(file, SPACE)

@@ -3,16 +3,18 @@
 import dataclasses
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from training_parts import RandomEncoder
 
+from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.lie import make_se3, so3_exp
 from lsm_ros.sim.labels import indoor_labels
 from lsm_ros.training.language import ClassTargets, fit_codec
 from lsm_ros.training.objectives import coarse_labels
-from lsm_ros.training.validation import depth_figures, figures, pose_figures
+from lsm_ros.training.validation import angle_deg, depth_figures, figures, pose_figures, pose_of_points
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def test_rotations_are_told_by_degrees(batches, degrees, share):
     batch = batches[0]
     turn = torch.tensor(make_se3(so3_exp(np.radians([0, degrees, 0])), np.zeros(3)), dtype=torch.float32)
     turned = dataclasses.replace(batch, T_1_2=batch.T_1_2 @ turn)  # the truth turns, the prediction does not
-    assert pose_figures(batch.points2, torch.ones(4, 48, 64), turned)["rotation"] == share
+    assert pose_figures(batch.points2, turned)["rotation"] == share
 
 
 def test_translations_are_told_by_direction(batches):
@@ -66,10 +68,41 @@ def test_translations_are_told_by_direction(batches):
     own = batch.points2 @ inverse[:, None, :3, :3].mT + inverse[:, None, None, :3, 3]  # in camera 2
     moved = own @ long[:, None, :3, :3].mT + long[:, None, None, :3, 3]
     right = dataclasses.replace(batch, T_1_2=long)
-    assert pose_figures(moved, torch.ones(4, 48, 64), right)["translation"] == 1
+    assert pose_figures(moved, right)["translation"] == 1
     aside = long.clone()
     aside[:, :3, 3] = torch.tensor([0.0, 0.3, 0.0])
-    wrong = pose_figures(moved, torch.ones(4, 48, 64), dataclasses.replace(batch, T_1_2=aside))
+    wrong = pose_figures(moved, dataclasses.replace(batch, T_1_2=aside))
     assert wrong["translation"] == 0 and wrong["rotation"] == 1
     noise = torch.randn(4, 48, 64, 3, generator=torch.Generator().manual_seed(0))
-    assert pose_figures(noise, torch.ones(4, 48, 64), right)["rotation"] == 0
+    assert pose_figures(noise, right)["rotation"] == 0
+
+
+def smooth(rng, rows, columns):
+    """Unit noise of low frequency (rows, columns, 3)."""
+    return cv2.resize(rng.standard_normal((5, 5, 3)), (columns, rows), interpolation=cv2.INTER_CUBIC)
+
+
+@pytest.mark.parametrize(("noise", "degrees"), [("smooth", 1.5), ("alone", 0.7), ("outliers", 0.2)])
+def test_smooth_errors_of_a_network_leave_a_pose(noise, degrees):
+    camera, off = CameraIntrinsics(256, 192, 220, 220, 127.5, 95.5), []
+    pixels = np.stack(np.meshgrid(np.arange(0, 256, 4), np.arange(0, 192, 4)), -1).astype(np.float64)
+    true = make_se3(so3_exp([0.05, -0.15, 0.02]), [0.3, 0.1, -0.2])
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        depth = 3 + smooth(rng, *pixels.shape[:2])[..., :1].clip(-2, 2)
+        points = (camera.unproject(pixels.reshape(-1, 2)).reshape(48, 64, 3) * depth - true[:3, 3]) @ true[:3, :3]
+        size = 0.05 * np.linalg.norm(points, axis=-1, keepdims=True) / np.sqrt(3)
+        if noise == "outliers":
+            points[rng.random((48, 64)) < 0.4] += rng.standard_normal(3)
+        else:
+            points += size * (smooth(rng, 48, 64) if noise == "smooth" else rng.standard_normal((48, 64, 3)))
+        found = pose_of_points(points.reshape(-1, 3), pixels.reshape(-1, 2), camera)
+        off.append(angle_deg(found[:3, :3].T @ true[:3, :3]))
+    assert np.median(off) < degrees
+
+
+def test_a_pose_of_nothing():
+    camera = CameraIntrinsics(64, 48, 60, 60, 31.5, 23.5)
+    pixels = np.stack(np.meshgrid(np.arange(8.0), np.arange(8.0)), -1).reshape(-1, 2)
+    for points in (np.full((64, 3), np.nan), np.zeros((64, 3)), np.ones((64, 3))):
+        assert pose_of_points(points, pixels, camera) is None
