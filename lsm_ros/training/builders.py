@@ -60,7 +60,7 @@ class AheadSampler(PairSampler):
 class AheadBatches:
     """The batches of a `PairSampler` on the CPU, rendered by another process while this one trains."""
 
-    def __init__(self, *args: Any, ahead: int = 3, **options: Any) -> None:
+    def __init__(self, *args: Any, ahead: int = 32, **options: Any) -> None:
         """ahead: batches that wait; the rest are the sampler's own arguments."""
         PairSampler(*args, **options)  # tells at once what is wrong with the arguments
         self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _own_sampler, (args, options))

@@ -105,9 +105,12 @@ def _fill_from(model: nn.Module, name: str, path: Path) -> None:
 
 
 def _existing(path: str) -> Path:
-    if not Path(path).expanduser().exists():
+    """The path, or for the folder of a training the weights in it."""
+    found = Path(path).expanduser()
+    if not found.exists():
         raise FileNotFoundError(f"model.init: {path} does not exist")
-    return Path(path).expanduser()
+    inside = found / "weights"
+    return inside if (inside / "config.json").is_file() and not (found / "config.json").is_file() else found
 
 
 def find_leg(folder: Path) -> Path | None:
@@ -161,7 +164,7 @@ def _codec_files(config: TrainConfig) -> list[Path]:
     if not config.model.init:
         return []
     init = Path(config.model.init).expanduser()
-    folder = find_leg(init) or (init if init.is_dir() else init.parent)
+    folder = find_leg(init) or (_existing(config.model.init) if init.is_dir() else init.parent)
     return [folder / LANGUAGE_FILE] if (folder / LANGUAGE_FILE).is_file() else []
 
 

@@ -149,7 +149,6 @@ class Trainer:
         finite = math.isfinite(out["loss"]) and math.isfinite(norm)
         if finite or (self.scaler.is_enabled() and math.isfinite(out["loss"])):
             self.scaler.step(self.optimizer)  # it looks at the gradients itself and leaves out what overflowed
-            self.scaler.update()
             self.average.update(self.model)
             self.skipped = 0
         else:
@@ -157,6 +156,7 @@ class Trainer:
             if self.skipped >= _BAD_STEPS:
                 raise ValueError(f"the loss or its gradient has not been finite since step {self.step - _BAD_STEPS + 1}: "
                                  "lower optim.lr, or raise optim.warmup")
+        self.scaler.update()
         self.step += 1
         return out | {"lr": rate, "gradient": norm} if finite else {"bad_steps": 1.0}
 
@@ -204,19 +204,21 @@ class Trainer:
         return bool(legs(self.out)) if self.weights_only else (self.out / CHECKPOINT_FILE).is_file()
 
     def _saved(self, resume: bool) -> dict[str, Any] | None:
-        """What is resumed: a checkpoint's content, or a leg's in the same form. None for a new training."""
+        """What is resumed: the content of the checkpoint or of the last leg, whichever is further, in the same form. None for a
+        new training."""
         file, found = self.out / CHECKPOINT_FILE, legs(self.out)
         if not resume:
             if file.exists() or found:
                 raise ValueError(f"{self.out} holds a training already: --resume goes on with it; else choose another folder")
             return None
-        if file.is_file() or not found:
-            content = read_checkpoint(file)
-        else:
+        content = read_checkpoint(file) if file.is_file() or not found else None
+        if found:
             model, ema, about = read_leg(found[-1])
-            language = found[-1] / LANGUAGE_FILE
-            content = {**about, "model": model, "ema": ema, "updates": about["step"],
-                       "language": read_codec(language).state() if language.is_file() else None}
+            if content is None or content["step"] < about["step"]:
+                language = found[-1] / LANGUAGE_FILE
+                content = {**about, "model": model, "ema": ema, "updates": about["step"],
+                           "language": read_codec(language).state() if language.is_file() else None}
+        assert content is not None
         if content["digest"] != self.config.digest():
             raise ValueError(f"{self.out} was trained with another config ({content['digest']}, this is "
                              f"{self.config.digest()}); start anew from its weights with model.init")

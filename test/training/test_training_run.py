@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
+import dataclasses
 import errno
 import os
 import signal
@@ -275,3 +276,28 @@ def test_a_compiled_run_follows_the_same_curve(tmp_path, batches):
     done = trainer(tmp_path / "compiled", Repeated(batches), compile=True).run()
     np.testing.assert_allclose(losses(tmp_path / "compiled"), losses(tmp_path / "plain"), rtol=1e-3)
     assert models.load(done.weights) is not None
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_one_step_without_a_finite_loss_is_left_out(tmp_path, batches, precision):
+    """With float16 the gradients' scale was not settled afterwards, and each later step failed."""
+    spoilt = dataclasses.replace(batches[0], points1=torch.full_like(batches[0].points1, torch.inf))
+    t = trainer(tmp_path, Repeated([spoilt, *batches]), precision=precision)
+    assert "bad_steps" in t.train_step()
+    assert all("loss" in t.train_step() for _ in range(2))
+
+
+def test_the_further_of_a_checkpoint_and_a_leg_is_resumed(tmp_path, batches):
+    """A leg that went on from a checkpoint was passed over at the next start."""
+    source = Repeated(batches, {3: lambda: os.kill(os.getpid(), signal.SIGTERM)})
+    assert trainer(tmp_path, source).run().step == 4
+    source = Repeated(batches, {5: lambda: os.kill(os.getpid(), signal.SIGTERM)})
+    assert trainer(tmp_path, source, resume=True, weights_only=True).run().step == 6
+    assert trainer(tmp_path, Repeated(batches), resume=True, weights_only=True).step == 6
+
+
+def test_the_folder_of_a_training_serves_as_a_start(tmp_path, batches):
+    done = trainer(tmp_path / "a", Repeated(batches)).run()
+    second = trainer(tmp_path / "b", Repeated(batches), model={"init": str(tmp_path / "a")})
+    started = models.load(done.weights).state_dict()
+    assert all(torch.equal(v, started[k]) for k, v in second.model.state_dict().items())
