@@ -6,12 +6,12 @@
 
 Pairs: 200 of held-out worlds (seeds from 10000 on, all kinds) and 200 of a real sequence, 5 to 40 frames apart, drawn by a
 fixed seed from those whose images overlap by what the truth says. The network gets 256x192, `two_view` the same pair at
-512x384 (rooms) or as recorded, and the true intrinsics. Of each pair, image a: mean |z - true z| / true z after the median
-scale, and without it where the model says metres; a model without an answer at a pixel is judged where it has one (share
-in parentheses). Rotations within 5 degrees; translation directions within 10 degrees where the baseline is at least 15 cm;
-of the network by PnP on the points of image b, of `two_view` as it gives them. No pose is a wrong pose. Classes: share of
-cells of 8x8 pixels whose nearest class text is the true one. Predictions a second: both images encoded, and with one of them
-cached.
+512x384 (rooms) or as recorded, and the true intrinsics; the guess is a constant depth and no motion. Of each pair, image a:
+mean |z - true z| / true z after the median scale, and without it where the model says metres; a model without an answer at a
+pixel is judged where it has one (coverage). Rotations within 5 degrees; translation directions within 10 degrees where the
+baseline is at least 15 cm; of the network by PnP on the points of image b, of `two_view` as it gives them. No pose is a wrong
+pose. Classes: share of cells of 8x8 pixels whose nearest class text is the true one. Predictions a second: both images
+encoded, and with one of them cached.
 """
 from __future__ import annotations
 
@@ -174,13 +174,14 @@ def means(rows: Sequence[Row]) -> Row:
 
 def judged(pairs: Iterator[Pair], model: torch.nn.Module, targets: ClassTargets | None) -> dict[str, Row]:
     """Rows of the table for some pairs."""
-    network, other = [], []
+    network, other, still = [], [], []
     for pair in pairs:
         network.append(network_row(model, targets, pair))
         other.append(two_view_row(pair))
+        still.append({"rotation": float(angle_deg(pair.batch.T_1_2[0, :3, :3].double().numpy()) <= ROTATION_DEG)})
     small = means(network)
-    guess = {"pairs": small["pairs"], "depth_relative": small.pop("depth_guess")}
-    return {"lsm_small": small, "two_view": means(other), "constant depth": guess}
+    guess = {**means(still), "depth_relative": small.pop("depth_guess")}
+    return {"lsm_small": small, "two_view": means(other), "guess": guess}
 
 
 def rate(call: Callable[[], object], seconds: float = 3.0) -> float:
@@ -211,7 +212,7 @@ def show(tables: dict[str, dict[str, Row]], rates: Row) -> None:
         for name, row in rows.items():
             cells = (f"{row[n]:16.3f}" if n in row else f"{'-':>16s}" for n in (*FIGURES, "coverage"))
             print(f"{place + ' ' + name:26s}" + "".join(cells))
-        small, guess = rows["lsm_small"], rows["constant depth"]
+        small, guess = rows["lsm_small"], rows["guess"]
         print(f"{place}: {small['pairs']} pairs, {small['far_pairs']} with a baseline of 15 cm; depth error of lsm_small / "
               f"constant depth {small['depth_relative'] / guess['depth_relative']:.2f}")
     print(f"predictions a second with {torch.get_num_threads()} threads: {rates['pair_per_s']:.1f} whole pairs, "
