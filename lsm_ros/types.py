@@ -154,7 +154,8 @@ class Observation:
 
     id: unique; keyframe: its id. T_rig_cam (4, 4). z: (H, W) uint16, depth along the optical axis in units of z_step
     metres, 0 = none. confidence: (H, W) uint8, 0 = not used, 255 = best. rgb: (H, W, 3) uint8. intrinsics: pinhole
-    without distortion. labels: (H, W) uint16 or None. features: (H/16, W/16, D) int8 unit vectors times 127, or None.
+    without distortion. labels: (H, W) uint16 or None. features: (H/16, W/16, D), in small images
+    (H/8, W/8, D), int8 unit vectors times 127, or None.
     """
 
     id: int

@@ -170,8 +170,8 @@ def _feature_sums(pixels: Pixels, view: View, keys: np.ndarray) -> tuple[np.ndar
     cell, pixel, distance = _project(pixels, view, keys, CELL_PLACES)
     near = np.abs(distance) <= np.float32(view.one_voxel)
     cell, pixel = cell[near], pixel[near]
-    row = np.minimum(pixel // view.width * view.stride // 16, view.feature_rows - 1)
-    column = np.minimum(pixel % view.width * view.stride // 16, view.feature_columns - 1)
+    row = np.minimum(pixel // view.width * view.stride // view.feature_stride, view.feature_rows - 1)
+    column = np.minimum(pixel % view.width * view.stride // view.feature_stride, view.feature_columns - 1)
     out = np.empty((len(cell), view.feature_dim + 1), np.int32)
     weight = pixels.weight[pixel]
     out[:, :-1] = pixels.features[row, column] * weight[:, None]

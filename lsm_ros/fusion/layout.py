@@ -14,6 +14,7 @@ BLOCK = 8  # voxels along the edge of a block
 STEPS = 511  # steps of signed distance in the truncation
 WEIGHT_UNIT = 16  # integer weight of a good pixel at 1 m; weights are published in this unit
 MAX_WEIGHT = 63
+FEATURE_STRIDES = (16, 8)  # pixels between the features of an observation: what is usual, and in small images
 _SMALLEST_FREE_CELL = 0.08  # metres; finer cells would only cost time, free space has no detail
 _FOOTPRINT = 0.5  # of a voxel: where pixels are to be left out, those that stay are no farther apart at the depth limit
 _LARGEST_STRIDE = 3
@@ -119,3 +120,13 @@ def check_pose(T: np.ndarray, name: str, may_scale: bool = True) -> np.ndarray:
     if not may_scale and abs(scale - 1) > 1e-4:
         raise ValueError(f"{name} must be rigid, it has scale {scale!r}")
     return out
+
+
+def feature_grid(shape: tuple[int, int], stride: int) -> tuple[int, int]:
+    """Rows and columns of features for an image of `shape` (H, W); the last ones also have what is left of the image."""
+    return max(shape[0] // stride, 1), max(shape[1] // stride, 1)
+
+
+def feature_stride(shape: tuple[int, int], grid: tuple[int, int]) -> int | None:
+    """Pixels between the features of such a grid: 16, or 8 in small images; None where it is neither."""
+    return next((s for s in FEATURE_STRIDES if feature_grid(shape, s) == tuple(grid)), None)

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lsm_ros.fusion.layout import CameraPose, check_pose
+from lsm_ros.fusion.layout import FEATURE_STRIDES, CameraPose, check_pose, feature_grid, feature_stride
 from lsm_ros.types import Observation, frozen_copy
 
-FEATURE_STRIDE = 16  # pixels
 MAX_FEATURE_DIM = 128
 _VIEW_ANGLE = math.radians(30.0)
 
@@ -78,14 +77,14 @@ def checked_observation(o: Observation) -> Observation:
 
 
 def _checked_features(o: Observation) -> np.ndarray | None:
-    """A read-only copy of features (H/16, W/16, D) int8, 1 <= D <= 128. ValueError for another size or type."""
+    """A read-only copy of features (H/16, W/16, D) or (H/8, W/8, D) int8, D up to 128. ValueError for others."""
     f = o.features
     if f is None:
         return None
-    size = tuple(max(n // FEATURE_STRIDE, 1) for n in o.intrinsics.shape)
-    if not isinstance(f, np.ndarray) or f.ndim != 3 or f.shape[:2] != size or f.dtype != np.int8 or not (
-            1 <= f.shape[2] <= MAX_FEATURE_DIM):
-        raise ValueError(f"features of observation {o.id} must be {size} vectors of 1 to {MAX_FEATURE_DIM} int8, got "
+    if not isinstance(f, np.ndarray) or f.ndim != 3 or f.dtype != np.int8 or not 1 <= f.shape[2] <= MAX_FEATURE_DIM or (
+            feature_stride(o.intrinsics.shape, f.shape[:2]) is None):
+        sizes = " or ".join(str(feature_grid(o.intrinsics.shape, s)) for s in FEATURE_STRIDES)
+        raise ValueError(f"features of observation {o.id} must be {sizes} vectors of 1 to {MAX_FEATURE_DIM} int8, got "
                          f"{_describe(f)}")
     return _kept(f)
 

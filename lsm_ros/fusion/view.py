@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from lsm_ros.fusion.blocks import HALF, far_away
-from lsm_ros.fusion.layout import BLOCK, STEPS, WEIGHT_UNIT, CameraPose, Layout
+from lsm_ros.fusion.layout import BLOCK, STEPS, WEIGHT_UNIT, CameraPose, Layout, feature_stride
 from lsm_ros.types import Observation
 
 TILE = 4  # pixels; slopes are estimated on tiles, single pixels of a depth camera are too noisy
@@ -35,7 +35,8 @@ class View(ctypes.Structure):
         ("base", _int * 3),
         ("width", _int), ("height", _int), ("full_width", _int), ("full_height", _int), ("stride", _int),
         ("tile_columns", _int), ("tile_rows", _int), ("step", _int), ("samples", _int),
-        ("feature_columns", _int), ("feature_rows", _int), ("feature_dim", _int), ("label_width", _int),
+        ("feature_columns", _int), ("feature_rows", _int), ("feature_dim", _int),
+        ("feature_stride", _int), ("label_width", _int),
         ("levels", _int), ("level_offset", _int * LEVELS),
     ]
 
@@ -70,6 +71,7 @@ def pixel_view(o: Observation, layout: Layout) -> View:
     v.tile_rows, v.tile_columns = -(-v.height // TILE), -(-v.width // TILE)
     if o.features is not None:
         v.feature_rows, v.feature_columns, v.feature_dim = o.features.shape
+        v.feature_stride = feature_stride(o.intrinsics.shape, o.features.shape[:2])
     first = 0
     shapes = v.level_shapes()
     v.levels = len(shapes)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from lsm_ros.models.preprocess import Crop
 
-OBSERVED_STRIDE = 16  # pixels of the frame for each feature of an observation
+FINE_BELOW = 512  # pixels of width; smaller frames have a feature for each 8 pixels, larger ones for each 16
 UNIT = 127  # length of a feature there
 _SURE = 20.0  # confidences above are as good as this: they tell of depth, less of what a thing is
 
@@ -47,14 +47,16 @@ class FeatureSum:
             self._sum = self._sum + new
 
     def cells(self, crop: Crop) -> np.ndarray | None:
-        """(H/16, W/16, D) int8 unit vectors times 127 at the middles of the cells of the frame that `crop` was cut from; the
-        nearest that are known outside of it. None while nothing was added."""
+        """(H/16, W/16, D) int8 unit vectors times 127 at the middles of the cells of the frame (H, W) that `crop` was cut from,
+        (H/8, W/8, D) for one of less than 512 columns; the nearest that are known outside of the crop. None while nothing
+        was added."""
         if self._sum is None:
             return None
         width, height = crop.source
-        columns, rows = (max(n // OBSERVED_STRIDE, 1) for n in (width, height))
-        x = crop.to_input(np.stack([_middles(columns, width), np.zeros(columns)], 1))[:, 0]
-        y = crop.to_input(np.stack([np.zeros(rows), _middles(rows, height)], 1))[:, 1]
+        stride = 8 if width < FINE_BELOW else 16
+        columns, rows = (max(n // stride, 1) for n in (width, height))
+        x = crop.to_input(np.stack([_middles(columns, width, stride), np.zeros(columns)], 1))[:, 0]
+        y = crop.to_input(np.stack([np.zeros(rows), _middles(rows, height, stride)], 1))[:, 1]
         found = _between(_between(self._sum, (y + 0.5) * self._sum.shape[0] / crop.height, 0),
                          (x + 0.5) * self._sum.shape[1] / crop.width, 1)
         length = np.linalg.norm(found, axis=-1, keepdims=True)
@@ -62,9 +64,9 @@ class FeatureSum:
         return np.rint(UNIT * unit).astype(np.int8)
 
 
-def _middles(count: int, size: int) -> np.ndarray:
+def _middles(count: int, size: int, stride: int) -> np.ndarray:
     """Middle pixel of each cell along an axis; the last cell also has what is left of the image."""
-    first = np.arange(count) * OBSERVED_STRIDE
+    first = np.arange(count) * stride
     last = np.append(first[1:], size) - 1
     return (first + last) / 2.0
 

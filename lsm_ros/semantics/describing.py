@@ -33,7 +33,7 @@ class Describer:
         return self._model.codec
 
     def describe(self, frame: Frame) -> np.ndarray:
-        """(H/16, W/16, D) int8 features of an image as an `Observation` has them."""
+        """(h, w, D) int8 features of an image as an `Observation` has them."""
         new = self._model.encode([frame])[0]
         before = self._before.get(frame.camera, new)
         first, second = self._model.predict([(new, before), (before, new)])

@@ -46,17 +46,20 @@ def test_sums_are_weight_times_vector_near_the_surface():
     assert (both - sums == added[:, None] * NORTH.astype(int)).all() and (added < weights).all() and added.all()
 
 
-def test_each_cell_has_the_vector_that_it_projects_to():
+@pytest.mark.parametrize("stride", [16, 8])
+def test_each_cell_has_the_vector_that_it_projects_to(stride):
     o = observe([WALL], T)
-    grid = np.stack(np.broadcast_arrays(np.arange(3)[:, None], np.arange(5)[None, :]), -1).astype(np.int8)
+    grid = np.stack(np.broadcast_arrays(np.arange(60 // stride)[:, None], np.arange(80 // stride)[None, :]), -1).astype(np.int8)
     m = VoxelMap(CONFIG)
     m.add(replace(o, features=grid), T)
     centres, sums, weights = cells(m)
     cam = (centres - (T @ T_RIG_CAM)[:3, 3]) @ (T @ T_RIG_CAM)[:3, :3]
     u = SMALL.fx * cam[:, 0] / cam[:, 2] + SMALL.cx
     v = SMALL.fy * cam[:, 1] / cam[:, 2] + SMALL.cy
-    clear = (np.abs((u + 0.5) % 16 - 8) < 7.5) & (np.abs((v + 0.5) % 16 - 8) < 7.5) & (v < 47)
-    want = np.stack([np.rint(v) // 16, np.rint(u) // 16], -1)
+    clear = (v < 60 // stride * stride - 1)
+    for x in (u, v):
+        clear &= np.abs((x + 0.5) % stride - stride / 2) < stride / 2 - 0.5
+    want = np.stack([np.rint(v) // stride, np.rint(u) // stride], -1)
     assert clear.sum() > 100 and (sums[clear] // weights[clear, None] == want[clear]).all()
 
 

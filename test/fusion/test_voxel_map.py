@@ -267,7 +267,7 @@ MIRROR = np.diag([1.0, 1, -1, 1])
     ({"confidence": np.zeros((60, 80), np.float32)}, POSES[0], "confidence of observation 7"),
     ({"rgb": np.zeros((60, 80), np.uint8)}, POSES[0], "rgb of observation 7"),
     ({"z_step": 0.0}, POSES[0], "z_step of observation 7"),
-    ({"features": np.zeros((3, 4, 8), np.int8)}, POSES[0], r"features of observation 7 must be \(3, 5\)"),
+    ({"features": np.zeros((3, 4, 8), np.int8)}, POSES[0], r"features of observation 7 must be \(3, 5\) or \(7, 10\)"),
     ({"features": np.zeros((3, 5, 8), np.float32)}, POSES[0], "features of observation 7"),
     ({"features": np.zeros((3, 5, 129), np.int8)}, POSES[0], "1 to 128 int8"),
     ({"features": np.zeros((3, 5, 9), np.int8)}, POSES[0], "have 9 numbers, those in the map 8"),

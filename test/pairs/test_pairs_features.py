@@ -76,7 +76,7 @@ def test_a_describer_gives_observations_their_features(tmp_path):
     describer = Describer.load(str(write(tmp_path / "weights")), "float32")
     first, again = describer.describe(frame(1)), describer.describe(frame(1))
     other = describer.describe(frame(2))
-    assert first.shape == (6, 8, 16) and first.dtype == np.int8
+    assert first.shape == (12, 16, 16) and first.dtype == np.int8
     assert np.allclose(np.linalg.norm(first.astype(float), axis=-1), 127, atol=3)
     assert np.array_equal(first, again) and not np.array_equal(first, other)
     describer.clear()

@@ -42,7 +42,7 @@ typedef struct {
     int base[3];                                       /* block of the camera */
     int width, height, full_width, full_height, stride;
     int tile_columns, tile_rows, step, samples;
-    int feature_columns, feature_rows, feature_dim, label_width;
+    int feature_columns, feature_rows, feature_dim, feature_stride, label_width;
     int levels, level_offset[LSM_LEVELS];
 } lsm_view;
 
@@ -175,7 +175,8 @@ LSM_FN long long lsm_pack(int x, int y, int z) {
 
 /* Feature vector of a pixel. */
 LSM_FN int lsm_feature_row(const lsm_view *v, int pixel) {
-    int row = pixel / v->width * v->stride / 16, column = pixel % v->width * v->stride / 16;
+    int row = pixel / v->width * v->stride / v->feature_stride;
+    int column = pixel % v->width * v->stride / v->feature_stride;
     row = row < v->feature_rows ? row : v->feature_rows - 1;
     column = column < v->feature_columns ? column : v->feature_columns - 1;
     return row * v->feature_columns + column;
