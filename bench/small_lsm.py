@@ -235,7 +235,7 @@ def main() -> int:
         codec = options.weights / LANGUAGE_FILE
         targets = ClassTargets(read_codec(codec), torch.device("cpu")) if codec.is_file() else None
         tables = {"rooms": judged(room_pairs(count), model, targets)}
-        if options.kitchen.is_dir():
+        if options.kitchen.is_dir() or options.kitchen != KITCHEN:
             tables["kitchen"] = judged(sequence_pairs(options.kitchen, count), model, None)
         else:
             print(f"{options.kitchen} is not here: no real pairs", file=sys.stderr)
