@@ -96,7 +96,7 @@ def scale_loss(view1: View, view2: View, batch: PairBatch) -> torch.Tensor:
     found = average_distance(view1["pts3d"], view2["pts3d_in_other_view"], *masks)
     true = average_distance(batch.points1, batch.points2, *masks)
     known = (masks[0] | masks[1]).flatten(1).any(1)
-    return ((found / true).log().abs() * known).sum() / known.sum().clamp(min=1)
+    return (found / true).log().abs().sum() / known.sum().clamp(min=1)  # without a valid pixel both are equally tiny
 
 
 def matching_loss(view1: View, view2: View, batch: PairBatch, config: LossConfig, generator: torch.Generator) -> torch.Tensor:

@@ -3,6 +3,7 @@
 """Networks with random weights: shapes, sizes, batches, directions, orientations, bad input."""
 import math
 
+import numpy as np
 import pytest
 import torch
 from golden_cases import TINY, TINY_DPT, TINY_MAST3R, relative_error
@@ -250,3 +251,9 @@ def test_values_of_a_wrong_kind_are_named(field, value):
     """They came out as AttributeError, RuntimeError and the like, or built a network without blocks."""
     with torch.device("meta"), pytest.raises(ValueError, match=field):
         models.build("mast3r", **{**TINY_MAST3R, field: value})
+
+
+def test_widths_may_be_numpys_whole_numbers():
+    with torch.device("meta"):
+        model = models.build("dust3r", **{**TINY, "enc_embed_dim": np.int64(TINY["enc_embed_dim"]), "mlp_ratio": np.float32(4)})
+    assert model.enc_norm.weight.shape == (TINY["enc_embed_dim"],)
