@@ -22,12 +22,12 @@ import numpy as np
 import torch
 
 from lsm_ros.geometry.camera import T_BODY_OPTICAL, CameraIntrinsics
-from lsm_ros.sim.caster import NEAR, Hits
-from lsm_ros.sim.generator import build_world
-from lsm_ros.sim.renderer import Renderer
-from lsm_ros.sim.sensor import SensorConfig, apply_sensor
-from lsm_ros.sim.solids import signed_distance
-from lsm_ros.sim.world import NO_PART, Shape, World
+from lsm_sim.caster import NEAR, Hits
+from lsm_sim.generator import build_world
+from lsm_sim.renderer import Renderer
+from lsm_sim.sensor import SensorConfig, apply_sensor
+from lsm_sim.solids import signed_distance
+from lsm_sim.world import NO_PART, Shape, World
 
 SIZES = {"224x160": CameraIntrinsics.from_fov(224, 160, math.radians(70)),
          "640x480": CameraIntrinsics.from_fov(640, 480, math.radians(70))}

@@ -10,11 +10,11 @@ import pytest
 
 from lsm_ros import cli
 from lsm_ros.datasets import open_source
-from lsm_ros.sim import export
-from lsm_ros.sim.generator import WORLD_KINDS
-from lsm_ros.sim.paths import PATH_KINDS
-from lsm_ros.sim.rig import DISTORTIONS, RIGS
-from lsm_ros.sim.source import SimSource
+from lsm_sim import export
+from lsm_sim.generator import WORLD_KINDS
+from lsm_sim.paths import PATH_KINDS
+from lsm_sim.rig import DISTORTIONS, RIGS
+from lsm_sim.source import SimSource
 
 SMALL = ["--frames", 3, "--size", "64x48", "--world-size", "5x4x2.6", "--quiet"]
 

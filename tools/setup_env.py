@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE_FILES = ("package.xml", "CMakeLists.txt", "msg", "srv", "lsm_ros", "scripts", "launch", "config", "test")
+PACKAGE_FILES = ("package.xml", "CMakeLists.txt", "msg", "srv", "lsm_ros", "lsm_sim", "scripts", "launch", "config", "test")
 SUPPORTED = ((3, 10), (3, 11), (3, 12))
 # Written by the machine that built the wheels into 20 exported *.cmake files.
 WHEEL_INCLUDE = re.compile(r"/opt/python/cp\d+-cp\d+/include/python3\.\d+")
@@ -143,7 +143,7 @@ class Setup:
         self.step(self.venv, "mends", mended, self.mend)
         compiled = files_digest([ROOT / n for n in ("msg", "srv", "underlay", "CMakeLists.txt", "package.xml",
                                                     "lsm_ros/fusion/kernels")])
-        ours = files_digest([ROOT / n for n in ("lsm_ros", "scripts", "launch", "config")], contents=not self.symlink)
+        ours = files_digest([ROOT / n for n in ("lsm_ros", "lsm_sim", "scripts", "launch", "config")], contents=not self.symlink)
         self.step(self.work, "build", digest(mended, compiled, ours, str(self.symlink)), self.build)
 
 

@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     """Renders and writes the dataset, and prints what was written."""
     from tqdm import tqdm
 
-    from lsm_ros.sim.export import export, free_target
-    from lsm_ros.sim.source import SimSource
+    from lsm_sim.export import export, free_target
+    from lsm_sim.source import SimSource
 
     free_target(args.out)  # before the work
     source = SimSource(args.seed, args.world, args.path, **_options(args))
@@ -106,7 +106,7 @@ def _numbers(text: str, option: str, kind: type, counts: tuple[int, ...]) -> tup
 
 
 def _event(text: str) -> Any:
-    from lsm_ros.sim.events import Event
+    from lsm_sim.events import Event
 
     match = _EVENT.fullmatch(text.strip())
     if match is None:

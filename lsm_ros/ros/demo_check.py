@@ -22,8 +22,8 @@ from lsm_ros.geometry import se3_inverse, transform_points
 from lsm_ros.msg import MappingStatus
 from lsm_ros.ros.conversions import from_pose, stamp_ns
 from lsm_ros.ros.witness import Heard, Spinning, Witness
-from lsm_ros.sim.solids import signed_distance
-from lsm_ros.sim.source import RoomSource
+from lsm_sim.solids import signed_distance
+from lsm_sim.source import RoomSource
 from lsm_ros.srv import SaveMap
 from lsm_ros.types import UNLABELLED, TrajectoryPose
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from lsm_ros.sim.generator import build_world
-from lsm_ros.sim.renderer import Renderer
-from lsm_ros.sim.sampler import PairBatch, PairSampler
-from lsm_ros.sim.viewpoints import Viewpoints
-from lsm_ros.sim.world import World
+from lsm_sim.generator import build_world
+from lsm_sim.renderer import Renderer
+from lsm_sim.sampler import PairBatch, PairSampler
+from lsm_sim.viewpoints import Viewpoints
+from lsm_sim.world import World
 
 
 class AheadSampler(PairSampler):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-from lsm_ros.sim.sampler import PairBatch, PairSampler
+from lsm_sim.sampler import PairBatch, PairSampler
 from lsm_ros.training.builders import AheadBatches, AheadSampler
 from lsm_ros.training.config import TrainConfig
 

@@ -14,8 +14,8 @@ import torch
 from lsm_ros.datasets.tum import TumSource, nearest_partners
 from lsm_ros.geometry.camera import CameraIntrinsics, Rectifier
 from lsm_ros.geometry.lie import se3_inverse
-from lsm_ros.sim.labels import indoor_labels
-from lsm_ros.sim.sampler import PairBatch, visible
+from lsm_sim.labels import indoor_labels
+from lsm_sim.sampler import PairBatch, visible
 from lsm_ros.training.config import DataConfig
 from lsm_ros.types import UNLABELLED, Frame, LabelSpace
 

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lsm_ros.models.croco import completion_loss
-from lsm_ros.sim.sampler import PairBatch
+from lsm_sim.sampler import PairBatch
 from lsm_ros.training.config import LossConfig, TrainConfig
 from lsm_ros.training.data import generator_for, network_images, true_matches, truth
 from lsm_ros.training.language import ClassTargets, TextCodec

@@ -17,7 +17,7 @@ from lsm_ros import models
 from lsm_ros.models import checkpoint
 from lsm_ros.models.architecture import guess
 from lsm_ros.models.blocks import DecoderBlock, EncoderBlock
-from lsm_ros.sim.labels import indoor_labels
+from lsm_sim.labels import indoor_labels
 from lsm_ros.training.checkpoints import legs, read_leg
 from lsm_ros.training.config import TrainConfig
 from lsm_ros.training.language import LANGUAGE_FILE, TEXTS, TextCodec, check_classes, fit_codec, read_codec, read_texts

@@ -15,7 +15,7 @@ from lsm_ros.datasets.imu import ImuData
 from lsm_ros.datasets.record import TRUTH_TF, millimetres, record
 from lsm_ros.datasets.rosbag import stamp_of
 from lsm_ros.geometry.lie import make_se3
-from lsm_ros.sim.source import RoomSource
+from lsm_sim.source import RoomSource
 from lsm_ros.types import Frame, FrameSet
 
 START = 1_700_000_000_000_000_000
@@ -223,7 +223,7 @@ class TestFailures:
         """A process that may not write files beyond 300 kB stands for a full disk; an older bag stays whole."""
         record(ListSource([frame_set(START)]), tmp_path / "bag", storage)
         code = (
-            "import sys\nfrom lsm_ros.sim.source import RoomSource\nfrom lsm_ros.datasets.record import record\n"
+            "import sys\nfrom lsm_sim.source import RoomSource\nfrom lsm_ros.datasets.record import record\n"
             "try:\n    record(RoomSource(frames=40, width=160, height=120), sys.argv[1], sys.argv[2], overwrite=True)\n"
             "except OSError as error:\n    print(error)\n    sys.exit(7)\n")
         limit = 300_000

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lsm_ros.config import FusionConfig
-from lsm_ros.sim.source import SimSource
+from lsm_sim.source import SimSource
 
 pytestmark = pytest.mark.slow
 BENCH = Path(__file__).resolve().parent.parent.parent / "bench" / "fusion.py"

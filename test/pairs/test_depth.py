@@ -8,7 +8,7 @@ from lsm_ros.config import PairConfig
 from lsm_ros.geometry import se3_inverse, so3_log
 from lsm_ros.pairs import PairModel, SparsePairModel, make_pair_model, registry
 from lsm_ros.pairs.depth import DepthTokens
-from lsm_ros.sim.source import RoomSource
+from lsm_sim.source import RoomSource
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ pytest.importorskip("lsm_ros.msg")
 
 from harness import Client, NodeProcess  # noqa: E402
 
-from lsm_ros.sim.source import RoomSource  # noqa: E402
+from lsm_sim.source import RoomSource  # noqa: E402
 
 
 @pytest.fixture(scope="session")

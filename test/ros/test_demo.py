@@ -10,7 +10,7 @@ import pytest
 
 from lsm_ros.ros.demo_check import Check, check_map, check_trajectory
 from lsm_ros.ros.witness import Heard
-from lsm_ros.sim.source import RoomSource
+from lsm_sim.source import RoomSource
 from lsm_ros.types import UNLABELLED, TrajectoryPose
 
 

@@ -19,7 +19,7 @@ from tf2_msgs.msg import TFMessage  # noqa: E402
 from lsm_ros.datasets.record import record  # noqa: E402
 from lsm_ros.ros.replay import BagClock, ReplayOptions, ReplaySummary, replay  # noqa: E402
 from lsm_ros.ros.replay_qos import publisher_qos, recorded_qos  # noqa: E402
-from lsm_ros.sim.source import RoomSource  # noqa: E402
+from lsm_sim.source import RoomSource  # noqa: E402
 
 pytestmark = pytest.mark.ros
 FRAMES = 12

@@ -15,7 +15,7 @@ from vision_msgs.msg import LabelInfo
 
 from lsm_ros.evaluation import trajectory
 from lsm_ros.ros import conversions
-from lsm_ros.sim.generator import build_world
+from lsm_sim.generator import build_world
 from lsm_ros.types import TrajectoryPose
 
 SEED = 1

@@ -16,7 +16,7 @@ from lsm_ros.observing import frame_cloud, observation, reliable_depth
 from lsm_ros.pairs.network import NetworkPairModel
 from lsm_ros.semantics.describing import Describer
 from lsm_ros.semantics.language import Language
-from lsm_ros.sim.source import RoomSource
+from lsm_sim.source import RoomSource
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (OWN_WEIGHTS / "config.json").is_file(),
                                                    reason="the package has no weights of its own yet")]

@@ -103,7 +103,7 @@ def test_the_kitchen_with_a_wrong_calibration(kitchen, factor):
 
 def room_run(seed):
     """(share of frames with a pose, RMSE after the best similarity by the length of the path, sessions)."""
-    from lsm_ros.sim.source import SimSource
+    from lsm_sim.source import SimSource
 
     source = SimSource(seed, path="robot" if seed % 2 else "hand", frames=200, width=480, height=360, rate_hz=15.0,
                        depth=False, labels=False, odometry=False)

@@ -197,7 +197,7 @@ class Measured(FakePairModel):
 def test_the_ring_of_corridors_is_closed(make):
     """A robot that goes once around a ring of corridors, with pointmaps of any unit that are bent."""
     from lsm_ros.evaluation import trajectory
-    from lsm_ros.sim.source import SimSource
+    from lsm_sim.source import SimSource
 
     source = SimSource(4, "loop", frames=300, width=256, height=192, rate_hz=5.0, noise=False, odometry=False, labels=False)
     sets, errors = list(source), []

@@ -2,7 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 import pytest
 
-from lsm_ros.sim.sampler import PairSampler
+from lsm_sim.sampler import PairSampler
 
 
 @pytest.fixture(scope="session")

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 from lsm_ros.geometry.camera import CameraIntrinsics, Rectifier
-from lsm_ros.sim.export import export
-from lsm_ros.sim.sampler import PairBatch, PairSampler
-from lsm_ros.sim.source import SimSource
+from lsm_sim.export import export
+from lsm_sim.sampler import PairBatch, PairSampler
+from lsm_sim.source import SimSource
 from lsm_ros.training.builders import AheadBatches, AheadSampler
 from lsm_ros.training.config import DataConfig, train_config
 from lsm_ros.training.data import (

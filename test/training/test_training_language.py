@@ -8,7 +8,7 @@ import torch
 from training_parts import RandomEncoder
 
 from lsm_ros.models.tensor_files import write_safetensors
-from lsm_ros.sim.labels import indoor_labels
+from lsm_sim.labels import indoor_labels
 from lsm_ros.training import text_encoder
 from lsm_ros.training.config import LossConfig
 from lsm_ros.training.language import TEXTS, ClassTargets, codec_tensors, fit_codec, read_codec, read_texts

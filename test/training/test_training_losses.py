@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from lsm_ros.sim.sampler import PairBatch
+from lsm_sim.sampler import PairBatch
 from lsm_ros.training.config import train_config
 from lsm_ros.training.losses import (
     SKY_LOSS,

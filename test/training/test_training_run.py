@@ -13,8 +13,8 @@ from training_parts import RandomEncoder, Repeated, tiny
 
 from lsm_ros import cli, models
 from lsm_ros.models import checkpoint
-from lsm_ros.sim.export import export
-from lsm_ros.sim.source import SimSource
+from lsm_sim.export import export
+from lsm_sim.source import SimSource
 from lsm_ros.training import checkpoints
 from lsm_ros.training.checkpoints import CHECKPOINT_FILE, legs, read_checkpoint
 from lsm_ros.training.config import train_config
