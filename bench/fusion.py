@@ -29,10 +29,10 @@ from lsm_ros.config import FusionConfig
 from lsm_ros.datasets import open_source
 from lsm_ros.fusion import VoxelMap
 from lsm_ros.geometry import so3_exp
+from lsm_ros.types import FrameSet, Observation
 from lsm_sim.solids import signed_distance
 from lsm_sim.source import SimSource
 from lsm_sim.world import World
-from lsm_ros.types import FrameSet, Observation
 
 KITCHEN = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "redkitchen"
 VOXELS = (0.02, 0.05, 0.10)

@@ -31,8 +31,8 @@ from lsm_ros.pipeline import MappingPipeline
 from lsm_ros.ros.conversions import frame_cloud_message
 from lsm_ros.ros.demo import Processes, prefix_file
 from lsm_ros.ros.witness import Spinning, Witness
-from lsm_sim.source import RoomSource
 from lsm_ros.types import FrameCloud
+from lsm_sim.source import RoomSource
 
 
 def median_ms(function, repeat: int = 15) -> float:

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.types import UNLABELLED
 from lsm_sim.caster import RayCaster
 from lsm_sim.sensor import SensorConfig, apply_sensor
 from lsm_sim.shading import Shader
 from lsm_sim.world import World
-from lsm_ros.types import UNLABELLED
 
 
 @dataclass(frozen=True)

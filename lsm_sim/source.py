@@ -13,6 +13,7 @@ import numpy as np
 from lsm_ros.datasets.imu import ImuData
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.lie import so3_log
+from lsm_ros.types import UNLABELLED, Frame, FrameSet, TrajectoryPose
 from lsm_sim.depth_noise import noisy_depth, noisy_labels
 from lsm_sim.events import Event
 from lsm_sim.generator import build_world
@@ -23,7 +24,6 @@ from lsm_sim.rig import build_rig
 from lsm_sim.sensor import SensorConfig
 from lsm_sim.solids import surface_points
 from lsm_sim.world import World, label_id
-from lsm_ros.types import UNLABELLED, Frame, FrameSet, TrajectoryPose
 
 BATCH = 8
 """Frames that are rendered together."""

@@ -16,8 +16,8 @@ from lsm_ros.datasets.tum import read_tum, write_tum
 from lsm_ros.evaluation import metrics
 from lsm_ros.fusion.ply import read_ply
 from lsm_ros.geometry import se3_inverse
-from lsm_sim.source import RoomSource
 from lsm_ros.types import MappingUpdate, TrackingState, TrackingUpdate, TrajectoryPose
+from lsm_sim.source import RoomSource
 
 FRAMES = 16
 DENSE = ["--set", "fusion.min_weight=0.2"]  # as few frames give little weight

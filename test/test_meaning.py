@@ -19,8 +19,8 @@ from lsm_ros.meaning import LANGUAGE_FILE
 from lsm_ros.pipeline import MappingPipeline
 from lsm_ros.semantics import language as language_module
 from lsm_ros.semantics.describing import Describer
-from lsm_sim.source import RoomSource
 from lsm_ros.types import UNLABELLED, LabelSpace
+from lsm_sim.source import RoomSource
 
 sys.path.insert(0, str(Path(__file__).parent / "semantics"))
 from semantic_parts import TrueFeatures, Words, codec_of  # noqa: E402

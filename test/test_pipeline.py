@@ -9,8 +9,8 @@ from lsm_ros.config import from_dict
 from lsm_ros.datasets import open_source
 from lsm_ros.geometry import is_se3, se3_inverse, so3_log, transform_points, umeyama
 from lsm_ros.pipeline import MappingPipeline
-from lsm_sim.source import RoomSource
 from lsm_ros.types import UNLABELLED, LabelSpace, TrackingState
+from lsm_sim.source import RoomSource
 
 CONFIG = from_dict({"fusion.voxel_size": 0.06, "fusion.budget_ms": 1000.0})
 FRAMES = 60

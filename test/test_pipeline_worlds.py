@@ -10,8 +10,8 @@ from lsm_ros.config import from_dict
 from lsm_ros.evaluation import semantics, trajectory
 from lsm_ros.geometry import se3_inverse, transform_points
 from lsm_ros.pipeline import MappingPipeline
-from lsm_sim.source import SimSource
 from lsm_ros.types import FrameSet, TrajectoryPose
+from lsm_sim.source import SimSource
 
 WORLDS = [(1, "room"), (2, "corridor"), (3, "rooms"), (4, "loop"), (6, "room")]
 REACH = 5.0  # metres: what is farther is not fused (fusion.max_depth)

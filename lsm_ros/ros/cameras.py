@@ -12,8 +12,8 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 from vision_msgs.msg import LabelInfo
 
-from lsm_ros.assembler import Group, Item
 from lsm_ros.geometry import CameraIntrinsics
+from lsm_ros.live.grouping import Group, Item
 from lsm_ros.ros import conversions
 from lsm_ros.ros.problems import Problems
 from lsm_ros.types import Frame, FrameSet, LabelSpace

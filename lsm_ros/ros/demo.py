@@ -28,8 +28,8 @@ from lsm_ros.evaluation.samples import SampleKeeper
 from lsm_ros.fusion.ply import write_ply
 from lsm_ros.pipeline import MappingPipeline
 from lsm_ros.ros.demo_color import map_from_color
-from lsm_sim.source import RoomSource
 from lsm_ros.types import TrajectoryPose
+from lsm_sim.source import RoomSource
 
 CAMERA = "front"
 MAP_NAME = "demo"

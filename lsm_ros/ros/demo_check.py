@@ -22,10 +22,10 @@ from lsm_ros.geometry import se3_inverse, transform_points
 from lsm_ros.msg import MappingStatus
 from lsm_ros.ros.conversions import from_pose, stamp_ns
 from lsm_ros.ros.witness import Heard, Spinning, Witness
-from lsm_sim.solids import signed_distance
-from lsm_sim.source import RoomSource
 from lsm_ros.srv import SaveMap
 from lsm_ros.types import UNLABELLED, TrajectoryPose
+from lsm_sim.solids import signed_distance
+from lsm_sim.source import RoomSource
 
 QUIET_S = 3.0  # the node is done when no pose came for so long after the bag's end
 PATIENCE_S = 150.0

@@ -21,11 +21,11 @@ from lsm_ros.evaluation import trajectory
 from lsm_ros.fusion.ply import read_ply
 from lsm_ros.models.hub import OWN_WEIGHTS
 from lsm_ros.ros.demo_check import Check
+from lsm_ros.types import UNLABELLED
 from lsm_sim.generator import build_world
 from lsm_sim.labels import indoor_labels
 from lsm_sim.solids import surface_points
 from lsm_sim.world import World
-from lsm_ros.types import UNLABELLED
 
 SEED, FRAMES = 10001, 150  # worlds from 10000 on are never trained on
 QUESTION, WANTED = "a door to go out", "door"

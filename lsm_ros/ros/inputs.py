@@ -16,7 +16,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import LabelInfo
 
-from lsm_ros.assembler import (
+from lsm_ros.config import Config
+from lsm_ros.live.grouping import (
     DEPTH,
     IMAGE,
     LABELS,
@@ -31,7 +32,6 @@ from lsm_ros.assembler import (
     TimeGap,
     TimeJump,
 )
-from lsm_ros.config import Config
 from lsm_ros.ros.cameras import Bundle, Camera
 from lsm_ros.ros.conversions import stamp_ns
 from lsm_ros.ros.problems import Problems

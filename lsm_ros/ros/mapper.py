@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rclpy.node import Node
 
-from lsm_ros.assembler import Item
 from lsm_ros.config import Config
+from lsm_ros.live.grouping import Item
+from lsm_ros.live.worker import Worker
 from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros import conversions
 from lsm_ros.ros.broadcasting import TransformOutput
@@ -29,7 +30,6 @@ from lsm_ros.ros.status import FrameTiming, StatusReport
 from lsm_ros.ros.transforms import OdometryState, TransformInput
 from lsm_ros.ros.update_messages import to_voxel_update
 from lsm_ros.types import FrameSet, LabelSpace, MappingUpdate, PipelineStatus
-from lsm_ros.worker import Worker
 
 if TYPE_CHECKING:
     from lsm_ros.semantics.language import Sentence

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import torch
 
-from lsm_sim.sampler import PairBatch, PairSampler
 from lsm_ros.training.builders import AheadBatches, AheadSampler
 from lsm_ros.training.config import TrainConfig
+from lsm_sim.sampler import PairBatch, PairSampler
 
 VALIDATION_SEED = 77  # of the draws of views; worlds have seeds of their own
 

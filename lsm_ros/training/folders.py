@@ -14,10 +14,10 @@ import torch
 from lsm_ros.datasets.tum import TumSource, nearest_partners
 from lsm_ros.geometry.camera import CameraIntrinsics, Rectifier
 from lsm_ros.geometry.lie import se3_inverse
-from lsm_sim.labels import indoor_labels
-from lsm_sim.sampler import PairBatch, visible
 from lsm_ros.training.config import DataConfig
 from lsm_ros.types import UNLABELLED, Frame, LabelSpace
+from lsm_sim.labels import indoor_labels
+from lsm_sim.sampler import PairBatch, visible
 
 _POSE_TOLERANCE_NS = 20_000_000
 _TRIES = 30  # draws of a pair before one with another overlap is taken

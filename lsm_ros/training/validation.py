@@ -15,11 +15,11 @@ from torch import nn
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.pnp import solve_pnp
 from lsm_ros.geometry.refine import DegenerateGeometryError, refine_pose
-from lsm_sim.sampler import PairBatch
 from lsm_ros.training.data import PairSource, generator_for, network_images, true_matches
 from lsm_ros.training.language import ClassTargets
 from lsm_ros.training.matching_losses import average_precision
 from lsm_ros.training.objectives import coarse_labels
+from lsm_sim.sampler import PairBatch
 
 Figures = dict[str, float]
 ROTATION_DEG, TRANSLATION_DEG, BASELINE_M = 5.0, 10.0, 0.15

@@ -15,8 +15,8 @@ from lsm_ros.datasets.imu import ImuData
 from lsm_ros.datasets.record import TRUTH_TF, millimetres, record
 from lsm_ros.datasets.rosbag import stamp_of
 from lsm_ros.geometry.lie import make_se3
-from lsm_sim.source import RoomSource
 from lsm_ros.types import Frame, FrameSet
+from lsm_sim.source import RoomSource
 
 START = 1_700_000_000_000_000_000
 

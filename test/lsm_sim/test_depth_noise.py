@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lsm_sim.depth_noise import noisy_depth, noisy_labels
 from lsm_ros.types import UNLABELLED
+from lsm_sim.depth_noise import noisy_depth, noisy_labels
 
 
 @pytest.mark.parametrize("z", [0.6, 2.0, 5.0])

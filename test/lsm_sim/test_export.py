@@ -17,9 +17,9 @@ from lsm_ros.datasets.imu import ImuData
 from lsm_ros.datasets.tum_writer import TumWriter, depth_units
 from lsm_ros.geometry.camera import T_BODY_OPTICAL, CameraIntrinsics
 from lsm_ros.geometry.lie import make_se3, se3_exp
+from lsm_ros.types import Frame, FrameSet, LabelSpace, TrajectoryPose
 from lsm_sim import export as module
 from lsm_sim.export import export, whole_or_nothing
-from lsm_ros.types import Frame, FrameSet, LabelSpace, TrajectoryPose
 
 RNG = np.random.default_rng(8)
 CAMERA = CameraIntrinsics(24, 18, 20.0, 21.0, 11.0, 9.0, "plumb_bob", (0.1, -0.05, 0.001, 0.0, 0.0))

@@ -8,12 +8,12 @@ from hand_made import furnished, make_world, shell, walker
 
 from lsm_ros.geometry import se3_inverse, transform_points
 from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.types import UNLABELLED
 from lsm_sim.caster import RayCaster
 from lsm_sim.labels import indoor_labels
 from lsm_sim.renderer import Renderer
 from lsm_sim.sensor import SensorConfig
 from lsm_sim.world import Doorway, Lamp, Material, Part, Shape, Thing, WorldBuilder, Zone
-from lsm_ros.types import UNLABELLED
 
 CAMERA = CameraIntrinsics.from_fov(112, 80, 1.3)
 DEVICES = ["cpu", pytest.param("cuda", marks=[

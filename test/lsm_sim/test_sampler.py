@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from lsm_ros.geometry.lie import is_se3
+from lsm_ros.types import UNLABELLED
 from lsm_sim.generator import build_world
 from lsm_sim.sampler import PairSampler, visible
 from lsm_sim.solids import signed_distance
 from lsm_sim.viewpoints import Viewpoints, camera_poses
-from lsm_ros.types import UNLABELLED
 
 B, W, H = 6, 96, 72
 OPTIONS = {"batch": B, "width": W, "height": H, "kinds": ("room", "corridor"), "worlds": 2, "batches_each": 3, "seed": 4}

@@ -9,13 +9,13 @@ import pytest
 from lsm_ros.datasets.base import Source
 from lsm_ros.geometry import se3_inverse
 from lsm_ros.geometry.lie import so3_log
+from lsm_ros.types import UNLABELLED
 from lsm_sim.events import Event
 from lsm_sim.generator import build_world
 from lsm_sim.sensor import SensorConfig
 from lsm_sim.source import BATCH, RoomSource, SimSource, seed_of
 from lsm_sim.viewpoints import camera_poses
 from lsm_sim.world import label_id
-from lsm_ros.types import UNLABELLED
 
 SMALL = {"width": 64, "height": 48}
 

@@ -10,8 +10,8 @@ import pytest
 
 from lsm_ros.ros.demo_check import Check, check_map, check_trajectory
 from lsm_ros.ros.witness import Heard
-from lsm_sim.source import RoomSource
 from lsm_ros.types import UNLABELLED, TrajectoryPose
+from lsm_sim.source import RoomSource
 
 
 @pytest.mark.slow

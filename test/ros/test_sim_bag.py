@@ -15,8 +15,8 @@ from vision_msgs.msg import LabelInfo
 
 from lsm_ros.evaluation import trajectory
 from lsm_ros.ros import conversions
-from lsm_sim.generator import build_world
 from lsm_ros.types import TrajectoryPose
+from lsm_sim.generator import build_world
 
 SEED = 1
 

@@ -14,9 +14,6 @@ import pytest
 import torch
 
 from lsm_ros.geometry.camera import CameraIntrinsics, Rectifier
-from lsm_sim.export import export
-from lsm_sim.sampler import PairBatch, PairSampler
-from lsm_sim.source import SimSource
 from lsm_ros.training.builders import AheadBatches, AheadSampler
 from lsm_ros.training.config import DataConfig, train_config
 from lsm_ros.training.data import (
@@ -31,6 +28,9 @@ from lsm_ros.training.data import (
 from lsm_ros.training.folders import FolderPairs, _sized
 from lsm_ros.training.losses import regression
 from lsm_ros.types import Frame
+from lsm_sim.export import export
+from lsm_sim.sampler import PairBatch, PairSampler
+from lsm_sim.source import SimSource
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from lsm_sim.sampler import PairBatch
 from lsm_ros.training.config import train_config
 from lsm_ros.training.losses import (
     SKY_LOSS,
@@ -21,6 +20,7 @@ from lsm_ros.training.matching_losses import (
     info_nce,
 )
 from lsm_ros.training.objectives import Pairs, scale_loss
+from lsm_sim.sampler import PairBatch
 
 
 @pytest.fixture

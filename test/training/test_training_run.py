@@ -13,8 +13,6 @@ from training_parts import RandomEncoder, Repeated, tiny
 
 from lsm_ros import cli, models
 from lsm_ros.models import checkpoint
-from lsm_sim.export import export
-from lsm_sim.source import SimSource
 from lsm_ros.training import checkpoints
 from lsm_ros.training.checkpoints import CHECKPOINT_FILE, legs, read_checkpoint
 from lsm_ros.training.config import train_config
@@ -22,6 +20,8 @@ from lsm_ros.training.language import read_codec
 from lsm_ros.training.log import read_log
 from lsm_ros.training.schedule import learning_rate
 from lsm_ros.training.trainer import Trainer
+from lsm_sim.export import export
+from lsm_sim.source import SimSource
 
 
 def trainer(out, source, resume=False, encoder=None, held_out=None, weights_only=False, leg_bytes=15_000_000, **changes):

@@ -11,10 +11,10 @@ from training_parts import RandomEncoder
 
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.lie import make_se3, so3_exp
-from lsm_sim.labels import indoor_labels
 from lsm_ros.training.language import ClassTargets, fit_codec
 from lsm_ros.training.objectives import coarse_labels
 from lsm_ros.training.validation import angle_deg, depth_figures, figures, pose_figures, pose_of_points
+from lsm_sim.labels import indoor_labels
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from lsm_ros.worker import Worker
+from lsm_ros.live.worker import Worker
 
 
 class Gate:

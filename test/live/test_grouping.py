@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from lsm_ros.assembler import (
+from lsm_ros.live.grouping import (
     DEPTH,
     IMAGE,
     LABELS,
