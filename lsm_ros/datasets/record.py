@@ -19,7 +19,7 @@ from lsm_ros.datasets.bagfile import typestore
 from lsm_ros.datasets.base import Source
 from lsm_ros.datasets.imu import ImuData
 from lsm_ros.geometry.lie import se3_inverse
-from lsm_ros.imaging import encode_jpeg
+from lsm_ros.images.codecs import encode_jpeg
 from lsm_ros.types import Frame, FrameSet
 
 STORAGES = ("mcap", "sqlite3")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from lsm_ros import imaging
 from lsm_ros.datasets.bag_grouping import Group, Grouper
 from lsm_ros.datasets.bag_topics import CAMERA_INFO, LABEL_INFO, CameraTopics, choose_topics, first_message
 from lsm_ros.datasets.bagfile import BagFile
@@ -17,6 +16,7 @@ from lsm_ros.datasets.base import T_BODY_OPTICAL, fit_to
 from lsm_ros.datasets.tf_tree import TransformError, TransformTree, pose_matrix
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.lie import se3_inverse
+from lsm_ros.images import codecs
 from lsm_ros.types import Frame, FrameSet, LabelSpace, TrajectoryPose
 
 _TF_TYPE, _POSE_TYPE = "tf2_msgs/msg/TFMessage", "geometry_msgs/msg/PoseStamped"
@@ -169,7 +169,7 @@ class RosbagSource:
 
     def _read_intrinsics(self, camera: CameraTopics, message: Any) -> CameraIntrinsics | None:
         try:
-            model = imaging.camera_from_info(message.width, message.height, message.k, message.d,
+            model = codecs.camera_from_info(message.width, message.height, message.k, message.d,
                                              message.distortion_model, message.p, camera.rectified)
         except ValueError as error:
             self._log.add(f"{camera.camera_info} is not used", str(error))
@@ -275,12 +275,12 @@ class RosbagSource:
 
 
 def decode_message(message: Any, kind: str) -> np.ndarray:
-    """Pixels of an Image or CompressedImage as in `imaging`; kind: 'image', 'depth' or 'labels'. ValueError."""
+    """Pixels of an Image or CompressedImage as in `codecs`; kind: 'image', 'depth' or 'labels'. ValueError."""
     if hasattr(message, "format"):
-        decode = {"image": imaging.decode_compressed, "depth": imaging.decode_compressed_depth,
-                  "labels": imaging.decode_compressed_labels}[kind]
+        decode = {"image": codecs.decode_compressed, "depth": codecs.decode_compressed_depth,
+                  "labels": codecs.decode_compressed_labels}[kind]
         return decode(message.data, message.format)
-    decode = {"image": imaging.decode_image, "depth": imaging.decode_depth, "labels": imaging.decode_labels}[kind]
+    decode = {"image": codecs.decode_image, "depth": codecs.decode_depth, "labels": codecs.decode_labels}[kind]
     return decode(message.encoding, message.width, message.height, message.step, message.data,
                   bool(message.is_bigendian))
 

@@ -24,7 +24,7 @@ from lsm_ros.datasets.base import (
 from lsm_ros.datasets.imu import read_imu
 from lsm_ros.datasets.tf_tree import TransformError, TransformTree
 from lsm_ros.geometry.lie import make_se3, matrix_to_quat, quat_to_matrix, se3_inverse
-from lsm_ros.imaging import label_ids
+from lsm_ros.images.codecs import label_ids
 from lsm_ros.types import Frame, FrameSet, TrajectoryPose
 
 TUM_DEPTH_SCALE = 1 / 5000

@@ -11,7 +11,7 @@ from lsm_ros.datasets.base import T_BODY_OPTICAL, Source, stamp_to_text
 from lsm_ros.datasets.imu import ImuData, write_imu
 from lsm_ros.datasets.tum import TUM_DEPTH_SCALE, write_tum
 from lsm_ros.geometry.camera import CameraIntrinsics
-from lsm_ros.imaging import encode_jpeg, encode_png
+from lsm_ros.images.codecs import encode_jpeg, encode_png
 from lsm_ros.types import Frame, FrameSet, LabelSpace, TrajectoryPose
 
 _LISTS = ("rgb", "depth", "labels")

@@ -20,7 +20,7 @@ from lsm_ros.evaluation.plots import Line, plot, thin
 from lsm_ros.evaluation.report_style import CSS
 from lsm_ros.evaluation.samples import Sample
 from lsm_ros.evaluation.trajectory import associate
-from lsm_ros.imaging import encode_jpeg
+from lsm_ros.images.codecs import encode_jpeg
 from lsm_ros.types import UNLABELLED, LabelSpace, MapSnapshot, TrajectoryPose
 
 _PATH_COLOR = (31, 111, 235)

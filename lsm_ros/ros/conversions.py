@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Messages from and to the types of the pipeline. Decoding of pixels is in `lsm_ros.imaging`."""
+"""Messages from and to the types of the pipeline. Decoding of pixels is in `lsm_ros.images.codecs`."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -13,9 +13,9 @@ from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from vision_msgs.msg import LabelInfo, VisionClass
 
-from lsm_ros import imaging
 from lsm_ros.fusion.encoding import SurfaceCloud
 from lsm_ros.geometry import CameraIntrinsics, make_se3, matrix_to_quat, quat_to_matrix
+from lsm_ros.images import codecs
 from lsm_ros.types import UNLABELLED, FrameCloud, LabelSpace, OccupancyMap, TrajectoryPose
 
 POINT_STEP = 24
@@ -126,24 +126,24 @@ def to_path(poses: Iterable[TrajectoryPose], ns: int, frame_id: str) -> Path:
 def color_image(message: Image | CompressedImage) -> np.ndarray:
     """(H, W, 3) uint8 RGB. ValueError names what is wrong."""
     if isinstance(message, CompressedImage):
-        return imaging.decode_compressed(message.data, message.format)
-    return imaging.decode_image(message.encoding, message.width, message.height, message.step, message.data,
+        return codecs.decode_compressed(message.data, message.format)
+    return codecs.decode_image(message.encoding, message.width, message.height, message.step, message.data,
                                 bool(message.is_bigendian))
 
 
 def depth_image(message: Image | CompressedImage) -> np.ndarray:
     """(H, W) float32 metres, 0 where there is none. ValueError names what is wrong."""
     if isinstance(message, CompressedImage):
-        return imaging.decode_compressed_depth(message.data, message.format)
-    return imaging.decode_depth(message.encoding, message.width, message.height, message.step, message.data,
+        return codecs.decode_compressed_depth(message.data, message.format)
+    return codecs.decode_depth(message.encoding, message.width, message.height, message.step, message.data,
                                 bool(message.is_bigendian))
 
 
 def label_image(message: Image | CompressedImage) -> np.ndarray:
     """(H, W) uint16, `UNLABELLED` where there is none. ValueError names what is wrong."""
     if isinstance(message, CompressedImage):
-        return imaging.decode_compressed_labels(message.data, message.format)
-    return imaging.decode_labels(message.encoding, message.width, message.height, message.step, message.data,
+        return codecs.decode_compressed_labels(message.data, message.format)
+    return codecs.decode_labels(message.encoding, message.width, message.height, message.step, message.data,
                                  bool(message.is_bigendian))
 
 
@@ -152,7 +152,7 @@ def camera_intrinsics(message: CameraInfo, rectified: bool = False) -> CameraInt
     ValueError for NaN, negative focal lengths, zero size or unknown distortion."""
     if not np.isfinite(np.asarray(message.k)).all():
         raise ValueError(f"K holds a value that is not finite: {[float(v) for v in message.k]}")
-    return imaging.camera_from_info(message.width, message.height, message.k, message.d, message.distortion_model,
+    return codecs.camera_from_info(message.width, message.height, message.k, message.d, message.distortion_model,
                                     message.p, rectified)
 
 

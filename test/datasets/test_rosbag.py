@@ -11,7 +11,7 @@ from lsm_ros.datasets.bag_messages import MessageMaker
 from lsm_ros.datasets.bagfile import typestore
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.lie import make_se3, so3_exp
-from lsm_ros.imaging import encode_jpeg, encode_png
+from lsm_ros.images.codecs import encode_jpeg, encode_png
 from lsm_ros.types import LabelSpace
 
 S = 1_000_000_000

@@ -20,7 +20,7 @@ from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import LabelInfo
 
 from lsm_ros.geometry import se3_inverse
-from lsm_ros.imaging import encode_jpeg
+from lsm_ros.images.codecs import encode_jpeg
 from lsm_ros.msg import MappingStatus
 from lsm_ros.ros import conversions
 

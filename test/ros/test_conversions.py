@@ -10,7 +10,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from lsm_ros.geometry import CameraIntrinsics, se3_exp
-from lsm_ros.imaging import encode_png
+from lsm_ros.images.codecs import encode_png
 from lsm_ros.ros import conversions as c
 from lsm_ros.types import UNLABELLED, FrameCloud, LabelSpace, OccupancyMap, TrajectoryPose
 

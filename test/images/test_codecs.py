@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from lsm_ros import imaging
+from lsm_ros.images import codecs
 
 RNG = np.random.default_rng(5)
 RGB = RNG.integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -21,7 +21,7 @@ def decode(encoding, pixels, big=False, pad=0, **changes):
     rows = np.frombuffer(raw, np.uint8).reshape(height, -1)
     rows = np.hstack([rows, np.full((height, pad), 77, np.uint8)])
     values = {"width": width, "height": height, "step": rows.shape[1], "data": rows.tobytes(), **changes}
-    return imaging.decode_image(encoding, is_bigendian=big, **values)
+    return codecs.decode_image(encoding, is_bigendian=big, **values)
 
 
 def with_alpha(rgb):
@@ -77,7 +77,7 @@ class TestDecodeImage:
         shape = (height, 2 * step) if encoding == "nv24" else (height // 2, step)
         planes = np.concatenate([np.full(height * step, 81, np.uint8),
                                  np.tile(np.array(chroma, np.uint8), shape[0] * shape[1] // 2)])
-        out = imaging.decode_image(encoding, width, height, step, planes.tobytes())
+        out = codecs.decode_image(encoding, width, height, step, planes.tobytes())
         assert out.shape == (height, width, 3)
         assert np.abs(out.astype(int) - [255, 0, 0]).max() <= 3
 
@@ -85,15 +85,15 @@ class TestDecodeImage:
                                       lambda b: np.frombuffer(b, np.uint8)])
     def test_any_buffer_and_a_copy(self, wrap):
         data = wrap(RGB.tobytes())
-        out = imaging.decode_image("rgb8", 8, 6, 24, data)
+        out = codecs.decode_image("rgb8", 8, 6, 24, data)
         np.testing.assert_array_equal(out, RGB)
         assert out.flags.writeable and not np.shares_memory(out, np.frombuffer(data, np.uint8))
 
     def test_one_pixel(self):
-        assert imaging.decode_image("bgr8", 1, 1, 3, b"\x01\x02\x03").tolist() == [[[3, 2, 1]]]
+        assert codecs.decode_image("bgr8", 1, 1, 3, b"\x01\x02\x03").tolist() == [[[3, 2, 1]]]
 
     def test_last_row_without_padding(self):
-        np.testing.assert_array_equal(imaging.decode_image("rgb8", 8, 6, 30, _padded(RGB, 6)[:-6]), RGB)
+        np.testing.assert_array_equal(codecs.decode_image("rgb8", 8, 6, 30, _padded(RGB, 6)[:-6]), RGB)
 
     @pytest.mark.parametrize("changes, named", [
         ({"step": 23}, "a row needs 24 bytes"), ({"data": b"\0" * 143}, "expected 144 bytes of data, got 143"),
@@ -117,7 +117,7 @@ class TestDecodeImage:
         with pytest.raises(ValueError, match="rgba8"):
             decode("rgba8", RGB)
         with pytest.raises(ValueError, match="mono8"):
-            imaging.decode_image("mono8", 8, 6, 8, RGB.tobytes())
+            codecs.decode_image("mono8", 8, 6, 8, RGB.tobytes())
 
     @pytest.mark.parametrize("encoding, width, height", [("bayer_rggb8", 1, 1), ("bayer_rggb8", 3, 4), ("yuyv", 3, 2),
                                                          ("nv12", 4, 3), ("nv21", 3, 4)])
@@ -125,7 +125,7 @@ class TestDecodeImage:
         step = width * (2 if encoding == "yuyv" else 1)
         rows = height * 3 // 2 if encoding.startswith("nv") else height
         with pytest.raises(ValueError, match=encoding):
-            imaging.decode_image(encoding, width, height, step, bytes(step * rows))
+            codecs.decode_image(encoding, width, height, step, bytes(step * rows))
 
 
 def _padded(pixels, pad):
@@ -139,45 +139,45 @@ class TestDecodeDepth:
     def test_millimetres(self, encoding, big):
         mm = np.array([[0, 1, 1000], [65535, 258, 2]], np.uint16)
         data = mm.astype(">u2" if big else "<u2").tobytes()
-        out = imaging.decode_depth(encoding, 3, 2, 6, data, big)
+        out = codecs.decode_depth(encoding, 3, 2, 6, data, big)
         assert out.dtype == np.float32
         np.testing.assert_allclose(out, mm * 0.001, rtol=1e-6)
 
     @pytest.mark.parametrize("big", [False, True])
     def test_metres(self, big):
         z = np.array([[np.nan, np.inf, -np.inf], [-1, 0, 2.5]], np.float32)
-        out = imaging.decode_depth("32FC1", 3, 2, 12, z.astype(">f4" if big else "<f4").tobytes(), big)
+        out = codecs.decode_depth("32FC1", 3, 2, 12, z.astype(">f4" if big else "<f4").tobytes(), big)
         np.testing.assert_array_equal(out, np.array([[0, 0, 0], [0, 0, 2.5]], np.float32))
 
     @pytest.mark.parametrize("encoding", ["rgb8", "64FC1", "8UC1"])
     def test_refuses(self, encoding):
         with pytest.raises(ValueError, match=encoding):
-            imaging.decode_depth(encoding, 3, 2, 24, bytes(48))
+            codecs.decode_depth(encoding, 3, 2, 24, bytes(48))
 
     def test_size(self):
         with pytest.raises(ValueError, match="expected 24 bytes of data, got 12"):
-            imaging.decode_depth("32FC1", 3, 2, 12, bytes(12))
+            codecs.decode_depth("32FC1", 3, 2, 12, bytes(12))
 
 
 class TestDecodeLabels:
     def test_bytes(self):
-        out = imaging.decode_labels("mono8", 3, 1, 3, bytes([0, 7, 255]))
+        out = codecs.decode_labels("mono8", 3, 1, 3, bytes([0, 7, 255]))
         assert out.dtype == np.uint16 and out.tolist() == [[0, 7, 65535]]
 
     def test_words(self):
         data = np.array([[0, 255, 300, 65535]], "<u2").tobytes()
-        assert imaging.decode_labels("16UC1", 4, 1, 8, data).tolist() == [[0, 255, 300, 65535]]
+        assert codecs.decode_labels("16UC1", 4, 1, 8, data).tolist() == [[0, 255, 300, 65535]]
 
     def test_ints(self):
         data = np.array([[-1, 5, 70000]], "<i4").tobytes()
-        assert imaging.decode_labels("32SC1", 3, 1, 12, data).tolist() == [[65535, 5, 65535]]
+        assert codecs.decode_labels("32SC1", 3, 1, 12, data).tolist() == [[65535, 5, 65535]]
 
     def test_signed_words(self):
-        assert imaging.label_ids(np.array([[-2, 3]], np.int16)).tolist() == [[65535, 3]]
+        assert codecs.label_ids(np.array([[-2, 3]], np.int16)).tolist() == [[65535, 3]]
 
     def test_refuses(self):
         with pytest.raises(ValueError, match="32FC1"):
-            imaging.decode_labels("32FC1", 3, 1, 12, bytes(12))
+            codecs.decode_labels("32FC1", 3, 1, 12, bytes(12))
 
 
 def smooth_image():
@@ -189,60 +189,60 @@ class TestDecodeCompressed:
     @pytest.mark.parametrize("format", ["jpeg", "", "rgb8; jpeg compressed bgr8", "bgr8; jpeg compressed bgr8"])
     def test_jpeg(self, format):
         image = smooth_image()
-        out = imaging.decode_compressed(imaging.encode_jpeg(image, 95), format)
+        out = codecs.decode_compressed(codecs.encode_jpeg(image, 95), format)
         assert out.shape == image.shape and np.abs(out.astype(int) - image).mean() < 2
 
     def test_png_is_exact(self):
-        np.testing.assert_array_equal(imaging.decode_compressed(imaging.encode_png(RGB), "png"), RGB)
+        np.testing.assert_array_equal(codecs.decode_compressed(codecs.encode_png(RGB), "png"), RGB)
 
     def test_stored_as_rgb(self):
-        swapped = imaging.encode_png(RGB[..., ::-1])
-        np.testing.assert_array_equal(imaging.decode_compressed(swapped, "rgb8; png compressed rgb8"), RGB)
+        swapped = codecs.encode_png(RGB[..., ::-1])
+        np.testing.assert_array_equal(codecs.decode_compressed(swapped, "rgb8; png compressed rgb8"), RGB)
 
     def test_grey_and_alpha_and_16_bits(self):
-        grey = imaging.encode_png(RGB[..., 0])
-        np.testing.assert_array_equal(imaging.decode_compressed(grey, "png")[..., 2], RGB[..., 0])
+        grey = codecs.encode_png(RGB[..., 0])
+        np.testing.assert_array_equal(codecs.decode_compressed(grey, "png")[..., 2], RGB[..., 0])
         rgba = cv2.imencode(".png", with_alpha(RGB[..., ::-1]))[1].tobytes()
-        np.testing.assert_array_equal(imaging.decode_compressed(rgba, "png"), RGB)
-        wide = imaging.encode_png(RGB[..., 0].astype(np.uint16) * 257)
-        out = imaging.decode_compressed(wide, "mono16; png compressed mono16")
+        np.testing.assert_array_equal(codecs.decode_compressed(rgba, "png"), RGB)
+        wide = codecs.encode_png(RGB[..., 0].astype(np.uint16) * 257)
+        out = codecs.decode_compressed(wide, "mono16; png compressed mono16")
         np.testing.assert_array_equal(out[..., 0], RGB[..., 0])
 
     def test_bayer_png(self):
         mosaic = np.tile(np.array([[200, 120], [120, 40]], np.uint8), (6, 6))
-        out = imaging.decode_compressed(imaging.encode_png(mosaic), "bayer_rggb8; png compressed bayer_rggb8")
+        out = codecs.decode_compressed(codecs.encode_png(mosaic), "bayer_rggb8; png compressed bayer_rggb8")
         assert out[5, 5].tolist() == [200, 120, 40]
 
     @pytest.mark.parametrize("data, format, named", [
         (b"", "jpeg", "empty"), (b"hello", "jpeg", "no image"),
-        (imaging.encode_jpeg(smooth_image())[:-200], "jpeg", "cut"),
-        (imaging.encode_png(RGB)[:-30], "png", "cut"), (b"\0\0\0\1x", "h264", "h264"),
+        (codecs.encode_jpeg(smooth_image())[:-200], "jpeg", "cut"),
+        (codecs.encode_png(RGB)[:-30], "png", "cut"), (b"\0\0\0\1x", "h264", "h264"),
     ])
     def test_refuses(self, data, format, named):
         with pytest.raises(ValueError, match=named):
-            imaging.decode_compressed(data, format)
+            codecs.decode_compressed(data, format)
 
     def test_refuses_a_png_that_claims_to_be_huge(self):
-        blob = bytearray(imaging.encode_png(RGB))
+        blob = bytearray(codecs.encode_png(RGB))
         blob[16:24] = struct.pack(">II", 60000, 60000)
         with pytest.raises(ValueError, match="60000x60000"):
-            imaging.decode_compressed(bytes(blob), "png")
+            codecs.decode_compressed(bytes(blob), "png")
 
     def test_quality(self):
         with pytest.raises(ValueError, match="quality"):
-            imaging.encode_jpeg(RGB, 0)
+            codecs.encode_jpeg(RGB, 0)
 
 
 class TestDecodeCompressedDepth:
     MM = np.array([[0, 500, 1234], [65535, 2000, 10]], np.uint16)
 
     def test_plain_png(self):
-        out = imaging.decode_compressed_depth(imaging.encode_png(self.MM), "16UC1; png compressed")
+        out = codecs.decode_compressed_depth(codecs.encode_png(self.MM), "16UC1; png compressed")
         np.testing.assert_allclose(out, self.MM * 0.001, rtol=1e-6)
 
     def test_header(self):
-        blob = struct.pack("<iff", 0, 0.0, 0.0) + imaging.encode_png(self.MM)
-        np.testing.assert_allclose(imaging.decode_compressed_depth(blob, "16UC1; compressedDepth png"), self.MM * 0.001,
+        blob = struct.pack("<iff", 0, 0.0, 0.0) + codecs.encode_png(self.MM)
+        np.testing.assert_allclose(codecs.decode_compressed_depth(blob, "16UC1; compressedDepth png"), self.MM * 0.001,
                                    rtol=1e-6)
 
     def test_quantised_floats(self):
@@ -250,18 +250,18 @@ class TestDecodeCompressedDepth:
         a, b = 10100.0, -9.0  # q = a / z + b
         q = np.rint(a / z + b).astype(np.uint16)
         q = np.hstack([q, [[0]]]).astype(np.uint16)
-        blob = struct.pack("<iff", 0, a, b) + imaging.encode_png(q)
-        out = imaging.decode_compressed_depth(blob, "32FC1; compressedDepth png")
+        blob = struct.pack("<iff", 0, a, b) + codecs.encode_png(q)
+        out = codecs.decode_compressed_depth(blob, "32FC1; compressedDepth png")
         np.testing.assert_allclose(out[0, :4], z[0], rtol=1e-3)
         assert out[0, 4] == 0
 
     @pytest.mark.parametrize("data, format, named", [
         (b"\0" * 40, "16UC1; compressedDepth rvl", "png"), (b"\0" * 40, "16UC1; compressedDepth", "holds no PNG"),
-        (b"", "16UC1", "holds no PNG"), (imaging.encode_png(RGB), "16UC1; png", "one channel of 16 bits"),
+        (b"", "16UC1", "holds no PNG"), (codecs.encode_png(RGB), "16UC1; png", "one channel of 16 bits"),
     ])
     def test_refuses(self, data, format, named):
         with pytest.raises(ValueError, match=named):
-            imaging.decode_compressed_depth(data, format)
+            codecs.decode_compressed_depth(data, format)
 
 
 class TestCameraFromInfo:
@@ -269,30 +269,30 @@ class TestCameraFromInfo:
     P = (400.0, 0, 321, 0, 0, 410, 241, 0, 0, 0, 1, 0)
 
     def test_plain(self):
-        camera = imaging.camera_from_info(640, 480, self.K, (0.1, 0, 0, 0, 0), "plumb_bob")
+        camera = codecs.camera_from_info(640, 480, self.K, (0.1, 0, 0, 0, 0), "plumb_bob")
         assert (camera.fx, camera.cy, camera.D[0], camera.distortion_model) == (500, 240, 0.1, "plumb_bob")
 
     def test_zero_distortion_is_none_whatever_its_name(self):
-        assert not imaging.camera_from_info(640, 480, self.K, np.zeros(5), "none").has_distortion
+        assert not codecs.camera_from_info(640, 480, self.K, np.zeros(5), "none").has_distortion
 
     def test_zero_K_is_uncalibrated(self):
-        assert imaging.camera_from_info(640, 480, np.zeros(9), (), "") is None
+        assert codecs.camera_from_info(640, 480, np.zeros(9), (), "") is None
 
     def test_rectified_images_follow_P(self):
-        camera = imaging.camera_from_info(640, 480, self.K, (0.1, 0, 0, 0, 0), "plumb_bob", self.P, rectified=True)
+        camera = codecs.camera_from_info(640, 480, self.K, (0.1, 0, 0, 0, 0), "plumb_bob", self.P, rectified=True)
         assert (camera.fx, camera.cx, camera.has_distortion) == (400, 321, False)
-        assert imaging.camera_from_info(640, 480, self.K, (), "", np.zeros(12), rectified=True).fx == 500
+        assert codecs.camera_from_info(640, 480, self.K, (), "", np.zeros(12), rectified=True).fx == 500
 
     @pytest.mark.parametrize("changes", [{"K": np.full(9, np.nan)}, {"K": (1, 2)}, {"width": 0}, {"D": (1, 2)},
                                          {"distortion_model": "magic"}, {"D": (np.nan,) * 5}])
     def test_refuses(self, changes):
         values = {"width": 640, "height": 480, "K": self.K, "D": (0.1, 0, 0, 0, 0), "distortion_model": "plumb_bob"}
         with pytest.raises(ValueError):
-            imaging.camera_from_info(**{**values, **changes})
+            codecs.camera_from_info(**{**values, **changes})
 
 
 def test_compressed_labels():
     ids = np.array([[0, 4, 255]], np.uint8)
-    assert imaging.decode_compressed_labels(imaging.encode_png(ids), "png").tolist() == [[0, 4, 65535]]
+    assert codecs.decode_compressed_labels(codecs.encode_png(ids), "png").tolist() == [[0, 4, 65535]]
     with pytest.raises(ValueError, match="PNG only"):
-        imaging.decode_compressed_labels(imaging.encode_jpeg(RGB), "jpeg")
+        codecs.decode_compressed_labels(codecs.encode_jpeg(RGB), "jpeg")
