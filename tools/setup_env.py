@@ -142,7 +142,7 @@ class Setup:
         mended = digest(requirements, Path(__file__).read_text())
         self.step(self.venv, "mends", mended, self.mend)
         compiled = files_digest([ROOT / n for n in ("msg", "srv", "underlay", "CMakeLists.txt", "package.xml",
-                                                    "lsm_ros/fusion/kernels")])
+                                                    "lsm_ros/fusion/backends/kernels")])
         ours = files_digest([ROOT / n for n in ("lsm_ros", "lsm_sim", "scripts", "launch", "config")],
                             contents=not self.symlink)
         self.step(self.work, "build", digest(mended, compiled, ours, str(self.symlink)), self.build)

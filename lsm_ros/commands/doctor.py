@@ -119,7 +119,7 @@ def _text_encoder() -> Finding:
 
 def _map_backend() -> Finding:
     try:
-        from lsm_ros.fusion.backends import choose
+        from lsm_ros.fusion.backends.base import choose
 
         name = choose("auto").name
     except ImportError as error:

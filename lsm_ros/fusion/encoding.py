@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsm_ros.fusion.blocks import HALF, pack_keys, unpack_keys
-from lsm_ros.fusion.layout import BLOCK
+from lsm_ros.fusion.backends.blocks import HALF, pack_keys, unpack_keys
+from lsm_ros.fusion.backends.layout import BLOCK
 from lsm_ros.fusion.surface import Surface, confidence_of
 from lsm_ros.types import UNLABELLED
 

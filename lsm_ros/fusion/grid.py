@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from lsm_ros.config import GridConfig
-from lsm_ros.fusion.blocks import unpack_keys
-from lsm_ros.fusion.layout import BLOCK, Layout
+from lsm_ros.fusion.backends.blocks import unpack_keys
+from lsm_ros.fusion.backends.layout import BLOCK, Layout
 from lsm_ros.fusion.pools import Pools
 from lsm_ros.fusion.surface import Surface, distances
 from lsm_ros.types import OccupancyMap

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from lsm_ros.fusion import label_codes
-from lsm_ros.fusion.blocks import Rows
+from lsm_ros.fusion.backends import label_codes
+from lsm_ros.fusion.backends.blocks import Rows
 from lsm_ros.types import UNLABELLED
 
 MAX_LABELS = 64

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lsm_ros.fusion.layout import FEATURE_STRIDES, CameraPose, check_pose, feature_grid, feature_stride
+from lsm_ros.fusion.backends.layout import FEATURE_STRIDES, CameraPose, check_pose, feature_grid, feature_stride
 from lsm_ros.types import Observation, frozen_copy
 
 MAX_FEATURE_DIM = 128

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsm_ros.fusion.backends import Backend, Prepared
-from lsm_ros.fusion.blocks import MAX_USERS, BlockPool, MapFullError
-from lsm_ros.fusion.freespace import CELLS, FreeContribution
-from lsm_ros.fusion.integrate import LABEL_CELLS, VOXELS
+from lsm_ros.fusion.backends.base import Backend, Prepared
+from lsm_ros.fusion.backends.blocks import MAX_USERS, BlockPool, MapFullError
+from lsm_ros.fusion.backends.freespace import CELLS, FreeContribution
+from lsm_ros.fusion.backends.integrate import LABEL_CELLS, VOXELS
+from lsm_ros.fusion.backends.layout import CameraPose, Layout
+from lsm_ros.fusion.backends.reference import NumpyBackend
+from lsm_ros.fusion.backends.view import View, posed_view
 from lsm_ros.fusion.labels import LabelTable
-from lsm_ros.fusion.layout import CameraPose, Layout
-from lsm_ros.fusion.reference import NumpyBackend
-from lsm_ros.fusion.view import View, posed_view
 from lsm_ros.naming import NameVectors
 
 

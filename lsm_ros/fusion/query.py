@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsm_ros.fusion.blocks import HALF, pack_keys, unpack_keys
-from lsm_ros.fusion.integrate import LABEL_CELLS
-from lsm_ros.fusion.layout import BLOCK
+from lsm_ros.fusion.backends.blocks import HALF, pack_keys, unpack_keys
+from lsm_ros.fusion.backends.integrate import LABEL_CELLS
+from lsm_ros.fusion.backends.layout import BLOCK
 from lsm_ros.fusion.pools import Pools
 from lsm_ros.naming import NameVectors, nearest
 from lsm_ros.types import UNLABELLED

@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from lsm_ros.fusion.blocks import HALF, BlockPool, pack_keys, unpack_keys
-from lsm_ros.fusion.extract import FACES, means
-from lsm_ros.fusion.freespace import CELLS
-from lsm_ros.fusion.integrate import BLUE, LABEL_CELLS, NEAR, RED, VOXELS, WEIGHT
-from lsm_ros.fusion.layout import BLOCK, STEPS, WEIGHT_UNIT, Layout
+from lsm_ros.fusion.backends.blocks import HALF, BlockPool, pack_keys, unpack_keys
+from lsm_ros.fusion.backends.extract import FACES, means
+from lsm_ros.fusion.backends.freespace import CELLS
+from lsm_ros.fusion.backends.integrate import BLUE, LABEL_CELLS, NEAR, RED, VOXELS, WEIGHT
+from lsm_ros.fusion.backends.layout import BLOCK, STEPS, WEIGHT_UNIT, Layout
 from lsm_ros.fusion.pools import Pools
 from lsm_ros.fusion.query import named
 from lsm_ros.types import UNLABELLED

@@ -7,10 +7,10 @@ from dataclasses import fields
 
 import numpy as np
 
+from lsm_ros.fusion.backends.blocks import pack_keys, unpack_keys
+from lsm_ros.fusion.backends.integrate import WEIGHT
+from lsm_ros.fusion.backends.layout import BLOCK, Layout
 from lsm_ros.fusion.block_rows import BlockRows
-from lsm_ros.fusion.blocks import pack_keys, unpack_keys
-from lsm_ros.fusion.integrate import WEIGHT
-from lsm_ros.fusion.layout import BLOCK, Layout
 from lsm_ros.fusion.pools import Pools
 from lsm_ros.fusion.reading import FACES, ChangeTracker, least_weight, live_keys, read_visible
 from lsm_ros.fusion.surface import Surface, confidence_of, free_weight

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from lsm_ros.fusion.backends.blocks import unpack_keys
+from lsm_ros.fusion.backends.layout import BLOCK, Layout
 from lsm_ros.fusion.block_rows import BlockRows
-from lsm_ros.fusion.blocks import unpack_keys
 from lsm_ros.fusion.encoding import ENCODING, VOXEL, SurfaceCloud, decode, encode
-from lsm_ros.fusion.layout import BLOCK, Layout
 from lsm_ros.fusion.pools import Pools
 from lsm_ros.fusion.reading import FACES, ChangeTracker, least_weight, live_keys, read_visible
 

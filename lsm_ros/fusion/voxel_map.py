@@ -16,12 +16,12 @@ import numpy as np
 
 from lsm_ros.config import FusionConfig, GridConfig
 from lsm_ros.fusion import ledger, storage
-from lsm_ros.fusion.backends import Prepared, choose
-from lsm_ros.fusion.blocks import MapFullError, unpack_keys
+from lsm_ros.fusion.backends.base import Prepared, choose
+from lsm_ros.fusion.backends.blocks import MapFullError, unpack_keys
+from lsm_ros.fusion.backends.layout import CameraPose, Layout, check_pose
 from lsm_ros.fusion.distance_field import DistanceReader
 from lsm_ros.fusion.encoding import SurfaceCloud
 from lsm_ros.fusion.grid_reader import GridReader
-from lsm_ros.fusion.layout import CameraPose, Layout, check_pose
 from lsm_ros.fusion.ledger import Entry
 from lsm_ros.fusion.mesh import Mesh, MeshReader
 from lsm_ros.fusion.pools import Part, Pools, part

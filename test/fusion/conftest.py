@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from fusion_backends import BACKENDS, make_backend
 
-from lsm_ros.fusion import backends
+from lsm_ros.fusion.backends.base import base as backends
 
 
 @pytest.fixture(params=BACKENDS)

@@ -7,9 +7,9 @@ from functools import lru_cache
 import emulated_cupy
 import pytest
 
-from lsm_ros.fusion.cpu import CpuBackend
-from lsm_ros.fusion.cuda import CudaBackend
-from lsm_ros.fusion.reference import NumpyBackend
+from lsm_ros.fusion.backends.cpu import CpuBackend
+from lsm_ros.fusion.backends.cuda import CudaBackend
+from lsm_ros.fusion.backends.reference import NumpyBackend
 
 NO_COMPILER = "no C compiler (apt-get install build-essential)"
 

@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lsm_ros.config import FusionConfig
-from lsm_ros.fusion import VoxelMap, backends
-from lsm_ros.fusion.layout import CameraPose, Layout
+from lsm_ros.fusion import VoxelMap
+from lsm_ros.fusion.backends.base import base as backends
+from lsm_ros.fusion.backends.layout import CameraPose, Layout
+from lsm_ros.fusion.backends.reference import NumpyBackend
 from lsm_ros.fusion.pools import part
-from lsm_ros.fusion.reference import NumpyBackend
 from lsm_ros.geometry import CameraIntrinsics
 
 FAST = ["cpu", "emulated", pytest.param("cuda", marks=pytest.mark.gpu)]
@@ -116,7 +117,7 @@ def test_threads_do_not_matter():
     make_backend("cpu")
     config, views = FusionConfig(voxel_size=0.04), [pose(0.05 * i, 0, 0.6, 0.1 * i) for i in range(3)]
     seen = [with_features(observe(ROOM, T, i, camera=MIDDLE), seed=i) for i, T in enumerate(views)]
-    from lsm_ros.fusion.cpu import CpuBackend
+    from lsm_ros.fusion.backends.cpu import CpuBackend
 
     states = [state_of(mapped(CpuBackend(n), config, seen, views)) for n in (1, 2, 7, 64)]
     assert all(s == states[0] for s in states[1:])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lsm_ros.fusion import blocks
-from lsm_ros.fusion.blocks import HALF, BlockPool, pack_keys, unpack_keys
+from lsm_ros.fusion.backends import blocks
+from lsm_ros.fusion.backends.blocks import HALF, BlockPool, pack_keys, unpack_keys
 from lsm_ros.fusion.labels import MAX_LABELS, LabelTable
 
 

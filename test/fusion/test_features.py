@@ -9,7 +9,7 @@ from fusion_scenes import SMALL, T_RIG_CAM, observe, plane, pose
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
-from lsm_ros.fusion.blocks import unpack_keys
+from lsm_ros.fusion.backends.blocks import unpack_keys
 
 pytestmark = pytest.mark.usefixtures("backend")
 CONFIG = FusionConfig(voxel_size=0.05)

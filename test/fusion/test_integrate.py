@@ -7,12 +7,12 @@ import pytest
 from fusion_scenes import MIDDLE, ROOM, SMALL, T_RIG_CAM, observe, plane, pose, sphere
 
 from lsm_ros.config import FusionConfig
-from lsm_ros.fusion.blocks import unpack_keys
-from lsm_ros.fusion.freespace import free_contribution
-from lsm_ros.fusion.integrate import GREEN, NEAR, SDF, VOXELS, WEIGHT, contribution
-from lsm_ros.fusion.layout import CameraPose, Layout, check_pose
-from lsm_ros.fusion.pixels import hanging, pixel_weight, prepare, tangent_slope
-from lsm_ros.fusion.view import pixel_view
+from lsm_ros.fusion.backends.blocks import unpack_keys
+from lsm_ros.fusion.backends.freespace import free_contribution
+from lsm_ros.fusion.backends.integrate import GREEN, NEAR, SDF, VOXELS, WEIGHT, contribution
+from lsm_ros.fusion.backends.layout import CameraPose, Layout, check_pose
+from lsm_ros.fusion.backends.pixels import hanging, pixel_weight, prepare, tangent_slope
+from lsm_ros.fusion.backends.view import pixel_view
 
 LAYOUT = Layout.of(FusionConfig(voxel_size=0.05))
 VIEW = pixel_view(observe(ROOM, pose()), LAYOUT)

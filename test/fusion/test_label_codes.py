@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsm_ros.config import FusionConfig
-from lsm_ros.fusion import VoxelMap, backends
-from lsm_ros.fusion.label_codes import code_bits, codes, decode
+from lsm_ros.fusion import VoxelMap
+from lsm_ros.fusion.backends.base import base as backends
+from lsm_ros.fusion.backends.label_codes import code_bits, codes, decode
 from lsm_ros.fusion.labels import LabelTable
 from lsm_ros.types import UNLABELLED
 

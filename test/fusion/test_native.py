@@ -15,12 +15,12 @@ import pytest
 from fusion_scenes import MIDDLE, ROOM, observe, pose
 
 from lsm_ros.config import FusionConfig
-from lsm_ros.fusion import native
-from lsm_ros.fusion.cpu import CpuBackend
-from lsm_ros.fusion.cuda import KERNELS, OPTIONS, CudaBackend
-from lsm_ros.fusion.layout import CameraPose, Layout
+from lsm_ros.fusion.backends import native
+from lsm_ros.fusion.backends.cpu import CpuBackend
+from lsm_ros.fusion.backends.cuda import KERNELS, OPTIONS, CudaBackend
+from lsm_ros.fusion.backends.layout import CameraPose, Layout
+from lsm_ros.fusion.backends.view import View
 from lsm_ros.fusion.pools import Pools, part
-from lsm_ros.fusion.view import View
 
 needs_cc = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler (apt-get install gcc libc6-dev)")
 

@@ -7,8 +7,8 @@ from fusion_scenes import ROOM, SMALL, observe, plane, pose
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
-from lsm_ros.fusion.blocks import HALF, pack_keys, unpack_keys
-from lsm_ros.fusion.layout import BLOCK
+from lsm_ros.fusion.backends.blocks import HALF, pack_keys, unpack_keys
+from lsm_ros.fusion.backends.layout import BLOCK
 from lsm_ros.fusion.reading import AROUND, FACES, ChangeTracker, live_keys, read_visible, read_windows, with_neighbours
 from lsm_ros.fusion.surface_reader import SurfaceReader
 

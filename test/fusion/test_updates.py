@@ -143,7 +143,7 @@ def test_bytes_of_a_voxel():
 
 
 def unpacked(keys):
-    from lsm_ros.fusion.blocks import unpack_keys
+    from lsm_ros.fusion.backends.blocks import unpack_keys
     return unpack_keys(keys)
 
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsm_ros.config import FusionConfig
-from lsm_ros.fusion import MapFullError, VoxelMap, backends
-from lsm_ros.fusion.blocks import MAX_USERS
+from lsm_ros.fusion import MapFullError, VoxelMap
+from lsm_ros.fusion.backends.base import base as backends
+from lsm_ros.fusion.backends.blocks import MAX_USERS
 from lsm_ros.types import UNLABELLED
 
 pytestmark = pytest.mark.usefixtures("backend")

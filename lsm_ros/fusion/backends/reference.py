@@ -5,14 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from lsm_ros.fusion import label_codes
-from lsm_ros.fusion.blocks import BlockPool, DictIndex
-from lsm_ros.fusion.extract import Crossings, crossings
-from lsm_ros.fusion.freespace import CELLS, FreeContribution, free_contribution
-from lsm_ros.fusion.integrate import LABEL_CELLS, VOXELS, surface_blocks, view_contribution
-from lsm_ros.fusion.layout import CameraPose, Layout
-from lsm_ros.fusion.pixels import Pixels, prepare
-from lsm_ros.fusion.view import View
+from lsm_ros.fusion.backends import label_codes
+from lsm_ros.fusion.backends.blocks import BlockPool, DictIndex
+from lsm_ros.fusion.backends.extract import Crossings, crossings
+from lsm_ros.fusion.backends.freespace import CELLS, FreeContribution, free_contribution
+from lsm_ros.fusion.backends.integrate import LABEL_CELLS, VOXELS, surface_blocks, view_contribution
+from lsm_ros.fusion.backends.layout import CameraPose, Layout
+from lsm_ros.fusion.backends.pixels import Pixels, prepare
+from lsm_ros.fusion.backends.view import View
 from lsm_ros.types import Observation
 
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsm_ros.fusion.blocks import HALF, BlockPool, far_away
-from lsm_ros.fusion.extract import Crossings
-from lsm_ros.fusion.freespace import CELLS, FreeContribution, free_box, nothing_free
-from lsm_ros.fusion.integrate import VOXELS
-from lsm_ros.fusion.layout import CameraPose, Layout
-from lsm_ros.fusion.native import library
-from lsm_ros.fusion.view import View, blocks_of_rays, pixel_view
+from lsm_ros.fusion.backends.blocks import HALF, BlockPool, far_away
+from lsm_ros.fusion.backends.extract import Crossings
+from lsm_ros.fusion.backends.freespace import CELLS, FreeContribution, free_box, nothing_free
+from lsm_ros.fusion.backends.integrate import VOXELS
+from lsm_ros.fusion.backends.layout import CameraPose, Layout
+from lsm_ros.fusion.backends.native import library
+from lsm_ros.fusion.backends.view import View, blocks_of_rays, pixel_view
 from lsm_ros.types import UNLABELLED, Observation
 
 PIXEL = np.dtype([("geometry", "<u4"), ("rgbw", "<u4")])  # lsm_pixel of kernels.h

@@ -9,11 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from lsm_ros.fusion.blocks import BlockPool
-from lsm_ros.fusion.extract import Crossings
-from lsm_ros.fusion.freespace import FreeContribution
-from lsm_ros.fusion.layout import CameraPose, Layout
-from lsm_ros.fusion.view import View
+from lsm_ros.fusion.backends.blocks import BlockPool
+from lsm_ros.fusion.backends.extract import Crossings
+from lsm_ros.fusion.backends.freespace import FreeContribution
+from lsm_ros.fusion.backends.layout import CameraPose, Layout
+from lsm_ros.fusion.backends.view import View
 from lsm_ros.types import Observation
 
 _MOST_THREADS = 16  # more cannot be fed from memory
@@ -89,14 +89,14 @@ def choose(name: str, threads: int = 0) -> Backend:
 
 def _make(kind: str, threads: int) -> Backend:
     if kind == "cuda":
-        from lsm_ros.fusion.cuda import CudaBackend
+        from lsm_ros.fusion.backends.cuda import CudaBackend
 
         return CudaBackend()
     if kind == "cpu":
-        from lsm_ros.fusion.cpu import CpuBackend
+        from lsm_ros.fusion.backends.cpu import CpuBackend
 
         return CpuBackend(threads or usable_cores())
-    from lsm_ros.fusion.reference import NumpyBackend
+    from lsm_ros.fusion.backends.reference import NumpyBackend
 
     return NumpyBackend()
 

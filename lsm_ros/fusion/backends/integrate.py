@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsm_ros.fusion.blocks import pack_keys, unpack_keys
-from lsm_ros.fusion.layout import BLOCK, STEPS, CameraPose, Layout
-from lsm_ros.fusion.pixels import Pixels
-from lsm_ros.fusion.view import View, posed_view
+from lsm_ros.fusion.backends.blocks import pack_keys, unpack_keys
+from lsm_ros.fusion.backends.layout import BLOCK, STEPS, CameraPose, Layout
+from lsm_ros.fusion.backends.pixels import Pixels
+from lsm_ros.fusion.backends.view import View, posed_view
 
 VOXELS = BLOCK**3
 LABEL_CELLS = (BLOCK // 2) ** 3  # label cells have twice the voxel size

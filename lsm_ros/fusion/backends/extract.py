@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsm_ros.fusion.blocks import BlockPool
-from lsm_ros.fusion.integrate import SDF, WEIGHT
-from lsm_ros.fusion.layout import BLOCK
+from lsm_ros.fusion.backends.blocks import BlockPool
+from lsm_ros.fusion.backends.integrate import SDF, WEIGHT
+from lsm_ros.fusion.backends.layout import BLOCK
 
 FACES = [(axis, side) for axis in range(3) for side in (-1, 1)]
 _CHUNK = 512  # blocks at a time

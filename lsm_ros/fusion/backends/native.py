@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from lsm_ros.fusion.view import View
+from lsm_ros.fusion.backends.view import View
 
 SOURCES = Path(__file__).parent / "kernels"
 FLAGS = ("-O3", "-std=c11", "-ffp-contract=off", "-fno-trapping-math", "-fno-math-errno", "-fPIC",

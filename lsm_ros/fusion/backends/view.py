@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lsm_ros.fusion.blocks import HALF, far_away
-from lsm_ros.fusion.layout import BLOCK, STEPS, WEIGHT_UNIT, CameraPose, Layout, feature_stride
+from lsm_ros.fusion.backends.blocks import HALF, far_away
+from lsm_ros.fusion.backends.layout import BLOCK, STEPS, WEIGHT_UNIT, CameraPose, Layout, feature_stride
 from lsm_ros.types import Observation
 
 TILE = 4  # pixels; slopes are estimated on tiles, single pixels of a depth camera are too noisy

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lsm_ros.fusion.blocks import HALF, KEY_BITS, far_away
-from lsm_ros.fusion.layout import BLOCK, CameraPose, Layout
-from lsm_ros.fusion.pixels import Pixels, pixel_weight
-from lsm_ros.fusion.view import TILE, View, free_reach, posed_view
+from lsm_ros.fusion.backends.blocks import HALF, KEY_BITS, far_away
+from lsm_ros.fusion.backends.layout import BLOCK, CameraPose, Layout
+from lsm_ros.fusion.backends.pixels import Pixels, pixel_weight
+from lsm_ros.fusion.backends.view import TILE, View, free_reach, posed_view
 
 CELLS = BLOCK**3
 _WIDEST = 2.0  # tangent of the half angle of view within which free space is told, which bounds the work

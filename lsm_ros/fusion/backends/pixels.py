@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsm_ros.fusion.layout import MAX_WEIGHT, WEIGHT_UNIT, Layout
-from lsm_ros.fusion.view import SLOPE_STEPS, TILE, View, pixel_view
+from lsm_ros.fusion.backends.layout import MAX_WEIGHT, WEIGHT_UNIT, Layout
+from lsm_ros.fusion.backends.view import SLOPE_STEPS, TILE, View, pixel_view
 from lsm_ros.types import UNLABELLED, Observation
 
 INFINITY = np.float32(3.0e38)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright 2026 The lsm_ros authors
  *
- * The voxel map's work on a GPU: one pixel, tile, voxel or cell per thread, launched by lsm_ros/fusion/cuda.py.
+ * The voxel map's work on a GPU: one pixel, tile, voxel or cell per thread, launched by lsm_ros/fusion/backends/cuda.py.
  * Compiled at run time with -fmad=false. Sums are of integers, so the order of threads does not matter.
  */
 #include "kernels.h"

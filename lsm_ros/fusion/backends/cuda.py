@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from lsm_ros.fusion import native
-from lsm_ros.fusion.blocks import HALF, BlockPool, DictIndex, Rows, far_away
-from lsm_ros.fusion.cpu import HashIndex, functions
-from lsm_ros.fusion.extract import Crossings
-from lsm_ros.fusion.freespace import CELLS, FreeContribution, free_box, nothing_free
-from lsm_ros.fusion.integrate import LABEL_CELLS, VOXELS
-from lsm_ros.fusion.layout import CameraPose, Layout
-from lsm_ros.fusion.view import View, blocks_of_rays, pixel_view
+from lsm_ros.fusion.backends import native
+from lsm_ros.fusion.backends.blocks import HALF, BlockPool, DictIndex, Rows, far_away
+from lsm_ros.fusion.backends.cpu import HashIndex, functions
+from lsm_ros.fusion.backends.extract import Crossings
+from lsm_ros.fusion.backends.freespace import CELLS, FreeContribution, free_box, nothing_free
+from lsm_ros.fusion.backends.integrate import LABEL_CELLS, VOXELS
+from lsm_ros.fusion.backends.layout import CameraPose, Layout
+from lsm_ros.fusion.backends.view import View, blocks_of_rays, pixel_view
 from lsm_ros.types import UNLABELLED, Observation
 
 OPTIONS = ("--std=c++14", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true")
