@@ -8,7 +8,7 @@ import numpy as np
 from lsm_ros.config import GridConfig
 from lsm_ros.fusion.backends.blocks import unpack_keys
 from lsm_ros.fusion.backends.layout import BLOCK, Layout
-from lsm_ros.fusion.pools import Pools
+from lsm_ros.fusion.map.pools import Pools
 from lsm_ros.fusion.surface import Surface, distances
 from lsm_ros.types import OccupancyMap
 

@@ -9,7 +9,7 @@ from lsm_ros.config import GridConfig
 from lsm_ros.fusion.backends.blocks import pack_keys, unpack_keys
 from lsm_ros.fusion.backends.layout import BLOCK, Layout
 from lsm_ros.fusion.grid import FLAT, FREE, MOST_CELLS, OCCUPIED, UNKNOWN
-from lsm_ros.fusion.pools import Pools
+from lsm_ros.fusion.map.pools import Pools
 from lsm_ros.fusion.reading import FACES, ChangeTracker, least_weight, live_keys, read_visible
 from lsm_ros.fusion.surface import distances
 from lsm_ros.types import OccupancyMap

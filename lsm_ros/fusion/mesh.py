@@ -18,7 +18,7 @@ import numpy as np
 from lsm_ros.fusion.backends.blocks import unpack_keys
 from lsm_ros.fusion.backends.integrate import BLUE, LABEL_CELLS, NEAR, RED, VOXELS, WEIGHT
 from lsm_ros.fusion.backends.layout import BLOCK, Layout
-from lsm_ros.fusion.pools import Pools
+from lsm_ros.fusion.map.pools import Pools
 from lsm_ros.fusion.reading import AROUND, ChangeTracker, Window, least_weight, live_keys, read_windows
 from lsm_ros.fusion.surface import _best_labels as best_labels
 from lsm_ros.fusion.surface import free_weight

@@ -11,7 +11,7 @@ import numpy as np
 from lsm_ros.fusion.backends.blocks import HALF, pack_keys, unpack_keys
 from lsm_ros.fusion.backends.integrate import LABEL_CELLS
 from lsm_ros.fusion.backends.layout import BLOCK
-from lsm_ros.fusion.pools import Pools
+from lsm_ros.fusion.map.pools import Pools
 from lsm_ros.naming import NameVectors, nearest
 from lsm_ros.types import UNLABELLED
 

@@ -11,7 +11,7 @@ import numpy as np
 from lsm_ros.fusion.backends.blocks import HALF, BlockPool, pack_keys, unpack_keys
 from lsm_ros.fusion.backends.integrate import SDF, VOXELS, WEIGHT
 from lsm_ros.fusion.backends.layout import BLOCK, STEPS, WEIGHT_UNIT, Layout
-from lsm_ros.fusion.pools import Pools
+from lsm_ros.fusion.map.pools import Pools
 from lsm_ros.fusion.surface import Surface, _read_blocks, free_weight
 
 FACES = np.array([[0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], np.int64)

@@ -19,9 +19,9 @@ import numpy as np
 from lsm_ros.fusion.backends.base import Backend
 from lsm_ros.fusion.backends.blocks import BlockPool, unpack_keys
 from lsm_ros.fusion.backends.layout import Layout, check_pose
-from lsm_ros.fusion.labels import LabelTable
-from lsm_ros.fusion.ledger import Entry, checked_observation
-from lsm_ros.fusion.pools import Pools
+from lsm_ros.fusion.map.labels import LabelTable
+from lsm_ros.fusion.map.ledger import Entry, checked_observation
+from lsm_ros.fusion.map.pools import Pools
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.types import Observation
 

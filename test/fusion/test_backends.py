@@ -15,7 +15,7 @@ from lsm_ros.fusion import VoxelMap
 from lsm_ros.fusion.backends.base import base as backends
 from lsm_ros.fusion.backends.layout import CameraPose, Layout
 from lsm_ros.fusion.backends.reference import NumpyBackend
-from lsm_ros.fusion.pools import part
+from lsm_ros.fusion.map.pools import part
 from lsm_ros.geometry import CameraIntrinsics
 
 FAST = ["cpu", "emulated", pytest.param("cuda", marks=pytest.mark.gpu)]

@@ -5,7 +5,7 @@ import pytest
 
 from lsm_ros.fusion.backends import blocks
 from lsm_ros.fusion.backends.blocks import HALF, BlockPool, pack_keys, unpack_keys
-from lsm_ros.fusion.labels import MAX_LABELS, LabelTable
+from lsm_ros.fusion.map.labels import MAX_LABELS, LabelTable
 
 
 def test_keys_round_trip_and_order():

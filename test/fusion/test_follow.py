@@ -6,7 +6,7 @@ from fusion_scenes import ROOM, observe, pose, state_of
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
-from lsm_ros.fusion.ledger import Entry, displacement
+from lsm_ros.fusion.map.ledger import Entry, displacement
 
 pytestmark = pytest.mark.usefixtures("backend")
 CONFIG = FusionConfig(voxel_size=0.1, move_voxels=0.25, view_cell=0.5, view_cell_keyframes=2)

@@ -13,7 +13,7 @@ from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
 from lsm_ros.fusion.backends.base import base as backends
 from lsm_ros.fusion.backends.label_codes import code_bits, codes, decode
-from lsm_ros.fusion.labels import LabelTable
+from lsm_ros.fusion.map.labels import LabelTable
 from lsm_ros.types import UNLABELLED
 
 CODES = FusionConfig(voxel_size=0.1, min_weight=0.2, labels="codes")

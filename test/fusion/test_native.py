@@ -20,7 +20,7 @@ from lsm_ros.fusion.backends.cpu import CpuBackend
 from lsm_ros.fusion.backends.cuda import KERNELS, OPTIONS, CudaBackend
 from lsm_ros.fusion.backends.layout import CameraPose, Layout
 from lsm_ros.fusion.backends.view import View
-from lsm_ros.fusion.pools import Pools, part
+from lsm_ros.fusion.map.pools import Pools, part
 
 needs_cc = pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler (apt-get install gcc libc6-dev)")
 

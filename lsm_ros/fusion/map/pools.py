@@ -15,7 +15,7 @@ from lsm_ros.fusion.backends.integrate import LABEL_CELLS, VOXELS
 from lsm_ros.fusion.backends.layout import CameraPose, Layout
 from lsm_ros.fusion.backends.reference import NumpyBackend
 from lsm_ros.fusion.backends.view import View, posed_view
-from lsm_ros.fusion.labels import LabelTable
+from lsm_ros.fusion.map.labels import LabelTable
 from lsm_ros.naming import NameVectors
 
 
