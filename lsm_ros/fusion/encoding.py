@@ -14,7 +14,7 @@ import numpy as np
 
 from lsm_ros.fusion.backends.blocks import HALF, pack_keys, unpack_keys
 from lsm_ros.fusion.backends.layout import BLOCK
-from lsm_ros.fusion.surface import Surface, confidence_of
+from lsm_ros.fusion.read.surface import Surface, confidence_of
 from lsm_ros.types import UNLABELLED
 
 ENCODING = "lsm_surface_1"

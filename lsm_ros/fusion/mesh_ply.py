@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_ros.fusion.mesh import Mesh
+from lsm_ros.fusion.read.mesh import Mesh
 from lsm_ros.fusion.storage import replacing_file
 from lsm_ros.types import UNLABELLED
 

@@ -12,7 +12,7 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker
 
-from lsm_ros.fusion.mesh import Mesh
+from lsm_ros.fusion.read.mesh import Mesh
 from lsm_ros.ros.conversions import to_stamp
 
 _POINT, _COLOR = (1.5e300, -2.5e-300, 3.5e200), (1.5e30, -2.5e-30, 3.5e20, -4.5e-20)  # values that stand nowhere else

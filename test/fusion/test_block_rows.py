@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
-from lsm_ros.fusion.block_rows import BlockRows
+from lsm_ros.fusion.read.block_rows import BlockRows
 
 BLOCKS = st.dictionaries(st.integers(0, 12), st.lists(st.integers(0, 99), min_size=1, max_size=3), max_size=8)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lsm_ros.fusion.distance_field import DistanceReader, distance_field
+from lsm_ros.fusion.read.distance_field import DistanceReader, distance_field
 from lsm_ros.types import OccupancyMap
 
 

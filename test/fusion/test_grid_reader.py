@@ -7,9 +7,10 @@ import pytest
 from fusion_scenes import ROOM, observe, plane, pose
 
 from lsm_ros.config import FusionConfig, GridConfig
-from lsm_ros.fusion import VoxelMap, grid
-from lsm_ros.fusion.grid_reader import GridReader
-from lsm_ros.fusion.surface_reader import SurfaceReader
+from lsm_ros.fusion import VoxelMap
+from lsm_ros.fusion.read import grid
+from lsm_ros.fusion.read.grid_reader import GridReader
+from lsm_ros.fusion.read.surface_reader import SurfaceReader
 
 BAND = GridConfig(min_height=0.1, max_height=1.0)
 

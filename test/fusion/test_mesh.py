@@ -8,8 +8,8 @@ from fusion_scenes import MIDDLE, ROOM, observe, plane, pose, sphere
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap, read_ply
-from lsm_ros.fusion.mesh import MeshReader
 from lsm_ros.fusion.mesh_ply import write_mesh
+from lsm_ros.fusion.read.mesh import MeshReader
 from lsm_ros.types import UNLABELLED
 
 CONFIG = FusionConfig(voxel_size=0.05, min_weight=0.2)
@@ -100,7 +100,7 @@ def test_incremental_is_the_same_as_anew():
 
 def test_within_a_budget(monkeypatch):
     """What is not done in time is done by the next calls, also when the map changes meanwhile."""
-    monkeypatch.setattr("lsm_ros.fusion.mesh._CHUNK", 16)
+    monkeypatch.setattr("lsm_ros.fusion.read.mesh._CHUNK", 16)
     m = fused(ROOM)
     calls = 0
     while (mesh := m.mesh_within(0.0)) is None:

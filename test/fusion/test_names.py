@@ -10,7 +10,7 @@ from test_query import with_features
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
-from lsm_ros.fusion.surface_reader import SurfaceReader
+from lsm_ros.fusion.read.surface_reader import SurfaceReader
 from lsm_ros.naming import NameVectors
 from lsm_ros.types import UNLABELLED
 

@@ -9,8 +9,8 @@ from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
 from lsm_ros.fusion.backends.blocks import HALF, pack_keys, unpack_keys
 from lsm_ros.fusion.backends.layout import BLOCK
-from lsm_ros.fusion.reading import AROUND, FACES, ChangeTracker, live_keys, read_visible, read_windows, with_neighbours
-from lsm_ros.fusion.surface_reader import SurfaceReader
+from lsm_ros.fusion.read.reading import AROUND, FACES, ChangeTracker, live_keys, read_visible, read_windows, with_neighbours
+from lsm_ros.fusion.read.surface_reader import SurfaceReader
 
 CONFIG = FusionConfig(voxel_size=0.05, min_weight=0.0)
 NAMES = ("voxel", "points_map", "normals", "colors", "labels", "label_probability", "weight", "consistency")

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
 from lsm_ros.fusion.encoding import ENCODING, VOXEL, decode, encode
+from lsm_ros.fusion.read.surface_reader import SurfaceReader
 from lsm_ros.fusion.replica import Applied, MapReplica
-from lsm_ros.fusion.surface_reader import SurfaceReader
 from lsm_ros.fusion.updates import BLOCK_OVERHEAD, MESSAGE_OVERHEAD, UpdateStream
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.types import UNLABELLED

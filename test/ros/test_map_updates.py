@@ -14,7 +14,7 @@ from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import Marker
 
-from lsm_ros.fusion.mesh import Mesh
+from lsm_ros.fusion.read.mesh import Mesh
 from lsm_ros.fusion.updates import MAX_BYTES, MapUpdate
 from lsm_ros.msg import MappingStatus, SemanticVoxelUpdate
 from lsm_ros.ros import conversions

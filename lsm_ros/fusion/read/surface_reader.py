@@ -10,10 +10,10 @@ import numpy as np
 from lsm_ros.fusion.backends.blocks import pack_keys, unpack_keys
 from lsm_ros.fusion.backends.integrate import WEIGHT
 from lsm_ros.fusion.backends.layout import BLOCK, Layout
-from lsm_ros.fusion.block_rows import BlockRows
 from lsm_ros.fusion.map.pools import Pools
-from lsm_ros.fusion.reading import FACES, ChangeTracker, least_weight, live_keys, read_visible
-from lsm_ros.fusion.surface import Surface, confidence_of, free_weight
+from lsm_ros.fusion.read.block_rows import BlockRows
+from lsm_ros.fusion.read.reading import FACES, ChangeTracker, least_weight, live_keys, read_visible
+from lsm_ros.fusion.read.surface import Surface, confidence_of, free_weight
 from lsm_ros.types import UNLABELLED, MapSnapshot
 
 _CHUNK = 512  # blocks at a time

@@ -8,10 +8,10 @@ import numpy as np
 from lsm_ros.config import GridConfig
 from lsm_ros.fusion.backends.blocks import pack_keys, unpack_keys
 from lsm_ros.fusion.backends.layout import BLOCK, Layout
-from lsm_ros.fusion.grid import FLAT, FREE, MOST_CELLS, OCCUPIED, UNKNOWN
 from lsm_ros.fusion.map.pools import Pools
-from lsm_ros.fusion.reading import FACES, ChangeTracker, least_weight, live_keys, read_visible
-from lsm_ros.fusion.surface import distances
+from lsm_ros.fusion.read.grid import FLAT, FREE, MOST_CELLS, OCCUPIED, UNKNOWN
+from lsm_ros.fusion.read.reading import FACES, ChangeTracker, least_weight, live_keys, read_visible
+from lsm_ros.fusion.read.surface import distances
 from lsm_ros.types import OccupancyMap
 
 _FREE, _OCCUPIED = np.uint8(1), np.uint8(2)

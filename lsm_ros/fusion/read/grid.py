@@ -9,7 +9,7 @@ from lsm_ros.config import GridConfig
 from lsm_ros.fusion.backends.blocks import unpack_keys
 from lsm_ros.fusion.backends.layout import BLOCK, Layout
 from lsm_ros.fusion.map.pools import Pools
-from lsm_ros.fusion.surface import Surface, distances
+from lsm_ros.fusion.read.surface import Surface, distances
 from lsm_ros.types import OccupancyMap
 
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100

@@ -13,7 +13,7 @@ from lsm_ros.fusion.backends.freespace import CELLS
 from lsm_ros.fusion.backends.integrate import BLUE, LABEL_CELLS, NEAR, RED, VOXELS, WEIGHT
 from lsm_ros.fusion.backends.layout import BLOCK, STEPS, WEIGHT_UNIT, Layout
 from lsm_ros.fusion.map.pools import Pools
-from lsm_ros.fusion.query import named
+from lsm_ros.fusion.read.query import named
 from lsm_ros.types import UNLABELLED
 
 

@@ -12,7 +12,7 @@ from lsm_ros.fusion.backends.blocks import HALF, BlockPool, pack_keys, unpack_ke
 from lsm_ros.fusion.backends.integrate import SDF, VOXELS, WEIGHT
 from lsm_ros.fusion.backends.layout import BLOCK, STEPS, WEIGHT_UNIT, Layout
 from lsm_ros.fusion.map.pools import Pools
-from lsm_ros.fusion.surface import Surface, _read_blocks, free_weight
+from lsm_ros.fusion.read.surface import Surface, _read_blocks, free_weight
 
 FACES = np.array([[0, 0, 0], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], np.int64)
 """A block and those whose voxels its surface voxels look at."""

@@ -19,9 +19,9 @@ from lsm_ros.fusion.backends.blocks import unpack_keys
 from lsm_ros.fusion.backends.integrate import BLUE, LABEL_CELLS, NEAR, RED, VOXELS, WEIGHT
 from lsm_ros.fusion.backends.layout import BLOCK, Layout
 from lsm_ros.fusion.map.pools import Pools
-from lsm_ros.fusion.reading import AROUND, ChangeTracker, Window, least_weight, live_keys, read_windows
-from lsm_ros.fusion.surface import _best_labels as best_labels
-from lsm_ros.fusion.surface import free_weight
+from lsm_ros.fusion.read.reading import AROUND, ChangeTracker, Window, least_weight, live_keys, read_windows
+from lsm_ros.fusion.read.surface import _best_labels as best_labels
+from lsm_ros.fusion.read.surface import free_weight
 
 _CELLS = BLOCK + 1  # cells with their low corner at voxels -1 to 7
 _CHUNK = 128  # blocks at a time: some ten milliseconds

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from lsm_ros.fusion.grid import OCCUPIED, UNKNOWN
+from lsm_ros.fusion.read.grid import OCCUPIED, UNKNOWN
 from lsm_ros.types import OccupancyMap
 
 FULL = 100
