@@ -19,17 +19,17 @@ from lsm_ros.fusion import storage
 from lsm_ros.fusion.backends.base import Prepared, choose
 from lsm_ros.fusion.backends.blocks import MapFullError, unpack_keys
 from lsm_ros.fusion.backends.layout import CameraPose, Layout, check_pose
-from lsm_ros.fusion.encoding import SurfaceCloud
 from lsm_ros.fusion.map import ledger
 from lsm_ros.fusion.map.ledger import Entry
 from lsm_ros.fusion.map.pools import Part, Pools, part
+from lsm_ros.fusion.publish.encoding import SurfaceCloud
+from lsm_ros.fusion.publish.updates import MAX_BYTES, BlockPart, EncodedBlocks
 from lsm_ros.fusion.read.distance_field import DistanceReader
 from lsm_ros.fusion.read.grid_reader import GridReader
 from lsm_ros.fusion.read.mesh import Mesh, MeshReader
 from lsm_ros.fusion.read.query import QueryResult, features_at, query
 from lsm_ros.fusion.read.surface import Surface
 from lsm_ros.fusion.read.surface_reader import SurfaceReader, VolumeReader, snapshot
-from lsm_ros.fusion.updates import MAX_BYTES, BlockPart, EncodedBlocks
 from lsm_ros.naming import NameVectors
 from lsm_ros.types import MapSnapshot, Observation, OccupancyMap
 

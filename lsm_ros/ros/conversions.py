@@ -13,7 +13,7 @@ from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
 from vision_msgs.msg import LabelInfo, VisionClass
 
-from lsm_ros.fusion.encoding import SurfaceCloud
+from lsm_ros.fusion.publish.encoding import SurfaceCloud
 from lsm_ros.geometry import CameraIntrinsics, make_se3, matrix_to_quat, quat_to_matrix
 from lsm_ros.images import codecs
 from lsm_ros.types import UNLABELLED, FrameCloud, LabelSpace, OccupancyMap, TrajectoryPose

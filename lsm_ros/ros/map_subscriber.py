@@ -12,8 +12,8 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from lsm_ros.fusion.encoding import SurfaceCloud
-from lsm_ros.fusion.replica import Applied, MapReplica
+from lsm_ros.fusion.publish.encoding import SurfaceCloud
+from lsm_ros.fusion.publish.replica import Applied, MapReplica
 from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros.conversions import stamp_ns
 from lsm_ros.ros.map_updates import UPDATE_QOS

@@ -10,7 +10,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from lsm_ros.config import NodeConfig
-from lsm_ros.fusion.updates import MapUpdate, UpdateStream
+from lsm_ros.fusion.publish.updates import MapUpdate, UpdateStream
 from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros.update_messages import serialized
 from lsm_ros.types import PipelineStatus

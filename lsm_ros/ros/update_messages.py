@@ -8,7 +8,7 @@ import struct
 import numpy as np
 from rclpy.serialization import serialize_message
 
-from lsm_ros.fusion.updates import MapUpdate
+from lsm_ros.fusion.publish.updates import MapUpdate
 from lsm_ros.msg import SemanticVoxelUpdate, VoxelBlock
 from lsm_ros.ros.conversions import to_stamp
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
-from lsm_ros.fusion.encoding import ENCODING, VOXEL, decode, encode
+from lsm_ros.fusion.publish.encoding import ENCODING, VOXEL, decode, encode
+from lsm_ros.fusion.publish.replica import Applied, MapReplica
+from lsm_ros.fusion.publish.updates import BLOCK_OVERHEAD, MESSAGE_OVERHEAD, UpdateStream
 from lsm_ros.fusion.read.surface_reader import SurfaceReader
-from lsm_ros.fusion.replica import Applied, MapReplica
-from lsm_ros.fusion.updates import BLOCK_OVERHEAD, MESSAGE_OVERHEAD, UpdateStream
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.types import UNLABELLED
 
@@ -250,7 +250,7 @@ def test_loading_tells_what_is_other(tmp_path):
 
 
 def test_removals_that_are_forgotten_are_told_by_telling_everything(monkeypatch):
-    import lsm_ros.fusion.updates as updates
+    import lsm_ros.fusion.publish.updates as updates
     monkeypatch.setattr(updates, "_MOST_GONE", 5)
     m = room_map(3)
     stream, replica = UpdateStream(), MapReplica()

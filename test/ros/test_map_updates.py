@@ -14,8 +14,8 @@ from sensor_msgs.msg import PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import Marker
 
+from lsm_ros.fusion.publish.updates import MAX_BYTES, MapUpdate
 from lsm_ros.fusion.read.mesh import Mesh
-from lsm_ros.fusion.updates import MAX_BYTES, MapUpdate
 from lsm_ros.msg import MappingStatus, SemanticVoxelUpdate
 from lsm_ros.ros import conversions
 from lsm_ros.ros.map_subscriber import MapSubscriber

@@ -8,11 +8,11 @@ from enum import Enum
 
 import numpy as np
 
-from lsm_ros.fusion import encoding
 from lsm_ros.fusion.backends.blocks import pack_keys
 from lsm_ros.fusion.backends.layout import BLOCK
-from lsm_ros.fusion.encoding import SurfaceCloud
-from lsm_ros.fusion.updates import MapUpdate
+from lsm_ros.fusion.publish import encoding
+from lsm_ros.fusion.publish.encoding import SurfaceCloud
+from lsm_ros.fusion.publish.updates import MapUpdate
 
 
 class Applied(Enum):

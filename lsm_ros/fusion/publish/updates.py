@@ -17,8 +17,8 @@ import numpy as np
 
 from lsm_ros.fusion.backends.blocks import unpack_keys
 from lsm_ros.fusion.backends.layout import BLOCK, Layout
-from lsm_ros.fusion.encoding import ENCODING, VOXEL, SurfaceCloud, decode, encode
 from lsm_ros.fusion.map.pools import Pools
+from lsm_ros.fusion.publish.encoding import ENCODING, VOXEL, SurfaceCloud, decode, encode
 from lsm_ros.fusion.read.block_rows import BlockRows
 from lsm_ros.fusion.read.reading import FACES, ChangeTracker, least_weight, live_keys, read_visible
 
