@@ -14,7 +14,7 @@ from lsm_ros.commands import mapping_run
 from lsm_ros.datasets.record import record
 from lsm_ros.datasets.tum import read_tum, write_tum
 from lsm_ros.evaluation import metrics
-from lsm_ros.fusion.ply import read_ply
+from lsm_ros.fusion.files.ply import read_ply
 from lsm_ros.geometry import se3_inverse
 from lsm_ros.types import MappingUpdate, TrackingState, TrackingUpdate, TrajectoryPose
 from lsm_sim.source import RoomSource

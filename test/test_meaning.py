@@ -12,7 +12,7 @@ import pytest
 from lsm_ros import cli
 from lsm_ros.commands.querying import ask, cloud_of
 from lsm_ros.config import from_dict
-from lsm_ros.fusion.feature_file import FILE, write_features
+from lsm_ros.fusion.files.feature_file import FILE, write_features
 from lsm_ros.fusion.publish.replica import MapReplica
 from lsm_ros.fusion.publish.updates import UpdateStream
 from lsm_ros.meaning import LANGUAGE_FILE

@@ -12,7 +12,7 @@ import numpy as np
 from lsm_ros.commands.evaluate import TRAJECTORIES
 from lsm_ros.datasets.tum import TumSource, read_tum
 from lsm_ros.evaluation import geometry, metrics, semantics, trajectory
-from lsm_ros.fusion.ply import read_ply
+from lsm_ros.fusion.files.ply import read_ply
 from lsm_ros.geometry.lie import transform_points
 from lsm_ros.types import UNLABELLED, TrajectoryPose
 

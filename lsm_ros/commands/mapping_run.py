@@ -26,10 +26,10 @@ from lsm_ros.evaluation import metrics, trajectory
 from lsm_ros.evaluation.cost import StageTimes
 from lsm_ros.evaluation.report import RunRecord, write_report
 from lsm_ros.evaluation.samples import SampleKeeper
-from lsm_ros.fusion import feature_file
-from lsm_ros.fusion.feature_file import write_features
-from lsm_ros.fusion.mesh_ply import write_mesh
-from lsm_ros.fusion.ply import write_ply
+from lsm_ros.fusion.files import feature_file
+from lsm_ros.fusion.files.feature_file import write_features
+from lsm_ros.fusion.files.mesh_ply import write_mesh
+from lsm_ros.fusion.files.ply import write_ply
 from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.meaning import LANGUAGE_FILE
 from lsm_ros.pipeline import MappingPipeline

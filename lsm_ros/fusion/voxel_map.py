@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from lsm_ros.config import FusionConfig, GridConfig
-from lsm_ros.fusion import storage
 from lsm_ros.fusion.backends.base import Prepared, choose
 from lsm_ros.fusion.backends.blocks import MapFullError, unpack_keys
 from lsm_ros.fusion.backends.layout import CameraPose, Layout, check_pose
+from lsm_ros.fusion.files import storage
 from lsm_ros.fusion.map import ledger
 from lsm_ros.fusion.map.ledger import Entry
 from lsm_ros.fusion.map.pools import Part, Pools, part

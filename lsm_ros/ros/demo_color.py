@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from lsm_ros.commands.querying import ask
 from lsm_ros.datasets.tum import read_tum
 from lsm_ros.evaluation import trajectory
-from lsm_ros.fusion.ply import read_ply
+from lsm_ros.fusion.files.ply import read_ply
 from lsm_ros.models.hub import OWN_WEIGHTS
 from lsm_ros.ros.demo_check import Check
 from lsm_ros.types import UNLABELLED

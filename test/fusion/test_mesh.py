@@ -8,7 +8,7 @@ from fusion_scenes import MIDDLE, ROOM, observe, plane, pose, sphere
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap, read_ply
-from lsm_ros.fusion.mesh_ply import write_mesh
+from lsm_ros.fusion.files.mesh_ply import write_mesh
 from lsm_ros.fusion.read.mesh import MeshReader
 from lsm_ros.types import UNLABELLED
 

@@ -10,7 +10,7 @@ from fusion_scenes import ROOM, observe, pose, state_of
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
-from lsm_ros.fusion.storage import FILE
+from lsm_ros.fusion.files.storage import FILE
 
 pytestmark = pytest.mark.usefixtures("backend")
 CONFIG = FusionConfig(voxel_size=0.1, min_weight=0.2)

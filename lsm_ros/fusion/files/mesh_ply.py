@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lsm_ros.fusion.files.storage import replacing_file
 from lsm_ros.fusion.read.mesh import Mesh
-from lsm_ros.fusion.storage import replacing_file
 from lsm_ros.types import UNLABELLED
 
 _VERTEX = np.dtype([("xyz", "<f4", (3,)), ("rgb", "u1", (3,)), ("label", "<u2")])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_ros.fusion.storage import replacing_file
+from lsm_ros.fusion.files.storage import replacing_file
 from lsm_ros.types import UNLABELLED, MapSnapshot
 
 _VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1"),
