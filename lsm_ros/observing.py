@@ -10,7 +10,7 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.geometry import CameraIntrinsics, Rectifier, depth_discontinuities, transform_points
 from lsm_ros.pairs.base import PairModel
-from lsm_ros.slam.keyframes import Keyframe
+from lsm_ros.slam.graph.keyframes import Keyframe
 from lsm_ros.slam.monocular import DenseView
 from lsm_ros.slam.tracking import Tracked, Tracker
 from lsm_ros.types import EXACT_SCALE, UNLABELLED, Frame, FrameCloud, FrameSet, Observation

@@ -9,7 +9,7 @@ import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics, TwoViewPose, relative_pose, se3_inverse, triangulate_inverse_depth
 from lsm_ros.pairs.base import Matches
-from lsm_ros.slam.bundle import BundleProblem, bundle_adjust
+from lsm_ros.slam.graph.bundle import BundleProblem, bundle_adjust
 from lsm_ros.slam.tracking import Tracked
 
 MIN_TRACKS = 60

@@ -20,7 +20,7 @@ from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
 from lsm_ros.pairs.base import DensePairModel, PairModel, SparsePairModel
 from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.slam.bootstrap import START_DEPTH, Bootstrap, Start, with_focal
-from lsm_ros.slam.keyframes import Keyframe, motion, spread
+from lsm_ros.slam.graph.keyframes import Keyframe, motion, spread
 from lsm_ros.slam.lever import map_units_per_metre, resized
 from lsm_ros.slam.tracking import Tracked, Tracker
 from lsm_ros.types import Frame, FrameSet, TrackingState, TrackingUpdate

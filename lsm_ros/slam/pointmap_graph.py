@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from lsm_ros.slam.keyframes import KeyframeGraph, Link, spread
+from lsm_ros.slam.graph.keyframes import KeyframeGraph, Link, spread
 from lsm_ros.slam.pointmap_view import PointmapView
 from lsm_ros.slam.ray_bundle import NARROWEST, RayNoise, RayProblem, RayResult, adjust_rays
 

@@ -12,7 +12,7 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.geometry import se3_inverse, so3_log
 from lsm_ros.pairs.base import PointmapPairModel
-from lsm_ros.slam.keyframes import Keyframe, Link
+from lsm_ros.slam.graph.keyframes import Keyframe, Link
 from lsm_ros.slam.pointmap_graph import LinkKey, PointmapGraph
 from lsm_ros.slam.pointmap_pose import PairPose, predict_for, rig_of, solve_pair
 from lsm_ros.slam.ray_bundle import NARROWEST

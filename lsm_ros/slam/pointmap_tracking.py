@@ -20,7 +20,7 @@ from lsm_ros.pairs.base import PointmapPairModel
 from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.pairs.features import FeatureSum
 from lsm_ros.slam.bootstrap import START_DEPTH, with_focal
-from lsm_ros.slam.keyframes import Keyframe, Link, motion
+from lsm_ros.slam.graph.keyframes import Keyframe, Link, motion
 from lsm_ros.slam.monocular import DenseView
 from lsm_ros.slam.pointmap_graph import PointmapGraph
 from lsm_ros.slam.pointmap_loops import LoopCloser

@@ -12,7 +12,7 @@ import numpy as np
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.pairs.dense import CONFIDENT, DenseDepth
 from lsm_ros.pairs.features import FeatureSum
-from lsm_ros.slam.keyframes import KeyframeView
+from lsm_ros.slam.graph.keyframes import KeyframeView
 
 if TYPE_CHECKING:
     from lsm_ros.models.preprocess import Crop

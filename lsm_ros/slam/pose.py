@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics, se3_exp, se3_inverse, solve_pnp
-from lsm_ros.slam.bundle import NEAR
+from lsm_ros.slam.graph.bundle import NEAR
 
 CLEAR_SHARE = 0.67  # of the points; a refined guess that explains as many needs no other proposal
 BETTER = 1.25  # times as well must another proposal explain the points: one step of a pattern explains them nearly as well

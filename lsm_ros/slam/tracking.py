@@ -15,7 +15,7 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.geometry import CameraIntrinsics, se3_exp, se3_inverse, se3_log, transform_points
 from lsm_ros.pairs.base import Matches, SparsePairModel
-from lsm_ros.slam.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link, motion, thumbnail
+from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link, motion, thumbnail
 from lsm_ros.slam.pose import RigPose, View, map_covariance, solve_rig_pose
 from lsm_ros.types import Frame, FrameSet, TrackingState, TrackingUpdate
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lsm_ros.geometry import make_se3, se3_exp, se3_inverse, so3_log
-from lsm_ros.slam.bundle import (
+from lsm_ros.slam.graph.bundle import (
     BundleProblem,
     _focal_deviation,
     _group,

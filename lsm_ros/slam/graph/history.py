@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsm_ros.geometry import se3_inverse
-from lsm_ros.slam.keyframes import KeyframeGraph
+from lsm_ros.slam.graph.keyframes import KeyframeGraph
 from lsm_ros.slam.lever import resized
 from lsm_ros.types import TrajectoryPose
 

@@ -13,7 +13,7 @@ import numpy as np
 from lsm_ros.config import KeyframeConfig, TrackingConfig
 from lsm_ros.geometry import CameraIntrinsics, se3_inverse, so3_log, transform_points
 from lsm_ros.pairs.base import Matches
-from lsm_ros.slam.bundle import BundleProblem, BundleResult, bundle_adjust
+from lsm_ros.slam.graph.bundle import BundleProblem, BundleResult, bundle_adjust
 
 THUMBNAIL = (20, 15)
 MOST_ADJUSTED = 600  # the solver's matrix is dense
