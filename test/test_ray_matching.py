@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lsm_ros.geometry import CameraIntrinsics, make_se3, so3_exp, transform_points
-from lsm_ros.ray_matching import DenseMatches, grid_indices, refine_by_descriptors, sample, search_rays, unit_rays
+from lsm_ros.slam.pointmap.ray_matching import DenseMatches, grid_indices, refine_by_descriptors, sample, search_rays, unit_rays
 
 CAMERA = CameraIntrinsics(96, 64, 70.0, 70.0, 47.5, 31.5)
 

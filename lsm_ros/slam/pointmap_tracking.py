@@ -22,11 +22,12 @@ from lsm_ros.pairs.features import FeatureSum
 from lsm_ros.slam.bootstrap import START_DEPTH, with_focal
 from lsm_ros.slam.graph.keyframes import Keyframe, Link, motion
 from lsm_ros.slam.monocular import DenseView
-from lsm_ros.slam.pointmap_graph import PointmapGraph
-from lsm_ros.slam.pointmap_loops import LoopCloser
-from lsm_ros.slam.pointmap_matching import match_pair
-from lsm_ros.slam.pointmap_pose import predict_for, solve_pair
-from lsm_ros.slam.pointmap_view import (
+from lsm_ros.slam.pointmap.graph import PointmapGraph
+from lsm_ros.slam.pointmap.loops import LoopCloser
+from lsm_ros.slam.pointmap.matching import match_pair
+from lsm_ros.slam.pointmap.pose import predict_for, solve_pair
+from lsm_ros.slam.pointmap.ray_bundle import RayNoise
+from lsm_ros.slam.pointmap.view import (
     LANDMARK_STEP,
     PointmapView,
     find_focal,
@@ -36,7 +37,6 @@ from lsm_ros.slam.pointmap_view import (
     why_not_a_camera,
 )
 from lsm_ros.slam.pose import RigPose, map_covariance
-from lsm_ros.slam.ray_bundle import RayNoise
 from lsm_ros.slam.tracking import Tracked, Tracker
 from lsm_ros.types import Frame, FrameSet, PairPrediction, TrackingState, TrackingUpdate
 

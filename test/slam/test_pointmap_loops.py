@@ -13,8 +13,8 @@ from lsm_ros import pipeline as pipeline_module
 from lsm_ros.config import from_dict
 from lsm_ros.geometry import CameraIntrinsics, make_se3, se3_inverse, so3_exp, split_sim3, transform_points, umeyama
 from lsm_ros.pipeline import MappingPipeline
-from lsm_ros.slam import pointmap_graph
-from lsm_ros.slam.pointmap_loops import LoopCloser
+from lsm_ros.slam.pointmap import graph as pointmap_graph
+from lsm_ros.slam.pointmap.loops import LoopCloser
 from lsm_ros.slam.pointmap_tracking import RELOCALIZE_TRIES
 from lsm_ros.types import Frame, FrameSet, TrackingState
 

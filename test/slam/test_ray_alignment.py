@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lsm_ros.geometry import CameraIntrinsics, make_se3, se3_exp, se3_inverse, se3_log, so3_exp, transform_points
-from lsm_ros.slam.ray_alignment import AlignConfig, MatchedView, align
+from lsm_ros.slam.pointmap.ray_alignment import AlignConfig, MatchedView, align
 
 CAMERA = CameraIntrinsics(512, 384, 400.0, 400.0, 255.5, 191.5)
 T_NEW_KF = make_se3(so3_exp([0.1, -0.2, 0.05]), [0.3, -0.1, 0.2])

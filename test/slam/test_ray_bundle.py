@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lsm_ros.geometry import make_se3, se3_exp, se3_inverse, so3_exp, so3_log, transform_points
-from lsm_ros.slam.ray_bundle import RayNoise, RayProblem, adjust_rays
+from lsm_ros.slam.pointmap.ray_bundle import RayNoise, RayProblem, adjust_rays
 
 KEYFRAMES, MATCHES = 8, 40
 T_RIG_CAM = make_se3(so3_exp([0.1, -0.2, 0.05]), [0.1, 0.0, 0.2])

@@ -13,9 +13,9 @@ from lsm_ros.config import Config
 from lsm_ros.geometry import se3_inverse, so3_log
 from lsm_ros.pairs.base import PointmapPairModel
 from lsm_ros.slam.graph.keyframes import Keyframe, Link
-from lsm_ros.slam.pointmap_graph import LinkKey, PointmapGraph
-from lsm_ros.slam.pointmap_pose import PairPose, predict_for, rig_of, solve_pair
-from lsm_ros.slam.ray_bundle import NARROWEST
+from lsm_ros.slam.pointmap.graph import LinkKey, PointmapGraph
+from lsm_ros.slam.pointmap.pose import PairPose, predict_for, rig_of, solve_pair
+from lsm_ros.slam.pointmap.ray_bundle import NARROWEST
 
 RECENT = 8  # keyframes; being joined with an older one is a loop
 AS_ALIKE = 0.5  # a candidate is at least so much as like the new keyframe as the one that it was tracked against

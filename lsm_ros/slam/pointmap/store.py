@@ -11,7 +11,7 @@ import numpy as np
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.pairs.base import PairModel
 from lsm_ros.slam.graph.keyframes import KeyframeView
-from lsm_ros.slam.pointmap_view import PointmapView
+from lsm_ros.slam.pointmap.view import PointmapView
 
 
 def pack_view(view: KeyframeView, model: PairModel) -> dict[str, np.ndarray]:

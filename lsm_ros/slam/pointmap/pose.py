@@ -13,8 +13,8 @@ from lsm_ros.config import Config
 from lsm_ros.geometry import se3_inverse, transform_points
 from lsm_ros.pairs.base import Matches, PairModel
 from lsm_ros.slam.graph.keyframes import Keyframe, spread
-from lsm_ros.slam.pointmap_matching import PairMatches, first_motion, match_pair, patches
-from lsm_ros.slam.ray_alignment import AlignConfig, Alignment, MatchedView, align
+from lsm_ros.slam.pointmap.matching import PairMatches, first_motion, match_pair, patches
+from lsm_ros.slam.pointmap.ray_alignment import AlignConfig, Alignment, MatchedView, align
 from lsm_ros.types import PairPrediction
 
 LINK_MATCHES = 300  # kept of each link: many more than a pose has unknowns

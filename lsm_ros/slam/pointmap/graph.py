@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lsm_ros.slam.graph.keyframes import KeyframeGraph, Link, spread
-from lsm_ros.slam.pointmap_view import PointmapView
-from lsm_ros.slam.ray_bundle import NARROWEST, RayNoise, RayProblem, RayResult, adjust_rays
+from lsm_ros.slam.pointmap.ray_bundle import NARROWEST, RayNoise, RayProblem, RayResult, adjust_rays
+from lsm_ros.slam.pointmap.view import PointmapView
 
 LinkKey = tuple[int, str, int, str]
 TRUSTED = 0.25  # least weight of a loop that stays: half of its matches agree to NARROWEST standard deviations
