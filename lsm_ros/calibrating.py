@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lsm_ros.pairs.base import PairModel
 from lsm_ros.slam.focal import FocalEstimator
-from lsm_ros.slam.tracking import Tracker
+from lsm_ros.slam.trackers.depth import Tracker
 from lsm_ros.types import Frame
 
 

@@ -11,8 +11,8 @@ from lsm_ros.config import Config
 from lsm_ros.geometry import CameraIntrinsics, Rectifier, depth_discontinuities, transform_points
 from lsm_ros.pairs.base import PairModel
 from lsm_ros.slam.graph.keyframes import Keyframe
-from lsm_ros.slam.monocular import DenseView
-from lsm_ros.slam.tracking import Tracked, Tracker
+from lsm_ros.slam.trackers.depth import Tracked, Tracker
+from lsm_ros.slam.trackers.two_view import DenseView
 from lsm_ros.types import EXACT_SCALE, UNLABELLED, Frame, FrameCloud, FrameSet, Observation
 
 Z_STEP = 0.0005  # metres; 16 bits reach 32.7 m

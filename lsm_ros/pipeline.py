@@ -22,8 +22,8 @@ from lsm_ros.observing import FrameRectifier, Prepared
 from lsm_ros.pairs import make_pair_model
 from lsm_ros.slam.graph.history import PoseHistory
 from lsm_ros.slam.gravity import find_floor
-from lsm_ros.slam.monocular import DenseView, make_tracker
-from lsm_ros.slam.tracking import Tracked
+from lsm_ros.slam.trackers.depth import Tracked
+from lsm_ros.slam.trackers.two_view import DenseView, make_tracker
 from lsm_ros.types import (
     FrameSet,
     LabelSpace,

@@ -18,7 +18,7 @@ from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.pairs.base import Matches, SparsePairModel
 from lsm_ros.slam.graph.keyframes import Keyframe, Link
 from lsm_ros.slam.pointmap.store import pack_view, unpack_view
-from lsm_ros.slam.tracking import Tracker
+from lsm_ros.slam.trackers.depth import Tracker
 from lsm_ros.types import TrackingState
 
 FORMAT = 1

@@ -7,8 +7,8 @@ from textured import CAMERA, room, see
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, make_se3, se3_inverse, so3_exp
 from lsm_ros.pairs import make_pair_model
-from lsm_ros.slam.bootstrap import START_DEPTH, Bootstrap, with_focal
-from lsm_ros.slam.tracking import Tracked
+from lsm_ros.slam.trackers.bootstrap import START_DEPTH, Bootstrap, with_focal
+from lsm_ros.slam.trackers.depth import Tracked
 from lsm_ros.types import Frame
 
 MODEL = make_pair_model(PairConfig(model="two_view"))

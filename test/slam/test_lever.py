@@ -7,7 +7,7 @@ from lsm_ros.config import KeyframeConfig, TrackingConfig
 from lsm_ros.geometry import make_se3, so3_exp
 from lsm_ros.slam.graph.history import PoseHistory
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView
-from lsm_ros.slam.lever import map_units_per_metre, resized
+from lsm_ros.slam.scale import map_units_per_metre, resized
 
 T_RIG_CAM = make_se3(so3_exp([0.1, 0.2, -0.3]), [0.25, 0.1, 1.1])
 

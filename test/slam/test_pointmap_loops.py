@@ -15,7 +15,7 @@ from lsm_ros.geometry import CameraIntrinsics, make_se3, se3_inverse, so3_exp, s
 from lsm_ros.pipeline import MappingPipeline
 from lsm_ros.slam.pointmap import graph as pointmap_graph
 from lsm_ros.slam.pointmap.loops import LoopCloser
-from lsm_ros.slam.pointmap_tracking import RELOCALIZE_TRIES
+from lsm_ros.slam.trackers.pointmap import RELOCALIZE_TRIES
 from lsm_ros.types import Frame, FrameSet, TrackingState
 
 SMALL = CameraIntrinsics(160, 120, 130.0, 130.0, 79.5, 59.5)

@@ -13,7 +13,7 @@ from lsm_ros import pipeline as pipeline_module
 from lsm_ros.config import from_dict
 from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, so3_log, split_sim3, transform_points, umeyama
 from lsm_ros.pipeline import MappingPipeline
-from lsm_ros.slam.pointmap_tracking import PointmapTracker
+from lsm_ros.slam.trackers.pointmap import PointmapTracker
 from lsm_ros.types import TrackingState
 
 BOARDS = room()

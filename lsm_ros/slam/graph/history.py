@@ -10,7 +10,7 @@ import numpy as np
 
 from lsm_ros.geometry import se3_inverse
 from lsm_ros.slam.graph.keyframes import KeyframeGraph
-from lsm_ros.slam.lever import resized
+from lsm_ros.slam.scale import resized
 from lsm_ros.types import TrajectoryPose
 
 MAX_POSES = 2_000_000

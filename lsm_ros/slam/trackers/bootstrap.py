@@ -10,7 +10,7 @@ import numpy as np
 from lsm_ros.geometry import CameraIntrinsics, TwoViewPose, relative_pose, se3_inverse, triangulate_inverse_depth
 from lsm_ros.pairs.base import Matches
 from lsm_ros.slam.graph.bundle import BundleProblem, bundle_adjust
-from lsm_ros.slam.tracking import Tracked
+from lsm_ros.slam.trackers.depth import Tracked
 
 MIN_TRACKS = 60
 MIN_PARALLAX = np.deg2rad(1.3)

@@ -19,9 +19,7 @@ from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
 from lsm_ros.pairs.base import PointmapPairModel
 from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.pairs.features import FeatureSum
-from lsm_ros.slam.bootstrap import START_DEPTH, with_focal
 from lsm_ros.slam.graph.keyframes import Keyframe, Link, motion
-from lsm_ros.slam.monocular import DenseView
 from lsm_ros.slam.pointmap.graph import PointmapGraph
 from lsm_ros.slam.pointmap.loops import LoopCloser
 from lsm_ros.slam.pointmap.matching import match_pair
@@ -37,7 +35,9 @@ from lsm_ros.slam.pointmap.view import (
     why_not_a_camera,
 )
 from lsm_ros.slam.pose import RigPose, map_covariance
-from lsm_ros.slam.tracking import Tracked, Tracker
+from lsm_ros.slam.trackers.bootstrap import START_DEPTH, with_focal
+from lsm_ros.slam.trackers.depth import Tracked, Tracker
+from lsm_ros.slam.trackers.two_view import DenseView
 from lsm_ros.types import Frame, FrameSet, PairPrediction, TrackingState, TrackingUpdate
 
 COMMON_FOCAL = 0.85  # of the width, before anything is known

@@ -19,10 +19,10 @@ from lsm_ros.config import Config
 from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
 from lsm_ros.pairs.base import DensePairModel, PairModel, SparsePairModel
 from lsm_ros.pairs.dense import DenseDepth
-from lsm_ros.slam.bootstrap import START_DEPTH, Bootstrap, Start, with_focal
 from lsm_ros.slam.graph.keyframes import Keyframe, motion, spread
-from lsm_ros.slam.lever import map_units_per_metre, resized
-from lsm_ros.slam.tracking import Tracked, Tracker
+from lsm_ros.slam.scale import map_units_per_metre, resized
+from lsm_ros.slam.trackers.bootstrap import START_DEPTH, Bootstrap, Start, with_focal
+from lsm_ros.slam.trackers.depth import Tracked, Tracker
 from lsm_ros.types import Frame, FrameSet, TrackingState, TrackingUpdate
 
 RECENT = 15  # frames kept as partners of a new keyframe
@@ -368,6 +368,6 @@ def make_tracker(config: Config, model: PairModel) -> Tracker:
     predicted pointmaps."""
     if isinstance(model, SparsePairModel):
         return MonocularTracker(config, model) if isinstance(model, DensePairModel) else Tracker(config, model)
-    from lsm_ros.slam.pointmap_tracking import PointmapTracker
+    from lsm_ros.slam.trackers.pointmap import PointmapTracker
 
     return PointmapTracker(config, model)
