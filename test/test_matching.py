@@ -5,7 +5,7 @@ import pytest
 import torch
 from golden_cases import relative_error
 
-from lsm_ros.matching import attraction_basin, nearest, pair_matches, reciprocal_matches, symmetric_matches
+from lsm_ros.pairs.reciprocal import attraction_basin, nearest, pair_matches, reciprocal_matches, symmetric_matches
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import torch
 
-from lsm_ros.sfm.focal import estimate_focal
+from lsm_ros.geometry.pointmap_focal import estimate_focal
 from lsm_ros.sfm.global_alignment import BASE_SCALE, FOCAL_STEP, GlobalAlignment
 from lsm_ros.sfm.pair_set import PairSet
 from lsm_ros.sfm.poses import apply, camera_pose, matrices_to_quaternions, parameters_of, rigid, signed_log1p, similarity

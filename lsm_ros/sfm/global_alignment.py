@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lsm_ros.sfm.focal import pixel_grid
+from lsm_ros.geometry.pointmap_focal import pixel_grid
 from lsm_ros.sfm.pair_set import PairSet
 from lsm_ros.sfm.poses import parameters_of, poses_of
 

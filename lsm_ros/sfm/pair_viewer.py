@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from lsm_ros.sfm.focal import estimate_focal
+from lsm_ros.geometry.pointmap_focal import estimate_focal
 from lsm_ros.sfm.pair_set import PairSet
 from lsm_ros.sfm.poses import camera_pose
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import torch
 
-from lsm_ros.sfm.focal import pixel_grid
+from lsm_ros.geometry.pointmap_focal import pixel_grid
 
 REPROJECTION_PX = 5.0
 

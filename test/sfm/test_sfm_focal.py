@@ -4,7 +4,7 @@ import pytest
 import torch
 from golden_cases import relative_error
 
-from lsm_ros.sfm.focal import base_focal, estimate_focal, pixel_grid
+from lsm_ros.geometry.pointmap_focal import base_focal, estimate_focal, pixel_grid
 
 
 def test_golden(golden):

@@ -11,7 +11,7 @@ import torch
 from lsm_ros.config import PointmapConfig
 from lsm_ros.geometry import split_sim3, transform_points, umeyama
 from lsm_ros.geometry.align import DegenerateGeometryError
-from lsm_ros.matching import reciprocal_matches
+from lsm_ros.pairs.reciprocal import reciprocal_matches
 from lsm_ros.slam.pointmap.ray_matching import DenseMatches, grid_indices, refine_by_descriptors, sample, search_rays
 from lsm_ros.types import PairPrediction
 

@@ -167,7 +167,7 @@ def find_focal(points_cam: np.ndarray, confidence: np.ndarray, least: float) -> 
     """Focal length in pixels that the confident points (h, w, 3) of a pointmap imply; nan when there are none."""
     import torch
 
-    from lsm_ros.sfm.focal import estimate_focal
+    from lsm_ros.geometry.pointmap_focal import estimate_focal
 
     height, width = confidence.shape
     good = (confidence >= least) & np.isfinite(points_cam).all(-1) & (points_cam[..., 2] > 1e-6)
