@@ -17,7 +17,7 @@ from lsm_ros.types import Frame, LabelSpace
 if TYPE_CHECKING:
     from lsm_ros.semantics.describing import Describer
     from lsm_ros.semantics.language import Language, Sentence
-    from lsm_ros.semantics.places import Answer
+    from lsm_ros.semantics.search import Answer
 
 LANGUAGE_FILE = "language.safetensors"
 NO_LANGUAGE = ("there are no language features: set pairs.model to lsm_small, or semantics.features to 'always' for the other "
@@ -166,7 +166,7 @@ class Meaning:
 
     def find(self, voxels: VoxelMap, vector: np.ndarray, threshold: float, most: int) -> Answer:
         """Where in a map something is; see `places.find_places`. ValueError while the map has no features."""
-        from lsm_ros.semantics.places import find_places
+        from lsm_ros.semantics.search import find_places
 
         found, surface = voxels.query(vector), voxels.surface()
         return find_places(surface.voxel, surface.points_map, found.similarity, voxels.layout.voxel_size, threshold, most)

@@ -16,7 +16,7 @@ from lsm_ros.fusion.files.feature_file import FeatureCloud, read_features
 from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.meaning import LANGUAGE_FILE
 from lsm_ros.semantics.language import Sentence, read_language
-from lsm_ros.semantics.places import Answer, find_places
+from lsm_ros.semantics.search import Answer, find_places
 
 
 @dataclass(frozen=True)

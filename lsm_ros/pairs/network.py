@@ -23,7 +23,7 @@ from lsm_ros.pairs.retrieval import load_retrieval
 from lsm_ros.types import Frame, PairPrediction
 
 if TYPE_CHECKING:
-    from lsm_ros.training.language import TextCodec
+    from lsm_ros.semantics.codec import TextCodec
 
 Size = tuple[int, int]
 METRIC = ("mast3r", OWN)
@@ -200,7 +200,7 @@ def weights_of(config: PairConfig) -> str:
 def read_language(weights: str) -> TextCodec | None:
     """What the features of weights in a folder mean; None when language.safetensors is not beside them: they were trained
     without language."""
-    from lsm_ros.training.language import LANGUAGE_FILE, read_codec
+    from lsm_ros.semantics.codec import LANGUAGE_FILE, read_codec
 
     path = Path(weights).expanduser()
     path = (path if path.is_dir() else path.parent) / LANGUAGE_FILE

@@ -18,7 +18,7 @@ from lsm_ros.srv import QueryText
 
 if TYPE_CHECKING:
     from lsm_ros.semantics.language import Sentence
-    from lsm_ros.semantics.places import Answer
+    from lsm_ros.semantics.search import Answer
 
 _POINT = np.dtype([("xyz", "<f4", (3,)), ("score", "<f4")])
 _LONGEST_ID = 200  # characters of the text that are repeated in each result

@@ -9,7 +9,7 @@ from lsm_ros.config import PairConfig
 from lsm_ros.models.hub import OWN
 from lsm_ros.pairs.features import FeatureSum
 from lsm_ros.pairs.network import NetworkPairModel, NetworkTokens
-from lsm_ros.training.language import TextCodec
+from lsm_ros.semantics.codec import TextCodec
 from lsm_ros.types import Frame
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from lsm_ros.naming import NameVectors
+from lsm_ros.semantics.codec import TextCodec, codec_tensors, read_codec
 from lsm_ros.semantics.label_spaces import plain
-from lsm_ros.training.language import TextCodec, codec_tensors, read_codec
-from lsm_ros.training.text_encoder import TextEncoder, make_text_encoder
+from lsm_ros.semantics.text_encoder import TextEncoder, make_text_encoder
 from lsm_ros.types import LabelSpace
 
 LONGEST_QUERY = 30_000  # characters that are looked at; an encoder takes in far fewer words

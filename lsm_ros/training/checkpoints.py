@@ -18,7 +18,7 @@ import torch
 from lsm_ros.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from lsm_ros.models.constructor import CLASSES
 from lsm_ros.models.tensor_files import read_pickle, read_safetensors, write_safetensors
-from lsm_ros.training.language import LANGUAGE_FILE, TextCodec, codec_tensors
+from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, codec_tensors
 
 CHECKPOINT_FILE = "checkpoint.pt"
 LEG_FILE_BYTES = 15_000_000  # largest file of a leg

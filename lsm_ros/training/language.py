@@ -1,110 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Texts as the 64 numbers that the network regresses and a voxel stores.
-
-A text's embedding e goes through a fixed linear bottleneck: z = unit(basis (e - mean)). The basis is that of the principal
-components of the classes' texts, so distances between them are kept as well as 64 numbers can.
-"""
+"""Targets of the language head: a `TextCodec` fitted to the texts of the classes, and a vector for each class."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from lsm_ros.training.text_encoder import TextEncoder
-from lsm_ros.types import UNLABELLED, LabelSpace
+from lsm_ros.semantics.codec import SMALLEST_LENGTH, TextCodec
+from lsm_ros.semantics.text_encoder import TextEncoder
+from lsm_ros.types import LabelSpace
 
-LANGUAGE_FILE = "language.safetensors"
 TEXTS = Path(__file__).with_name("texts_indoor.yaml")
-_SMALL = 1e-6
-
-
-@dataclass(frozen=True)
-class TextCodec:
-    """The bottleneck. mean (D,), basis (C, D) float32 with orthonormal rows. encoder: identity of the text encoder.
-
-    names, ids: the classes that were trained, and their ids in the label space; targets (n, C) float32 their unit vectors.
-    """
-
-    encoder: str
-    mean: np.ndarray
-    basis: np.ndarray
-    names: tuple[str, ...]
-    ids: tuple[int, ...]
-    targets: np.ndarray
-
-    @property
-    def channels(self) -> int:
-        """How many numbers a text becomes."""
-        return len(self.basis)
-
-    def project(self, embeddings: np.ndarray) -> np.ndarray:
-        """(n, D) embeddings -> (n, C) float32 of unit length; one that says nothing in these numbers is zero."""
-        z = (np.asarray(embeddings, np.float32) - self.mean) @ self.basis.T
-        length = np.linalg.norm(z, axis=-1, keepdims=True)
-        return np.where(length > _SMALL, z / np.maximum(length, _SMALL), 0).astype(np.float32)
-
-    def embed(self, texts: Sequence[str], encoder: TextEncoder) -> np.ndarray:
-        """(n, C) unit vectors of texts. ValueError for another encoder than the one that was trained with."""
-        self.check(encoder.identity)
-        return self.project(encoder.encode(list(texts)))
-
-    def check(self, encoder: str) -> None:
-        """ValueError unless this is the text encoder of the weights."""
-        if encoder != self.encoder:
-            raise ValueError(f"these weights answer to the text encoder {self.encoder!r}, not to {encoder!r}")
-
-    def state(self) -> dict[str, Any]:
-        """Plain values and tensors, for a checkpoint."""
-        return {"encoder": self.encoder, "names": list(self.names), "ids": list(self.ids),
-                **{k: torch.from_numpy(getattr(self, k)) for k in ("mean", "basis", "targets")}}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any]) -> TextCodec:
-        """The inverse of `state`."""
-        arrays = (state[k].numpy().astype(np.float32) for k in ("mean", "basis", "targets"))
-        mean, basis, targets = arrays
-        return cls(state["encoder"], mean, basis, tuple(state["names"]), tuple(int(i) for i in state["ids"]), targets)
-
-    def same_as(self, other: TextCodec) -> bool:
-        """Whether both give the same numbers for the same classes."""
-        return (self.encoder, self.names, self.ids) == (other.encoder, other.names, other.ids) and all(
-            a.shape == b.shape and np.allclose(a, b, atol=1e-3)
-            for a, b in ((self.basis, other.basis), (self.mean, other.mean), (self.targets, other.targets)))
-
-
-def read_codec(path: str | Path) -> TextCodec:
-    """The codec in a language.safetensors. FileNotFoundError; ValueError when it is none."""
-    from lsm_ros.models.tensor_files import read_safetensors
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: the weights beside it come without language")
-    tensors, meta = read_safetensors(path)
-    missing = [k for k in ("mean", "basis", "targets", "ids") if k not in tensors] + [
-        k for k in ("encoder", "names") if k not in meta]
-    if missing:
-        raise ValueError(f"{path} describes no language features: it lacks {', '.join(missing)}")
-    codec = TextCodec.from_state({**{k: v.clone() for k, v in tensors.items()}, "encoder": meta["encoder"],
-                                  "names": meta["names"].split("\n"), "ids": tensors["ids"].flatten().tolist()})
-    n, ids = len(codec.names), codec.ids
-    if (codec.basis.ndim != 2 or codec.mean.shape != codec.basis.shape[1:] or codec.targets.shape != (n, codec.channels)
-            or len(ids) != n or not all(0 <= i < UNLABELLED for i in ids)
-            or not all(np.isfinite(a).all() for a in (codec.mean, codec.basis, codec.targets))):
-        raise ValueError(f"{path} is damaged: its {n} names, ids {len(ids)}, targets {codec.targets.shape}, basis "
-                         f"{codec.basis.shape} and mean {codec.mean.shape} do not fit each other, or are no numbers")
-    return codec
-
-
-def codec_tensors(codec: TextCodec) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
-    """Tensors and metadata for `write_safetensors`, as `read_codec` reads them."""
-    state = codec.state()
-    tensors = {k: state[k] for k in ("mean", "basis", "targets")} | {"ids": torch.tensor(codec.ids)}
-    return tensors, {"encoder": codec.encoder, "names": "\n".join(codec.names)}
 
 
 def read_texts(path: str | Path, space: LabelSpace) -> dict[str, list[str]]:
@@ -166,7 +76,7 @@ def fit_codec(encoder: TextEncoder, space: LabelSpace, texts: Mapping[str, Seque
     codec = TextCodec(encoder.identity, mean.astype(np.float32), basis.astype(np.float32), tuple(n for _, n in pairs),
                       tuple(int(i) for i, _ in pairs), np.zeros((len(pairs), channels), np.float32))
     targets = np.stack([codec.project(np.stack([embeddings[t] for t in group])).mean(0) for group in said])
-    targets /= np.maximum(np.linalg.norm(targets, axis=-1, keepdims=True), _SMALL)
+    targets /= np.maximum(np.linalg.norm(targets, axis=-1, keepdims=True), SMALLEST_LENGTH)
     return TextCodec(codec.encoder, codec.mean, codec.basis, codec.names, codec.ids, targets)
 
 

@@ -11,9 +11,10 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from lsm_ros.models.croco import completion_loss
+from lsm_ros.semantics.codec import TextCodec
 from lsm_ros.training.config import LossConfig, TrainConfig
 from lsm_ros.training.data import generator_for, network_images, true_matches, truth
-from lsm_ros.training.language import ClassTargets, TextCodec
+from lsm_ros.training.language import ClassTargets
 from lsm_ros.training.losses import average_distance, confident, regression
 from lsm_ros.training.matching_losses import confident_matches, info_nce
 from lsm_sim.sampler import PairBatch

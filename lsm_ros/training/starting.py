@@ -17,10 +17,11 @@ from lsm_ros import models
 from lsm_ros.models import checkpoint
 from lsm_ros.models.architecture import guess
 from lsm_ros.models.blocks import DecoderBlock, EncoderBlock
+from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, read_codec
+from lsm_ros.semantics.text_encoder import TextEncoder, make_text_encoder
 from lsm_ros.training.checkpoints import legs, read_leg
 from lsm_ros.training.config import TrainConfig
-from lsm_ros.training.language import LANGUAGE_FILE, TEXTS, TextCodec, check_classes, fit_codec, read_codec, read_texts
-from lsm_ros.training.text_encoder import TextEncoder, make_text_encoder
+from lsm_ros.training.language import TEXTS, check_classes, fit_codec, read_texts
 from lsm_sim.labels import indoor_labels
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

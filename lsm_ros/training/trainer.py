@@ -15,6 +15,8 @@ from typing import Any
 import torch
 
 from lsm_ros.models import checkpoint
+from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, read_codec
+from lsm_ros.semantics.text_encoder import TextEncoder
 from lsm_ros.training.checkpoints import (
     CHECKPOINT_FILE,
     LEG_FILE_BYTES,
@@ -28,12 +30,11 @@ from lsm_ros.training.checkpoints import (
 from lsm_ros.training.config import TrainConfig
 from lsm_ros.training.data import PairSource, training_source, validation_source
 from lsm_ros.training.interrupt import StopRequest
-from lsm_ros.training.language import LANGUAGE_FILE, ClassTargets, TextCodec, read_codec
+from lsm_ros.training.language import ClassTargets
 from lsm_ros.training.log import TrainingLog, write_curves
 from lsm_ros.training.objectives import make_objective
 from lsm_ros.training.schedule import WeightAverage, learning_rate, make_optimizer
 from lsm_ros.training.starting import check_codec, choose_device, choose_format, compile_blocks, make_codec, make_network
-from lsm_ros.training.text_encoder import TextEncoder
 from lsm_ros.training.validation import validate
 
 WEIGHTS_FOLDER = "weights"

@@ -4,8 +4,8 @@
 import numpy as np
 
 from lsm_ros.pairs.features import UNIT
-from lsm_ros.training.language import TextCodec
-from lsm_ros.training.text_encoder import Reading
+from lsm_ros.semantics.codec import TextCodec
+from lsm_ros.semantics.text_encoder import Reading
 
 DIM = 12
 

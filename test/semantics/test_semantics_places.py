@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from lsm_ros.semantics.places import choose_threshold, components, find_places
+from lsm_ros.semantics.search import choose_threshold, components, find_places
 
 
 def block(low, high):

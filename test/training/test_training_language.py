@@ -8,11 +8,12 @@ import torch
 from training_parts import RandomEncoder
 
 from lsm_ros.models.tensor_files import write_safetensors
-from lsm_ros.training import text_encoder
+from lsm_ros.semantics import text_encoder
+from lsm_ros.semantics.codec import codec_tensors, read_codec
+from lsm_ros.semantics.text_encoder import WordPieces, make_text_encoder, split_words
 from lsm_ros.training.config import LossConfig
-from lsm_ros.training.language import TEXTS, ClassTargets, codec_tensors, fit_codec, read_codec, read_texts
+from lsm_ros.training.language import TEXTS, ClassTargets, fit_codec, read_texts
 from lsm_ros.training.objectives import coarse_labels, language_loss
-from lsm_ros.training.text_encoder import WordPieces, make_text_encoder, split_words
 from lsm_sim.labels import indoor_labels
 
 SPACE = indoor_labels()

@@ -13,10 +13,10 @@ from training_parts import RandomEncoder, Repeated, tiny
 
 from lsm_ros import cli, models
 from lsm_ros.models import checkpoint
+from lsm_ros.semantics.codec import read_codec
 from lsm_ros.training import checkpoints
 from lsm_ros.training.checkpoints import CHECKPOINT_FILE, legs, read_checkpoint
 from lsm_ros.training.config import train_config
-from lsm_ros.training.language import read_codec
 from lsm_ros.training.log import read_log
 from lsm_ros.training.schedule import learning_rate
 from lsm_ros.training.trainer import Trainer
