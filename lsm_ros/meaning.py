@@ -10,9 +10,8 @@ import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import VoxelMap
-from lsm_ros.naming import NameVectors
 from lsm_ros.pairs.base import PairModel
-from lsm_ros.types import Frame, LabelSpace
+from lsm_ros.types import Frame, LabelSpace, NameVectors
 
 if TYPE_CHECKING:
     from lsm_ros.semantics.describing import Describer

@@ -30,8 +30,7 @@ from lsm_ros.fusion.read.mesh import Mesh, MeshReader
 from lsm_ros.fusion.read.query import QueryResult, features_at, query
 from lsm_ros.fusion.read.surface import Surface
 from lsm_ros.fusion.read.surface_reader import SurfaceReader, VolumeReader, snapshot
-from lsm_ros.naming import NameVectors
-from lsm_ros.types import MapSnapshot, Observation, OccupancyMap
+from lsm_ros.types import MapSnapshot, NameVectors, Observation, OccupancyMap
 
 __all__ = ["MapFullError", "VoxelMap"]
 

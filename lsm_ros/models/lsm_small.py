@@ -66,7 +66,7 @@ class LsmSmall(MASt3R):
     """MASt3R with narrow heads and language features; the defaults have 11.3 million weights.
 
     feature_channels: length of the language features; which text encoder they answer to is told by the file
-    language.safetensors beside the weights (`lsm_ros.training.language`). Views have `features`
+    language.safetensors beside the weights (`lsm_ros.semantics.codec`). Views have `features`
     (B, H/8, W/8, feature_channels) of unit length besides what MASt3R gives. stem_dims: channels of up to four convolutions
     of stride 2, multiples of 8, before the patches are taken; none: patches of 16x16 pixels, as in MASt3R.
     """

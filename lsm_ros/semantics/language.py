@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_ros.naming import NameVectors
 from lsm_ros.semantics.codec import TextCodec, codec_tensors, read_codec
 from lsm_ros.semantics.label_spaces import plain
 from lsm_ros.semantics.text_encoder import TextEncoder, make_text_encoder
-from lsm_ros.types import LabelSpace
+from lsm_ros.types import LabelSpace, NameVectors
 
 LONGEST_QUERY = 30_000  # characters that are looked at; an encoder takes in far fewer words
 NOT_A_NAME = "void"

@@ -11,8 +11,7 @@ from test_query import with_features
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
 from lsm_ros.fusion.read.surface_reader import SurfaceReader
-from lsm_ros.naming import NameVectors
-from lsm_ros.types import UNLABELLED
+from lsm_ros.types import UNLABELLED, NameVectors
 
 CONFIG = FusionConfig(voxel_size=0.05, min_weight=0.2)
 T = pose(0, 0, 0.6)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from semantic_parts import DIM, Words, codec_of
 
-from lsm_ros.naming import NameVectors, nearest
+from lsm_ros.fusion.read.names import nearest
 from lsm_ros.semantics.label_spaces import check_space, find_label_space, space_of
 from lsm_ros.semantics.language import LONGEST_QUERY, Language, read_language
-from lsm_ros.types import UNLABELLED, LabelSpace
+from lsm_ros.types import UNLABELLED, LabelSpace, NameVectors
 
 WORDS = ("wall", "floor", "red", "chair", "void")
 

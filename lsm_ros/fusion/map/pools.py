@@ -16,7 +16,7 @@ from lsm_ros.fusion.backends.layout import CameraPose, Layout
 from lsm_ros.fusion.backends.reference import NumpyBackend
 from lsm_ros.fusion.backends.view import View, posed_view
 from lsm_ros.fusion.map.labels import LabelTable
-from lsm_ros.naming import NameVectors
+from lsm_ros.types import NameVectors
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from lsm_ros.fusion.backends.blocks import HALF, pack_keys, unpack_keys
 from lsm_ros.fusion.backends.integrate import LABEL_CELLS
 from lsm_ros.fusion.backends.layout import BLOCK
 from lsm_ros.fusion.map.pools import Pools
-from lsm_ros.naming import NameVectors, nearest
-from lsm_ros.types import UNLABELLED
+from lsm_ros.fusion.read.names import nearest
+from lsm_ros.types import UNLABELLED, NameVectors
 
 _UNIT = 127  # length of a feature vector as observations carry it
 _CHUNK = 65536

@@ -3,43 +3,12 @@
 """Language features as labels: the name whose vector is nearest."""
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from lsm_ros.types import UNLABELLED
+from lsm_ros.types import UNLABELLED, NameVectors
 
 TEMPERATURE = 0.1  # of the softmax over cosines in the training's cross-entropy over all classes
 _CHUNK = 65536
-
-
-@dataclass(frozen=True)
-class NameVectors:
-    """What features may be called. ids (N,) uint16 in ascending order, each once; vectors (N, D) float32 of unit length. least:
-    a feature whose cosine with every vector is lower has no label. ValueError for anything else."""
-
-    ids: np.ndarray
-    vectors: np.ndarray
-    least: float = -1.0
-
-    def __post_init__(self) -> None:
-        ids, vectors = self.ids, self.vectors
-        if ids.ndim != 1 or vectors.ndim != 2 or len(ids) != len(vectors) or not len(ids):
-            raise ValueError(f"each name needs an id and a vector, got {ids.shape} ids and {vectors.shape} vectors")
-        if ids.dtype != np.uint16 or (np.diff(ids.astype(np.int64)) <= 0).any() or ids[-1] == UNLABELLED:
-            raise ValueError(f"label ids must be uint16 in ascending order, each once and below {UNLABELLED}")
-        if not np.allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-3):
-            raise ValueError("the vectors of names must have unit length")
-
-    @property
-    def dim(self) -> int:
-        """Numbers of a vector."""
-        return self.vectors.shape[1]
-
-    def same_as(self, other: NameVectors | None) -> bool:
-        """Whether both give the same labels."""
-        return other is not None and self.least == other.least and np.array_equal(self.ids, other.ids) and np.array_equal(
-            self.vectors, other.vectors)
 
 
 def nearest(features: np.ndarray, names: NameVectors) -> tuple[np.ndarray, np.ndarray]:
