@@ -18,8 +18,9 @@ from golden_cases import TINY, TINY_DPT, TINY_MAST3R
 from pointmaps import FakePairModel, walk
 from textured import CAMERA, room, see
 
-from lsm_ros import cli, models, pipeline
+from lsm_ros import cli, models
 from lsm_ros.datasets import open_source
+from lsm_ros.mapping import pipeline
 from lsm_ros.models import checkpoint
 from lsm_ros.models.tensor_files import write_safetensors
 

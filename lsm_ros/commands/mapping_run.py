@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from lsm_ros import store
 from lsm_ros.commands.options import assignments, make_config
 from lsm_ros.commands.querying import cloud_of
 from lsm_ros.config import Config
@@ -31,8 +30,9 @@ from lsm_ros.fusion.files.feature_file import write_features
 from lsm_ros.fusion.files.mesh_ply import write_mesh
 from lsm_ros.fusion.files.ply import write_ply
 from lsm_ros.geometry.lie import se3_inverse
-from lsm_ros.meaning import LANGUAGE_FILE
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping import store
+from lsm_ros.mapping.pipeline import MappingPipeline
+from lsm_ros.semantics.layer import LANGUAGE_FILE
 from lsm_ros.types import FrameSet, TrackingState, TrajectoryPose
 
 _CLOSE_NS = 20_000_000

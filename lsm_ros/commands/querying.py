@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lsm_ros import store
 from lsm_ros.config import from_dict
 from lsm_ros.fusion.files import feature_file
 from lsm_ros.fusion.files.feature_file import FeatureCloud, read_features
 from lsm_ros.fusion.voxel_map import VoxelMap
-from lsm_ros.meaning import LANGUAGE_FILE
+from lsm_ros.mapping import store
 from lsm_ros.semantics.language import Sentence, read_language
+from lsm_ros.semantics.layer import LANGUAGE_FILE
 from lsm_ros.semantics.search import Answer, find_places
 
 

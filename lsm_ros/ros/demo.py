@@ -26,7 +26,7 @@ from lsm_ros.evaluation.cost import StageTimes
 from lsm_ros.evaluation.report import RunRecord, write_report
 from lsm_ros.evaluation.samples import SampleKeeper
 from lsm_ros.fusion.files.ply import write_ply
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.ros.demo_color import map_from_color
 from lsm_ros.types import TrajectoryPose
 from lsm_sim.source import RoomSource

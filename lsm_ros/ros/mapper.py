@@ -224,7 +224,7 @@ class Mapper:
 
     def find(self, sentence: Sentence, threshold: float, most: int) -> Found:
         """Where in the map something is."""
-        answer = self.pipeline.meaning.find(self.pipeline.map, sentence.vector, threshold, most)
+        answer = self.pipeline.find(sentence.vector, threshold, most)
         return Found(sentence, answer, self._report.stamp_ns, self.map_frame)
 
     def late_labels(self, item: Item, stamp_ns: int) -> None:

@@ -20,7 +20,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.signals import SignalHandlerOptions
 
 from lsm_ros.config import Config
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.ros.broadcasting import TransformOutput
 from lsm_ros.ros.conversions import from_pose
 from lsm_ros.ros.diagnostics import Diagnostics

@@ -16,7 +16,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from lsm_ros import store
+from lsm_ros.mapping import store
 from lsm_ros.ros.found_messages import fill, told
 from lsm_ros.ros.mapper import Mapper
 from lsm_ros.semantics.label_spaces import space_of

@@ -11,8 +11,8 @@ from lsm_ros.config import PairConfig, from_dict
 from lsm_ros.fusion.read.names import nearest
 from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.geometry import transform_points
+from lsm_ros.mapping.observations import frame_cloud, observation, reliable_depth
 from lsm_ros.models.hub import OWN, OWN_WEIGHTS
-from lsm_ros.observing import frame_cloud, observation, reliable_depth
 from lsm_ros.pairs.network import NetworkPairModel
 from lsm_ros.semantics.describing import Describer
 from lsm_ros.semantics.language import Language

@@ -8,8 +8,8 @@ from textured import CAMERA, Board, picture, room, see
 
 from lsm_ros.config import from_dict
 from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, so3_log, transform_points, umeyama
-from lsm_ros.observing import rescaled
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping.observations import rescaled
+from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.slam.trackers.two_view import MonocularTracker
 from lsm_ros.types import Frame, FrameSet, TrackingState
 

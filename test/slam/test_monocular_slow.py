@@ -10,7 +10,7 @@ from lsm_ros.config import from_dict
 from lsm_ros.datasets import open_source
 from lsm_ros.evaluation import trajectory
 from lsm_ros.geometry import transform_points, umeyama
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping.pipeline import MappingPipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 CONFIG = from_dict({"pairs.model": "two_view"})

@@ -11,9 +11,9 @@ import torch
 from pointmaps import FakePairModel, frame_set, on_path, walk
 from textured import room
 
-from lsm_ros import pipeline as pipeline_module
 from lsm_ros.config import from_dict
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping import pipeline as pipeline_module
+from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.types import UNLABELLED
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "semantics"))

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from pointmaps import FakePairModel
 
-from lsm_ros import pipeline as pipeline_module
 from lsm_ros.config import from_dict
 from lsm_ros.datasets import open_source
 from lsm_ros.evaluation import trajectory
 from lsm_ros.geometry import T_BODY_OPTICAL
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping import pipeline as pipeline_module
+from lsm_ros.mapping.pipeline import MappingPipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

@@ -9,10 +9,10 @@ import torch
 from pointmaps import PERIOD_NS, START_NS, FakePairModel, on_path
 from textured import Board, picture, room
 
-from lsm_ros import pipeline as pipeline_module
 from lsm_ros.config import from_dict
 from lsm_ros.geometry import CameraIntrinsics, make_se3, se3_inverse, so3_exp, split_sim3, transform_points, umeyama
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping import pipeline as pipeline_module
+from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.slam.pointmap import graph as pointmap_graph
 from lsm_ros.slam.pointmap.loops import LoopCloser
 from lsm_ros.slam.trackers.pointmap import RELOCALIZE_TRIES

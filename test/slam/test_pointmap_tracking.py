@@ -9,10 +9,10 @@ import torch
 from pointmaps import PERIOD_NS, START_NS, FakePairModel, frame_set, on_path, walk
 from textured import CAMERA, room
 
-from lsm_ros import pipeline as pipeline_module
 from lsm_ros.config import from_dict
 from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, so3_log, split_sim3, transform_points, umeyama
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping import pipeline as pipeline_module
+from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.slam.trackers.pointmap import PointmapTracker
 from lsm_ros.types import TrackingState
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What the pipeline knows of meaning: where features come from, which names labels have, what a sentence finds in the map."""
+"""The semantic layer of a map: where language features come from, and which names labels have."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lsm_ros.config import Config
-from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.pairs.base import PairModel
 from lsm_ros.types import Frame, LabelSpace, NameVectors
 
 if TYPE_CHECKING:
     from lsm_ros.semantics.describing import Describer
     from lsm_ros.semantics.language import Language, Sentence
-    from lsm_ros.semantics.search import Answer
 
 LANGUAGE_FILE = "language.safetensors"
 NO_LANGUAGE = ("there are no language features: set pairs.model to lsm_small, or semantics.features to 'always' for the other "
                "pair models")
 
 
-class Meaning:
+class SemanticLayer:
     """Features, names and queries of one map. warnings: those of the pipeline, by name.
 
     `observed`: names that frames brought with their labels; `chosen`: names that somebody set; `decoded`: those that features
@@ -162,13 +160,6 @@ class Meaning:
     def sentence(self, text: str) -> Sentence:
         """A text as a vector; may be called from any thread. ValueError or ImportError as of `Language.sentence`."""
         return self._speaking().sentence(text)
-
-    def find(self, voxels: VoxelMap, vector: np.ndarray, threshold: float, most: int) -> Answer:
-        """Where in a map something is; see `places.find_places`. ValueError while the map has no features."""
-        from lsm_ros.semantics.search import find_places
-
-        found, surface = voxels.query(vector), voxels.surface()
-        return find_places(surface.voxel, surface.points_map, found.similarity, voxels.layout.voxel_size, threshold, most)
 
     # on disk
 

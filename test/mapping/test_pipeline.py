@@ -8,7 +8,7 @@ import pytest
 from lsm_ros.config import from_dict
 from lsm_ros.datasets import open_source
 from lsm_ros.geometry import is_se3, se3_inverse, so3_log, transform_points, umeyama
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.types import UNLABELLED, LabelSpace, TrackingState
 from lsm_sim.source import RoomSource
 

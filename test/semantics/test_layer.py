@@ -15,10 +15,10 @@ from lsm_ros.config import from_dict
 from lsm_ros.fusion.files.feature_file import FILE, write_features
 from lsm_ros.fusion.publish.replica import MapReplica
 from lsm_ros.fusion.publish.updates import UpdateStream
-from lsm_ros.meaning import LANGUAGE_FILE
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.semantics import language as language_module
 from lsm_ros.semantics.describing import Describer
+from lsm_ros.semantics.layer import LANGUAGE_FILE
 from lsm_ros.types import UNLABELLED, LabelSpace
 from lsm_sim.source import RoomSource
 
@@ -141,7 +141,7 @@ def test_labels_that_frames_bring_come_first(room, mapped):
 
 def test_a_query_finds_the_floor_where_it_is(room, mapped):
     pipeline, _ = mapped
-    answer = pipeline.meaning.find(pipeline.map, pipeline.meaning.sentence("the floor").vector, 0.0, 3)
+    answer = pipeline.find(pipeline.meaning.sentence("the floor").vector, 0.0, 3)
     assert len(answer.places) >= 1 and answer.best > 0.9
     best = answer.places[0]
     assert best.similarity > 0.8 and abs(best.centre[2]) < 0.1 and best.high[2] - best.low[2] < 0.4
@@ -168,7 +168,7 @@ def test_saved_maps_keep_their_meaning(room, mapped, monkeypatch, tmp_path):
     plain.load(tmp_path / "saved")
     assert np.array_equal(plain.snapshot().labels, pipeline.snapshot().labels)
     assert plain.label_space.names == {5: "floor", 6: "wall"}
-    assert plain.meaning.find(plain.map, plain.meaning.sentence("floor").vector, 0.0, 1).places
+    assert plain.find(plain.meaning.sentence("floor").vector, 0.0, 1).places
     for change in ({"basis": np.flipud(np.eye(12, dtype=np.float32))}, {"encoder": "more words"}):
         eyes.codec = replace(codec_of(room[2], Words(WORDS)), **change)
         stranger = MappingPipeline(CONFIG)
@@ -224,7 +224,7 @@ def test_without_language_a_query_says_what_to_do(room):
 def test_an_empty_map_has_nothing_to_find(room, monkeypatch):
     pipeline, _ = make(room, monkeypatch, frames=0)
     with pytest.raises(ValueError, match="holds no language features"):
-        pipeline.meaning.find(pipeline.map, pipeline.meaning.sentence("floor").vector, 0.0, 1)
+        pipeline.find(pipeline.meaning.sentence("floor").vector, 0.0, 1)
 
 
 def test_weights_of_another_text_encoder(room, mapped):

@@ -9,7 +9,7 @@ import pytest
 from lsm_ros.config import from_dict
 from lsm_ros.evaluation import semantics, trajectory
 from lsm_ros.geometry import se3_inverse, transform_points
-from lsm_ros.pipeline import MappingPipeline
+from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.types import FrameSet, TrajectoryPose
 from lsm_sim.source import SimSource
 
