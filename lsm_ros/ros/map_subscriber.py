@@ -16,8 +16,8 @@ from lsm_ros.fusion.publish.encoding import SurfaceCloud
 from lsm_ros.fusion.publish.replica import Applied, MapReplica
 from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros.conversions import stamp_ns
-from lsm_ros.ros.map_updates import UPDATE_QOS
-from lsm_ros.ros.update_messages import from_voxel_update
+from lsm_ros.ros.output.map_updates import UPDATE_QOS
+from lsm_ros.ros.output.update_messages import from_voxel_update
 from lsm_ros.srv import GetBlocks
 
 ANSWER_S = 10.0

@@ -20,15 +20,15 @@ from lsm_ros.live.grouping import Item
 from lsm_ros.live.worker import Worker
 from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros import conversions
-from lsm_ros.ros.broadcasting import TransformOutput
-from lsm_ros.ros.cameras import Bundle, Camera, decode
-from lsm_ros.ros.found_messages import Found
+from lsm_ros.ros.input.cameras import Bundle, Camera, decode
+from lsm_ros.ros.input.transforms import OdometryState, TransformInput
+from lsm_ros.ros.output.broadcasting import TransformOutput
+from lsm_ros.ros.output.found_messages import Found
+from lsm_ros.ros.output.publishers import Publishers
+from lsm_ros.ros.output.smooth_odometry import Motion, SmoothOdometry
+from lsm_ros.ros.output.status import FrameTiming, StatusReport
+from lsm_ros.ros.output.update_messages import to_voxel_update
 from lsm_ros.ros.problems import Problems
-from lsm_ros.ros.publishers import Publishers
-from lsm_ros.ros.smooth_odometry import Motion, SmoothOdometry
-from lsm_ros.ros.status import FrameTiming, StatusReport
-from lsm_ros.ros.transforms import OdometryState, TransformInput
-from lsm_ros.ros.update_messages import to_voxel_update
 from lsm_ros.types import FrameSet, LabelSpace, MappingUpdate, PipelineStatus
 
 if TYPE_CHECKING:

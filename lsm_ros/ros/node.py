@@ -21,18 +21,18 @@ from rclpy.signals import SignalHandlerOptions
 
 from lsm_ros.config import Config
 from lsm_ros.mapping.pipeline import MappingPipeline
-from lsm_ros.ros.broadcasting import TransformOutput
 from lsm_ros.ros.conversions import from_pose
-from lsm_ros.ros.diagnostics import Diagnostics
 from lsm_ros.ros.executor import MappingExecutor
-from lsm_ros.ros.inputs import Inputs
+from lsm_ros.ros.input.subscriptions import Inputs
+from lsm_ros.ros.input.transforms import TransformInput
 from lsm_ros.ros.mapper import Mapper
+from lsm_ros.ros.output.broadcasting import TransformOutput
+from lsm_ros.ros.output.diagnostics import Diagnostics
+from lsm_ros.ros.output.publishers import Publishers
+from lsm_ros.ros.output.status import StatusReport
 from lsm_ros.ros.parameters import NodeParameters
 from lsm_ros.ros.problems import Problems
-from lsm_ros.ros.publishers import Publishers
 from lsm_ros.ros.services import Services, resolve_map
-from lsm_ros.ros.status import StatusReport
-from lsm_ros.ros.transforms import TransformInput
 
 JUMP_S = 1.0
 # How long a thread may keep the interpreter while others wait. NumPy gives it up all the time, and with the default of

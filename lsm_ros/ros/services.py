@@ -17,8 +17,8 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from lsm_ros.mapping import store
-from lsm_ros.ros.found_messages import fill, told
 from lsm_ros.ros.mapper import Mapper
+from lsm_ros.ros.output.found_messages import fill, told
 from lsm_ros.semantics.label_spaces import space_of
 from lsm_ros.srv import GetBlocks, LoadMap, QueryText, SaveMap, SetLabels
 from lsm_ros.types import OccupancyMap

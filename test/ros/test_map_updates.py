@@ -19,9 +19,9 @@ from lsm_ros.fusion.read.mesh import Mesh
 from lsm_ros.msg import MappingStatus, SemanticVoxelUpdate
 from lsm_ros.ros import conversions
 from lsm_ros.ros.map_subscriber import MapSubscriber
-from lsm_ros.ros.map_updates import UPDATE_QOS
-from lsm_ros.ros.mesh_message import to_mesh_marker
-from lsm_ros.ros.update_messages import from_voxel_update, serialized, to_voxel_update
+from lsm_ros.ros.output.map_updates import UPDATE_QOS
+from lsm_ros.ros.output.mesh_message import to_mesh_marker
+from lsm_ros.ros.output.update_messages import from_voxel_update, serialized, to_voxel_update
 from lsm_ros.srv import GetBlocks
 
 TOPIC = "/mapping/map_update"

@@ -17,7 +17,7 @@ from vision_msgs.msg import LabelInfo
 from lsm_ros.geometry import se3_inverse, se3_log, transform_points
 from lsm_ros.msg import CameraStatus
 from lsm_ros.ros import conversions
-from lsm_ros.ros.transforms import T_BODY_OPTICAL
+from lsm_ros.ros.input.transforms import T_BODY_OPTICAL
 from lsm_ros.types import UNLABELLED
 
 

@@ -15,7 +15,7 @@ from tf2_msgs.msg import TFMessage
 from lsm_ros import models
 from lsm_ros.models import checkpoint
 from lsm_ros.msg import MappingStatus
-from lsm_ros.ros.diagnostics import OK, WARN, Diagnostics
+from lsm_ros.ros.output.diagnostics import OK, WARN, Diagnostics
 from lsm_ros.types import Frame
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

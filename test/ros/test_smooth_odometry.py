@@ -3,7 +3,7 @@
 import numpy as np
 
 from lsm_ros.geometry import se3_exp, se3_inverse
-from lsm_ros.ros.smooth_odometry import SmoothOdometry
+from lsm_ros.ros.output.smooth_odometry import SmoothOdometry
 from lsm_ros.types import TrajectoryPose
 
 STEP = se3_exp([0.05, 0.0, 0.0, 0.0, 0.0, 0.02])

@@ -32,10 +32,10 @@ from lsm_ros.live.grouping import (
     TimeGap,
     TimeJump,
 )
-from lsm_ros.ros.cameras import Bundle, Camera
 from lsm_ros.ros.conversions import stamp_ns
+from lsm_ros.ros.input.cameras import Bundle, Camera
+from lsm_ros.ros.input.transforms import OdometryState, TransformInput
 from lsm_ros.ros.problems import Problems
-from lsm_ros.ros.transforms import OdometryState, TransformInput
 
 IDLE_S = 0.005  # how long the feeder sleeps while something waits for a partner or a transform
 REPLAY_DEPTH = 100

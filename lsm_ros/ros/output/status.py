@@ -14,10 +14,10 @@ from rclpy.node import Node
 
 from lsm_ros.live.worker import WorkerCounts
 from lsm_ros.msg import CameraStatus, MappingStatus
-from lsm_ros.ros.cameras import Camera
 from lsm_ros.ros.conversions import to_stamp
+from lsm_ros.ros.input.cameras import Camera
+from lsm_ros.ros.output.publishers import LATCHED
 from lsm_ros.ros.problems import Problems
-from lsm_ros.ros.publishers import LATCHED
 from lsm_ros.types import PipelineStatus
 
 WINDOW_S = 5.0

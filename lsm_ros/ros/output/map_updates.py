@@ -12,7 +12,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from lsm_ros.config import NodeConfig
 from lsm_ros.fusion.publish.updates import MapUpdate, UpdateStream
 from lsm_ros.msg import SemanticVoxelUpdate
-from lsm_ros.ros.update_messages import serialized
+from lsm_ros.ros.output.update_messages import serialized
 from lsm_ros.types import PipelineStatus
 
 UPDATE_QOS = QoSProfile(depth=20, reliability=ReliabilityPolicy.RELIABLE)

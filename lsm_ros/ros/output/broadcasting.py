@@ -13,7 +13,7 @@ from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 from lsm_ros.config import NodeConfig
 from lsm_ros.geometry import se3_inverse
 from lsm_ros.ros.conversions import to_transform
-from lsm_ros.ros.transforms import T_BODY_OPTICAL, OdometryState, TransformInput
+from lsm_ros.ros.input.transforms import T_BODY_OPTICAL, OdometryState, TransformInput
 
 SETTLE_S = 1.0  # time for a driver's static tree to be heard before a frame of ours is put on an optical frame
 

@@ -7,10 +7,10 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from lsm_ros.msg import CameraStatus, MappingStatus
-from lsm_ros.ros.broadcasting import TransformOutput
-from lsm_ros.ros.inputs import Inputs
+from lsm_ros.ros.input.subscriptions import Inputs
+from lsm_ros.ros.input.transforms import TransformInput
+from lsm_ros.ros.output.broadcasting import TransformOutput
 from lsm_ros.ros.problems import Problems
-from lsm_ros.ros.transforms import TransformInput
 from lsm_ros.types import EXACT_SCALE
 
 OK, WARN, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR, DiagnosticStatus.STALE

@@ -18,9 +18,9 @@ from visualization_msgs.msg import Marker
 
 from lsm_ros.config import NodeConfig
 from lsm_ros.ros import conversions
-from lsm_ros.ros.map_updates import UpdatePublisher
-from lsm_ros.ros.mesh_message import to_mesh_marker
-from lsm_ros.ros.smooth_odometry import Motion
+from lsm_ros.ros.output.map_updates import UpdatePublisher
+from lsm_ros.ros.output.mesh_message import to_mesh_marker
+from lsm_ros.ros.output.smooth_odometry import Motion
 from lsm_ros.types import FrameCloud, LabelSpace, MappingUpdate, OccupancyMap, PipelineStatus
 
 LIVE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
