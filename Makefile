@@ -12,7 +12,7 @@ setup:
 	@$(PYTHON) tools/setup_env.py
 
 demo: setup
-	@$(ENV) && python -m lsm_ros.ros.demo --out out/demo $(ARGS)
+	@$(ENV) && python -m lsm_ros.demo --out out/demo $(ARGS)
 
 # The whole of the tests: those that talk over ROS topics alone and in order, the others in two processes.
 test: setup

@@ -25,12 +25,12 @@ import rclpy
 from lsm_ros.config import Config
 from lsm_ros.datasets import open_source
 from lsm_ros.datasets.record import record
+from lsm_ros.demo.__main__ import Processes, prefix_file
+from lsm_ros.demo.witness import Spinning, Witness
 from lsm_ros.evaluation import trajectory
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.pipeline import MappingPipeline
 from lsm_ros.ros.conversions import frame_cloud_message
-from lsm_ros.ros.demo import Processes, prefix_file
-from lsm_ros.ros.witness import Spinning, Witness
 from lsm_ros.types import FrameCloud
 from lsm_sim.source import RoomSource
 

@@ -21,13 +21,13 @@ from tqdm import tqdm
 from lsm_ros.config import Config, from_dict
 from lsm_ros.datasets.record import record
 from lsm_ros.datasets.tum import read_tum
+from lsm_ros.demo.color import map_from_color
 from lsm_ros.evaluation import metrics, trajectory
 from lsm_ros.evaluation.cost import StageTimes
 from lsm_ros.evaluation.report import RunRecord, write_report
 from lsm_ros.evaluation.samples import SampleKeeper
 from lsm_ros.fusion.files.ply import write_ply
 from lsm_ros.mapping.pipeline import MappingPipeline
-from lsm_ros.ros.demo_color import map_from_color
 from lsm_ros.types import TrajectoryPose
 from lsm_sim.source import RoomSource
 
@@ -90,7 +90,7 @@ def play(args: argparse.Namespace, out: Path, processes: Processes) -> int:
         node += ["-p", f"{name}:={value}"]
     ready, done = out / ".ready", out / ".done"
     processes.start("node", node)
-    processes.start("check", [sys.executable, "-m", "lsm_ros.ros.demo_check", "--out", str(out), "--seed", str(args.seed),
+    processes.start("check", [sys.executable, "-m", "lsm_ros.demo.check", "--out", str(out), "--seed", str(args.seed),
                               "--frames", str(args.frames), "--camera-frame", f"{CAMERA}_optical", "--map-name", MAP_NAME,
                               "--ready", str(ready), "--done", str(done)])
     while not ready.exists():

@@ -17,11 +17,11 @@ from scipy.spatial import cKDTree
 from sensor_msgs_py.point_cloud2 import read_points
 
 from lsm_ros.datasets.tum import write_tum
+from lsm_ros.demo.witness import Heard, Spinning, Witness
 from lsm_ros.evaluation import semantics, trajectory
 from lsm_ros.geometry import se3_inverse, transform_points
 from lsm_ros.msg import MappingStatus
 from lsm_ros.ros.conversions import from_pose, stamp_ns
-from lsm_ros.ros.witness import Heard, Spinning, Witness
 from lsm_ros.srv import SaveMap
 from lsm_ros.types import UNLABELLED, TrajectoryPose
 from lsm_sim.solids import signed_distance

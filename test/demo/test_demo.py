@@ -8,15 +8,15 @@ import sys
 import numpy as np
 import pytest
 
-from lsm_ros.ros.demo_check import Check, check_map, check_trajectory
-from lsm_ros.ros.witness import Heard
+from lsm_ros.demo.check import Check, check_map, check_trajectory
+from lsm_ros.demo.witness import Heard
 from lsm_ros.types import UNLABELLED, TrajectoryPose
 from lsm_sim.source import RoomSource
 
 
 @pytest.mark.slow
 def test_the_demo_maps_the_room_and_checks_it(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "lsm_ros.ros.demo", "--out", str(tmp_path / "demo")], capture_output=True,
+    done = subprocess.run([sys.executable, "-m", "lsm_ros.demo", "--out", str(tmp_path / "demo")], capture_output=True,
                           text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "All checks passed" in done.stdout
