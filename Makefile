@@ -4,7 +4,7 @@ PYTHON ?= python3
 SHELL := /bin/bash
 ENV := . tools/env.sh
 
-OVER_TOPICS := test/ros test/underlay
+OVER_TOPICS := test/ros test/demo test/underlay
 
 .PHONY: setup demo test test-all bench lint clean
 

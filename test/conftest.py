@@ -28,7 +28,7 @@ def golden_folder() -> Path:
 @pytest.fixture(scope="session")
 def golden(golden_folder):
     """Loads a golden case by name."""
-    from golden_cases import Case
+    from helpers.golden_cases import Case
 
     return lambda name: Case(golden_folder / f"{name}.npz")
 

@@ -125,7 +125,7 @@ def test_copied_sources_exist_and_reach_the_context(name):
             assert path == "." or not ignored(path), f".dockerignore hides {path}"
 
 
-@pytest.mark.parametrize("path", ["CMakeLists.txt", "package.xml", "lsm_ros/mapping/pipeline.py", "lsm_ros/fusion/backends/layout.py",
+@pytest.mark.parametrize("path", ["CMakeLists.txt", "package.xml", "lsm_ros/pipeline.py", "lsm_ros/fusion/voxel_map.py",
                                   "test/conftest.py",
                                   "underlay/COLCON_IGNORE", "msg/MappingStatus.msg", "lsm_ros/data/own.safetensors"])
 def test_context_holds_the_sources(path):

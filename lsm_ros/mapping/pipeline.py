@@ -227,8 +227,8 @@ class MappingPipeline:
         for view in views:
             cloud, T_rig_cam = observations.dense_cloud(view, self.config), view.tracked.T_rig_cam[view.camera]
             features = self.meaning.describe(cloud.frame) if view.features is None else view.features
-            added += self._observe(observations.observation(cloud, self._next_observation, view.keyframe, T_rig_cam, self.config,
-                                                         measured=False, features=features))
+            added += self._observe(observations.observation(cloud, self._next_observation, view.keyframe, T_rig_cam,
+                                                            self.config, measured=False, features=features))
         return added
 
     def _observe(self, new: Observation) -> list[int]:

@@ -1,21 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Lets the tests of the voxel map share `fusion_scenes` and `fusion_backends`, and run on each backend."""
-import sys
-from pathlib import Path
-
+"""Runs tests of the voxel map on each backend."""
 import pytest
+from helpers.fusion_backends import BACKENDS, make_backend
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from fusion_backends import BACKENDS, make_backend
-
-from lsm_ros.fusion.backends.base import base as backends
+from lsm_ros.fusion.backends import base
 
 
 @pytest.fixture(params=BACKENDS)
 def backend(request, monkeypatch):
     """Every voxel map of the test uses this backend; the fixture is its name."""
     made = make_backend(request.param)
-    monkeypatch.setattr(backends, "_make", lambda kind, threads: made)
+    monkeypatch.setattr(base, "_make", lambda kind, threads: made)
     return request.param

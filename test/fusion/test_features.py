@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fusion_scenes import SMALL, T_RIG_CAM, observe, plane, pose
+from helpers.fusion_scenes import SMALL, T_RIG_CAM, observe, plane, pose
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap

@@ -2,7 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 import numpy as np
 import pytest
-from fusion_scenes import ROOM, observe, pose, state_of
+from helpers.fusion_scenes import ROOM, observe, pose, state_of
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap

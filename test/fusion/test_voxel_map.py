@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from fusion_backends import make_backend
-from fusion_scenes import ROOM, observe, plane, pose, state_of
+from helpers.fusion_backends import make_backend
+from helpers.fusion_scenes import ROOM, observe, plane, pose, state_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import MapFullError, VoxelMap
-from lsm_ros.fusion.backends.base import base as backends
+from lsm_ros.fusion.backends import base as backends
 from lsm_ros.fusion.backends.blocks import MAX_USERS
 from lsm_ros.types import UNLABELLED
 

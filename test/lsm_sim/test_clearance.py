@@ -3,7 +3,7 @@
 """Clearance of the floor against distances to solids, and outlines of parts."""
 import numpy as np
 import pytest
-from hand_made import furnished, make_world, ring_world, solid, walker
+from helpers.hand_made import furnished, make_world, ring_world, solid, walker
 
 from lsm_ros.geometry.rotation import so3_exp
 from lsm_sim.clearance import FAR, ClearanceMap, mover_radius, passages

@@ -3,7 +3,7 @@
 """Scripted events: what happens on the path is what it says about it."""
 import numpy as np
 import pytest
-from hand_made import furnished
+from helpers.hand_made import furnished
 
 from lsm_sim.events import EVENT_KINDS, FAST_RATE, WALL_DISTANCE, Event
 from lsm_sim.paths import check_free, plan_path

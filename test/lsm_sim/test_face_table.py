@@ -3,17 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from hand_made import furnished, make_world, solid
+from helpers.hand_made import furnished, make_world, solid, table_of
 
-from lsm_sim.face_table import FLAT, build_face_table
+from lsm_sim.face_table import FLAT
 from lsm_sim.lighting import sample_places
 from lsm_sim.world import FACES, Material, Part, Shape
 
 TURN = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
-
-
-def table_of(world, fitted=True, spacing=0.1):
-    return build_face_table(world, [0] * len(world.materials), [fitted] * len(world.materials), 256, spacing)
 
 
 def place(table, face, point):

@@ -9,7 +9,7 @@ from collections import Counter
 import cv2
 import numpy as np
 import pytest
-from solids_of import holds, interpenetrations, made, part_bounds
+from helpers.solids_of import holds, interpenetrations, made, part_bounds
 
 from lsm_sim.furniture import FURNITURE, KINDS
 from lsm_sim.furniture.parts import box

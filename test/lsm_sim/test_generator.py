@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from solids_of import GRID, holds, made, part_bounds
+from helpers.solids_of import GRID, holds, made, part_bounds
 
 from lsm_sim.generator import WORLD_KINDS, build_world, empty_world
 from lsm_sim.labels import indoor_labels

@@ -3,7 +3,7 @@
 """The IMU: integrated without noise it gives the path; noise and bias are as asked for."""
 import numpy as np
 import pytest
-from hand_made import furnished
+from helpers.hand_made import furnished
 from scipy.interpolate import CubicSpline
 
 from lsm_ros.geometry.lie import make_se3

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from hand_made import furnished, make_world, solid
-from test_face_table import table_of
+from helpers.hand_made import furnished, make_world, solid, table_of
 
 from lsm_sim.caster import RayCaster
 from lsm_sim.cube_map import cube_camera, cube_lookup, cube_poses

@@ -3,7 +3,7 @@
 """Wheel odometry: exact without errors, drifting with them, blind to kidnapping."""
 import numpy as np
 import pytest
-from hand_made import furnished, ring_world
+from helpers.hand_made import furnished, ring_world
 
 from lsm_ros.geometry.lie import is_se3, se3_inverse
 from lsm_sim.events import Event

@@ -3,7 +3,7 @@
 """Paths: free of collisions, within the limits of what moves, smooth, with revisits and whole rounds."""
 import numpy as np
 import pytest
-from hand_made import furnished, make_world, ring_world, solid, walker
+from helpers.hand_made import furnished, make_world, ring_world, solid, walker
 
 from lsm_sim.bodies import PERSON, ROBOT, free_space
 from lsm_sim.clearance import ClearanceMap

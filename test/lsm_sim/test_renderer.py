@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hand_made import furnished, make_world, shell, walker
+from helpers.hand_made import furnished, make_world, shell, walker
 
 from lsm_ros.geometry import se3_inverse, transform_points
 from lsm_ros.geometry.camera import CameraIntrinsics

@@ -3,7 +3,7 @@
 """Distances to solids against dense samples of their surfaces, and even points on what is open of them."""
 import numpy as np
 import pytest
-from hand_made import furnished, make_world, solid
+from helpers.hand_made import furnished, make_world, solid
 from scipy.spatial import cKDTree
 
 from lsm_ros.geometry.rotation import so3_exp

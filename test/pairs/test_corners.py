@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from textured import picture
+from helpers.textured import picture
 
 from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift
 

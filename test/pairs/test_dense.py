@@ -2,7 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 import numpy as np
 import pytest
-from textured import CAMERA, room, see
+from helpers.textured import CAMERA, room, see
 
 from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, transform_points
 from lsm_ros.pairs.dense import DenseDepth, dense_inverse_depth, plane_homography

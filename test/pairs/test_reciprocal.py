@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from golden_cases import relative_error
+from helpers.golden_cases import relative_error
 
 from lsm_ros.pairs.reciprocal import attraction_basin, nearest, pair_matches, reciprocal_matches, symmetric_matches
 

@@ -1,22 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """Tests of the node: it runs in a process of its own, and the test talks to it over real topics."""
-import os
-import sys
-from pathlib import Path
-
+import helpers.ros_environment  # noqa: F401
 import pytest
-
-# Of its own for each test process, and below 102, where the ports of DDS are outside of the ephemeral range.
-os.environ["ROS_DOMAIN_ID"] = os.environ.get("LSM_TEST_DOMAIN_ID", str(2 + os.getpid() % 99))
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["FASTRTPS_DEFAULT_PROFILES_FILE"] = str(Path(__file__).resolve().parents[2] / "config" / "fastdds.xml")
-sys.path.insert(0, str(Path(__file__).parent))
 
 rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("lsm_ros.msg")
 
-from harness import Client, NodeProcess  # noqa: E402
+from helpers.harness import Client, NodeProcess  # noqa: E402
 
 from lsm_sim.source import RoomSource  # noqa: E402
 

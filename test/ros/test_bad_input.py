@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from harness import START_NS, depth_message, image_message, info_message
+from helpers.harness import START_NS, depth_message, image_message, info_message
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lsm_ros.geometry import CameraIntrinsics

@@ -6,10 +6,10 @@ import time
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from harness import LATCHED, START_NS
+from helpers.harness import LATCHED, START_NS
+from helpers.textured import CAMERA, room, see
 from nav_msgs.msg import OccupancyGrid
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
-from textured import CAMERA, room, see
 from tf2_msgs.msg import TFMessage
 
 from lsm_ros.geometry import make_se3, so3_exp, transform_points, umeyama

@@ -5,8 +5,8 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from harness import LATCHED, START_NS
-from robot import Robot
+from helpers.harness import LATCHED, START_NS
+from helpers.robot import Robot
 from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from harness import LATCHED, START_NS
+from helpers.harness import LATCHED, START_NS
 from rcl_interfaces.msg import Parameter, ParameterValue
 from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters, SetParameters
 from sensor_msgs.msg import Image

@@ -2,13 +2,12 @@
 # Copyright 2026 The lsm_ros authors
 """~/query_text and ~/set_labels of the running node. The network that describes the keyframes has random weights: what it sees
 means nothing, but it goes all the way."""
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
-from harness import LATCHED, START_NS
+from helpers.harness import LATCHED, START_NS
+from helpers.training_parts import TINY_SMALL, RandomEncoder  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import LabelInfo, VisionClass
 
@@ -18,9 +17,6 @@ from lsm_ros.srv import QueryText, SetLabels
 from lsm_ros.training.checkpoints import export_weights
 from lsm_ros.training.language import fit_codec
 from lsm_ros.types import UNLABELLED, LabelSpace
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "training"))
-from training_parts import TINY_SMALL, RandomEncoder  # noqa: E402
 
 POINT = np.dtype([("xyz", "<f4", (3,)), ("score", "<f4")])
 

@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """The node with a network: small random weights, which predict no geometry, so that nothing may be believed."""
-import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from harness import START_NS
+from helpers.golden_cases import TINY_MAST3R  # noqa: E402
+from helpers.harness import START_NS
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
@@ -17,9 +16,6 @@ from lsm_ros.models import checkpoint
 from lsm_ros.msg import MappingStatus
 from lsm_ros.ros.output.diagnostics import OK, WARN, Diagnostics
 from lsm_ros.types import Frame
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from golden_cases import TINY_MAST3R  # noqa: E402
 
 
 @pytest.mark.parametrize(("source", "std", "level", "words"), [

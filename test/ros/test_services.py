@@ -5,7 +5,7 @@ import resource
 import time
 
 import pytest
-from harness import START_NS
+from helpers.harness import START_NS
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseWithCovarianceStamped
-from harness import START_NS, pose_error
-from robot import STEP_NS, Robot, transforms
+from helpers.harness import START_NS, pose_error
+from helpers.robot import STEP_NS, Robot, transforms
 from rosgraph_msgs.msg import Clock
 from tf2_msgs.msg import TFMessage
 

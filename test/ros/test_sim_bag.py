@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
-from harness import LATCHED, points
+from helpers.harness import LATCHED, points
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 from sensor_msgs.msg import PointCloud2

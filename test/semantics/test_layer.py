@@ -2,12 +2,11 @@
 # Copyright 2026 The lsm_ros authors
 """Features from keyframes to voxels, names that change at run time, queries. The features are told by true labels."""
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.semantic_parts import TrueFeatures, Words, codec_of  # noqa: E402
 
 from lsm_ros import cli
 from lsm_ros.commands.querying import ask, cloud_of
@@ -21,9 +20,6 @@ from lsm_ros.semantics.describing import Describer
 from lsm_ros.semantics.layer import LANGUAGE_FILE
 from lsm_ros.types import UNLABELLED, LabelSpace
 from lsm_sim.source import RoomSource
-
-sys.path.insert(0, str(Path(__file__).parent / "semantics"))
-from semantic_parts import TrueFeatures, Words, codec_of  # noqa: E402
 
 CONFIG = from_dict({"fusion.voxel_size": 0.06, "fusion.budget_ms": 1000.0, "semantics.features": "always"})
 FRAMES = 6

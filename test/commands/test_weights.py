@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""`lsm weights`: the list, downloads only on request, checks."""
+import http.server
+import sys
+import threading
+import types
+
+import pytest
+import torch
+from helpers.golden_cases import TINY
+
+from lsm_ros import cli, models
+from lsm_ros.commands import weights
+from lsm_ros.models import checkpoint, hub
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path, monkeypatch):
+    monkeypatch.setenv("LSM_WEIGHTS", str(tmp_path / "weights"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    return tmp_path
+
+
+def test_list(own_places, capsys, monkeypatch):
+    monkeypatch.setattr(hub.urllib.request, "urlopen", lambda *a, **k: pytest.fail("a list must not download"))
+    (own_places / "weights").mkdir()
+    (own_places / "weights" / "CroCo.pth").write_bytes(b"x")
+    assert cli.main(["weights"]) == 0
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    assert len(hub.KNOWN) >= 8 and all(any(line.startswith(k.name + " ") for line in lines) for k in hub.KNOWN)
+    row = next(line for line in lines if line.startswith("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric "))
+    assert "2.8 GB" in row and "huggingface.co/naver " in row and "NON-COMMERCIAL" in row and row.endswith(" no")
+    assert next(line for line in lines if line.startswith("CroCo ")).endswith("CroCo.pth")
+    assert "not part of lsm_ros" in out
+
+
+class Server:
+    """Serves bytes on a port of this machine; `claimed`: the length that it tells."""
+
+    def __init__(self, content, claimed=None):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200)
+                self.send_header("Content-Length", str(claimed or len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return f"http://127.0.0.1:{self.server.server_port}/a.pth"
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def test_download_of_a_single_file(own_places, capsys, monkeypatch):
+    with Server(b"weights" * 1000) as url:
+        known = hub.Known("Tiny", "croco", 1, url=url)
+        monkeypatch.setattr(hub, "KNOWN", (known,))
+        monkeypatch.setattr(weights, "KNOWN", (known,))
+        assert cli.main(["weights", "--download", "Tiny"]) == 0
+        assert (own_places / "weights" / "Tiny.pth").read_bytes() == b"weights" * 1000
+        out = capsys.readouterr().out
+        assert out.index("NON-COMMERCIAL") < out.index("fetched")
+        assert cli.main(["weights", "--download", "Tiny"]) == 0
+        assert "already here" in capsys.readouterr().out
+    assert hub.find_in_hub("Tiny").name == "Tiny.pth"
+    with Server(b"words") as url:
+        assert hub.fetch(hub.Known("Tiny_codebook.pkl", "retrieval", 1, url=url)).name == "Tiny_codebook.pkl"
+
+
+def test_a_download_that_breaks_leaves_nothing(own_places, monkeypatch):
+    with Server(b"half", claimed=8) as url:
+        monkeypatch.setattr(hub, "KNOWN", (hub.Known("Tiny", "croco", 1, url=url),))
+        assert cli.main(["weights", "--download", "Tiny"]) == 2
+    assert not list((own_places / "weights").iterdir())
+
+
+def test_a_server_that_is_not_reached_is_named_and_what_else_to_do(own_places, monkeypatch, capsys):
+    """All that was said was: Name or service not known."""
+    with Server(b"") as url:
+        pass
+    monkeypatch.setattr(hub, "KNOWN", (hub.Known("Tiny", "croco", 1, url=url), hub.Known("Far", "dust3r", 1, hub_id="a/far")))
+
+    def fails(*_args, **_kwargs):
+        raise RuntimeError("of the library\nand more")
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=fails))
+    for name, parts in (("Tiny", ("Tiny", url, "refused", "by hand")), ("Far", ("huggingface.co/a/far", "of the library"))):
+        assert cli.main(["weights", "--download", name]) == 2
+        said = capsys.readouterr().err.strip().splitlines()[-1]
+        assert said.startswith("lsm: error: ") and all(p in said for p in ("could not be fetched", *parts))
+        assert "and more" not in said
+    assert not list((own_places / "weights").iterdir())
+
+
+def test_the_hubs_library_is_asked_for_when_needed(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    assert cli.main(["weights", "--download", "DUSt3R_ViTLarge_BaseDecoder_512_dpt"]) == 2
+    assert "huggingface_hub" in capsys.readouterr().err
+
+
+def test_unknown_name(capsys):
+    assert cli.main(["weights", "--download", "Nothing"]) == 2
+    assert "'Nothing' is not known" in capsys.readouterr().err
+
+
+def test_check(own_places, capsys):
+    checkpoint.save(models.build("dust3r", **TINY), own_places / "net", TINY)
+    assert cli.main(["weights", "--check", str(own_places / "net")]) == 0
+    assert "DUSt3R" in capsys.readouterr().out
+    torch.save({"model": {"a": torch.ones(1)}}, own_places / "bad.pth")
+    assert cli.main(["weights", "--check", str(own_places / "bad.pth")]) == 2
+    assert "bad.pth" in capsys.readouterr().err
