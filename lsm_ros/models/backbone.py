@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,6 +17,13 @@ from lsm_ros.models.positions import Rotation, cosine_embedding, rope_base, rope
 
 class Backbone(nn.Module):
     """Vision transformer encoder and one stack of decoder blocks (Weinzaepfel et al., CroCo, 2022)."""
+
+    completes_images = False  # a network that is trained to complete images, from which others may start
+
+    @classmethod
+    def implied_keywords(cls, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """Keywords that a checkpoint's weights imply, where it does not say otherwise."""
+        return {}
 
     def __init__(self, *, img_size: int | Sequence[int], enc_embed_dim: int, enc_depth: int, enc_num_heads: int,
                  dec_embed_dim: int, dec_depth: int, dec_num_heads: int, pos_embed: str, patch_size: int = PATCH,

@@ -13,11 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from lsm_ros import models
-from lsm_ros.models.architecture import alias, complete, explain, guess, head_widths
-from lsm_ros.models.constructor import CLASSES, parse_constructor
+from lsm_ros.models.architecture import alias, complete, explain, guess
+from lsm_ros.models.constructor import class_names, parse_constructor
+from lsm_ros.models.factory import build, keywords, network_class
 from lsm_ros.models.hub import find_in_hub
 from lsm_ros.models.tensor_files import read_pickle, read_safetensors, write_safetensors
+from lsm_ros.registry import NETWORKS
 
 CONFIG_FILE, WEIGHTS_FILE, PICKLE_FILE = "config.json", "model.safetensors", "pytorch_model.bin"
 # Fields that the hub's tools write beside the keywords.
@@ -48,17 +49,14 @@ def load(path_or_hub_id: str | Path, *, name: str | None = None, device: str | t
             raise ValueError(f"{path}: {error}") from error
         stored = stored or guessed
     name = name or found
-    if name == found and name in models.registry:
+    if name == found and name in NETWORKS:
         stored = _known(path, name, stored)
     if name != found:
         raise ValueError(f"{path} is a checkpoint of {found!r}, not of {name!r}")
-    if name in ("dust3r", "mast3r"):
-        stored = {**head_widths(state), **stored}
-    if name == "mast3r":
-        stored.setdefault("desc_conf_mode", None)  # what the official code means when it is absent
+    stored = {**network_class(name).implied_keywords(state), **stored}
     try:
         with torch.device("meta"):
-            model = models.build(name, **{**stored, **config})
+            model = build(name, **{**stored, **config})
         return fill(model, state, dtype).to(device)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -67,7 +65,7 @@ def load(path_or_hub_id: str | Path, *, name: str | None = None, device: str | t
 def _known(path: Path, name: str, stored: dict[str, Any]) -> dict[str, Any]:
     """The keywords that the network has. Files of newer tools and of fine-tunes hold others: they are named and left out;
     whether the weights fit is told by their keys and shapes."""
-    unknown = sorted(set(stored) - set(models.keywords(name)))
+    unknown = sorted(set(stored) - set(keywords(name)))
     if unknown:
         warnings.warn(f"{path}: fields that network {name!r} does not know are left out: {', '.join(unknown)}", stacklevel=3)
     return {k: v for k, v in stored.items() if k not in unknown}
@@ -129,8 +127,8 @@ def read_config(path: Path) -> tuple[str | None, dict[str, Any]]:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path}: expected an object with the keywords of a network, got {type(config).__name__}")
-    classes = config.get("architectures")
-    names = {CLASSES[c] for c in (classes if isinstance(classes, list) else ()) if isinstance(c, str) and c in CLASSES}
+    classes, known = config.get("architectures"), class_names()
+    names = {known[c] for c in (classes if isinstance(classes, list) else ()) if isinstance(c, str) and c in known}
     keywords = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items() if k not in _HUB_FIELDS}
     return (names.pop() if len(names) == 1 else None), _inference(keywords)
 

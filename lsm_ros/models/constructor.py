@@ -7,10 +7,16 @@ import ast
 import math
 from typing import Any
 
-CLASSES = {"CroCoNet": "croco", "AsymmetricCroCo3DStereo": "dust3r", "AsymmetricMASt3R": "mast3r",
-           "LsmSmall": "lsm_small"}
+from lsm_ros.registry import NETWORKS
+
+OFFICIAL = {"CroCoNet": "croco", "AsymmetricCroCo3DStereo": "dust3r", "AsymmetricMASt3R": "mast3r"}
 _NAMES = {"inf": math.inf}
 _LONGEST = 10000
+
+
+def class_names() -> dict[str, str]:
+    """Networks by the names of classes under which checkpoints know them: those of our classes, and those of official files."""
+    return {**{entry.partition(":")[2]: name for name, entry in NETWORKS.items()}, **OFFICIAL}
 
 
 def parse_constructor(text: str) -> tuple[str, dict[str, Any]]:
@@ -27,14 +33,15 @@ def parse_constructor(text: str) -> tuple[str, dict[str, Any]]:
         raise ValueError(f"the constructor {text[:80]!r} is no Python expression") from error
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
         raise ValueError(f"the constructor {text[:80]!r} is not a class with keywords")
-    if call.func.id not in CLASSES:
-        raise ValueError(f"the checkpoint is of {call.func.id!r}, none of {', '.join(CLASSES)}")
+    known = class_names()
+    if call.func.id not in known:
+        raise ValueError(f"the checkpoint is of {call.func.id!r}, none of {', '.join(known)}")
     config: dict[str, Any] = {}
     for keyword in call.keywords:
         if keyword.arg is None or keyword.arg in config:
             raise ValueError(f"the constructor {text[:80]!r} has unnamed or repeated keywords")
         config[keyword.arg] = _value(keyword.value, keyword.arg)
-    return CLASSES[call.func.id], config
+    return known[call.func.id], config
 
 
 def _value(node: ast.expr, name: str) -> Any:

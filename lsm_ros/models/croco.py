@@ -15,6 +15,8 @@ from lsm_ros.models.blocks import PATCH
 class CroCo(Backbone):
     """Cross-view completion. pos_embed 'cosine' is v1, 'RoPE100' v2. Images are normalised by the ImageNet statistics."""
 
+    completes_images = True
+
     def __init__(self, *, img_size: int | Sequence[int] = 224, patch_size: int = PATCH, mask_ratio: float = 0.9,
                  enc_embed_dim: int = 768, enc_depth: int = 12, enc_num_heads: int = 12, dec_embed_dim: int = 512,
                  dec_depth: int = 8, dec_num_heads: int = 16, mlp_ratio: float = 4.0, pos_embed: str = "cosine") -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lsm_ros.models.architecture import head_widths
 from lsm_ros.models.backbone import Backbone, check_images, positive
 from lsm_ros.models.blocks import PATCH
 from lsm_ros.models.heads import DPTHead, LinearHead
@@ -28,6 +29,12 @@ class DUSt3R(Backbone):
     """
 
     head_types: tuple[str, ...] = ("linear", "dpt")
+    is_metric = False
+
+    @classmethod
+    def implied_keywords(cls, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """The widths of the heads."""
+        return head_widths(state)
 
     def __init__(self, *, img_size: int | Sequence[int] = (512, 512), patch_size: int = PATCH,
                  patch_embed_cls: str = INFERENCE_EMBED, head_type: str = "dpt", output_mode: str = "pts3d",

@@ -23,6 +23,8 @@ NOTICE = ("These weights are not part of lsm_ros and not under its licence. They
 OWN = "lsm_small"
 OWN_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / OWN
 """Where the package has weights of its own; they are under its licence."""
+SHIPPED = {OWN: OWN_WEIGHTS}
+"""Networks whose weights come with the package, and where."""
 
 
 @dataclass(frozen=True)

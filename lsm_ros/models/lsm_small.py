@@ -3,7 +3,7 @@
 """A small network of MASt3R's class with language features: metric points, descriptors, and 64 numbers of meaning."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -72,6 +72,11 @@ class LsmSmall(MASt3R):
     """
 
     head_types = ("dpt", "linear")
+
+    @classmethod
+    def implied_keywords(cls, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """Nothing: its checkpoints say all."""
+        return {}
 
     def __init__(self, *, img_size: int | Sequence[int] = (192, 256), head_type: str = "dpt",
                  output_mode: str = "pts3d+desc16", enc_embed_dim: int = 256, enc_depth: int = 6, enc_num_heads: int = 4,

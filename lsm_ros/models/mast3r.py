@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,13 @@ class MASt3R(DUSt3R):
     """
 
     head_types = ("catmlp+dpt",)
+    is_metric = True
+    scale_std = 0.1  # relative; metric networks err by about that from scene to scene
+
+    @classmethod
+    def implied_keywords(cls, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """As of DUSt3R; and without desc_conf_mode descriptors have the confidence of points, as in the official code."""
+        return {**super().implied_keywords(state), "desc_conf_mode": None}
 
     def __init__(self, *, head_type: str = "catmlp+dpt", output_mode: str = "pts3d+desc24", two_confs: bool = True,
                  desc_conf_mode: Sequence[Any] | None = ("exp", 0, Inf), desc_mode: str | Sequence[Any] = "norm",

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from lsm_ros.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE
-from lsm_ros.models.constructor import CLASSES
+from lsm_ros.models.constructor import class_names
 from lsm_ros.models.tensor_files import read_pickle, read_safetensors, write_safetensors
 from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, codec_tensors
 
@@ -179,7 +179,7 @@ def export_weights(folder: Path, name: str, options: Mapping[str, Any], state: M
                    codec: TextCodec | None, about: Mapping[str, Any]) -> Path:
     """Writes the network in half precision as `models.load` reads it: config.json, model.safetensors, with language.safetensors
     and training.json, in a folder that takes the place of an older one."""
-    classes = {v: k for k, v in CLASSES.items()}
+    classes = {v: k for k, v in class_names().items()}
     with written_whole(folder) as part:
         part.mkdir()
         config = {"architectures": [classes[name]], **{k: v for k, v in options.items() if k != "freeze"}}

@@ -21,7 +21,7 @@ HELD_OUT_SEED = 10000  # worlds from this seed on are never trained on
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """name: in `lsm_ros.models.registry`. options: its keywords. init: where the weights come from before the first step:
+    """name: in `lsm_ros.registry.NETWORKS`. options: its keywords. init: where the weights come from before the first step:
     a leg, a CroCo file, a checkpoint of the same network; '' for random ones."""
 
     name: str = "lsm_small"

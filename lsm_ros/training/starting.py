@@ -17,6 +17,8 @@ from lsm_ros import models
 from lsm_ros.models import checkpoint
 from lsm_ros.models.architecture import guess
 from lsm_ros.models.blocks import DecoderBlock, EncoderBlock
+from lsm_ros.models.factory import network_class
+from lsm_ros.registry import NETWORKS
 from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, read_codec
 from lsm_ros.semantics.text_encoder import TextEncoder, make_text_encoder
 from lsm_ros.training.checkpoints import legs, read_leg
@@ -68,7 +70,7 @@ def make_network(config: TrainConfig) -> tuple[nn.Module, dict[str, Any]]:
     without options the keywords are those of that checkpoint. ValueError for networks that the objective cannot train.
     """
     name, options, init = config.model.name, dict(config.model.options), config.model.init
-    wanted = ("croco",) if config.objective == "completion" else tuple(n for n in models.registry if n != "croco")
+    wanted = tuple(n for n in NETWORKS if network_class(n).completes_images == (config.objective == "completion"))
     if name not in wanted:
         raise ValueError(f"model.name: objective {config.objective!r} trains {', '.join(wanted)}, not {name!r}")
     leg = find_leg(Path(init).expanduser()) if init else None
@@ -78,9 +80,8 @@ def make_network(config: TrainConfig) -> tuple[nn.Module, dict[str, Any]]:
             found, guessed = guess(state)
             stored = stored or guessed
         if found == name:
-            options = {k: v for k, v in stored.items() if k in models.keywords(name)}
-            if name == "mast3r":
-                options.setdefault("desc_conf_mode", None)  # what the official code means when it is absent
+            options = {**network_class(name).implied_keywords(state),
+                       **{k: v for k, v in stored.items() if k in models.keywords(name)}}
     options.setdefault("img_size", [config.data.height, config.data.width])
     options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
     torch.manual_seed(config.seed)
@@ -97,7 +98,7 @@ def make_network(config: TrainConfig) -> tuple[nn.Module, dict[str, Any]]:
 def _fill_from(model: nn.Module, name: str, path: Path) -> None:
     found, _, state = checkpoint.read(path)
     found = found or guess(state)[0]
-    if found == "croco" and name != "croco":
+    if found != name and network_class(found).completes_images:
         checkpoint.initialise_from_croco(model, path)
     elif found == name:
         checkpoint.fill(model, state)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Everything that is chosen by name, and where it is defined: one line each. Imports nothing; entries are loaded when used.
+
+The values that parameters may have derive from these tables (`lsm_ros.config`), so a new entry needs no other edit.
+"""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+NETWORKS: dict[str, str] = {
+    "croco": "lsm_ros.models.croco:CroCo",
+    "dust3r": "lsm_ros.models.dust3r:DUSt3R",
+    "mast3r": "lsm_ros.models.mast3r:MASt3R",
+    "lsm_small": "lsm_ros.models.lsm_small:LsmSmall",
+}
+"""The networks, for `lsm_ros.models.build` and `load`."""
+
+PAIR_MODELS: dict[str, str] = {
+    "depth": "lsm_ros.pairs.depth:DepthPairModel",
+    "two_view": "lsm_ros.pairs.two_view:TwoViewPairModel",
+    "dust3r": "lsm_ros.pairs.network:NetworkPairModel",
+    "mast3r": "lsm_ros.pairs.network:NetworkPairModel",
+    "lsm_small": "lsm_ros.pairs.network:NetworkPairModel",
+}
+"""What predicts geometry, for `pairs.model`. A network of the CroCo family is a file in `lsm_ros.models` and a line here."""
+
+TRACKERS: dict[str, str] = {
+    "depth": "lsm_ros.slam.trackers.depth:DepthTracker",
+    "two_view": "lsm_ros.slam.trackers.two_view:TwoViewTracker",
+    "pointmap": "lsm_ros.slam.trackers.pointmap:PointmapTracker",
+}
+"""Kinds of tracking, for `tracking.tracker`; `auto` takes the first that suits what the pair model gives."""
+
+
+SOURCES: dict[str, str] = {
+    "tum": "lsm_ros.datasets.tum:TumSource",
+    "bag": "lsm_ros.datasets.rosbag:RosbagSource",
+    "images": "lsm_ros.datasets.images:ImageFolderSource",
+    "video": "lsm_ros.datasets.video:VideoSource",
+}
+"""Where images come from; the first that recognizes a path reads it."""
+
+SEGMENTERS: dict[str, str] = {
+    "lsm_small": "lsm_ros.semantics.segmenters.small:SmallSegmenter",
+}
+"""What labels the pixels of keyframes, for `semantics.segmenter`."""
+
+
+def load(table: Mapping[str, str], name: str, what: str) -> Any:
+    """The class or function that an entry names, imported now. ValueError for a name that is not in the table; what: the
+    kind of entry, for the message."""
+    if name not in table:
+        raise ValueError(f"{what} {name!r} does not exist; there are: {', '.join(sorted(table))}")
+    module, _, attribute = table[name].partition(":")
+    return getattr(import_module(module), attribute)
