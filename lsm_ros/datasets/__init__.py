@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Where images come from: one file for each kind of source, and `open_source`, which tells them apart."""
+"""Sources of images: one file for each kind, and `open_source`, which chooses one. A new one is a file here and a line in
+`lsm_ros.registry`."""
 from __future__ import annotations
 
 import inspect
 from pathlib import Path
 from typing import Any
 
-from lsm_ros.datasets.bagfile import is_bag
 from lsm_ros.datasets.base import Source
-from lsm_ros.datasets.images import ImageFolderSource, list_images
+from lsm_ros.datasets.images import ImageFolderSource
 from lsm_ros.datasets.rosbag import RosbagSource
 from lsm_ros.datasets.tum import TumSource
-from lsm_ros.datasets.video import VIDEO_SUFFIXES, VideoSource
+from lsm_ros.datasets.video import VideoSource
+from lsm_ros.registry import SOURCES, load
 
 __all__ = ["ImageFolderSource", "RosbagSource", "Source", "TumSource", "VideoSource", "open_source"]
 
@@ -37,28 +38,15 @@ def open_source(path: str | Path, **options: Any) -> Source:
 def _kind(path: Path) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"source {path} does not exist")
-    if (path / "rgb.txt").is_file():
-        return TumSource
-    if is_bag(path):
-        return RosbagSource
+    kinds = (load(SOURCES, name, "source") for name in SOURCES)
+    found = next((kind for kind in kinds if kind.recognizes(path)), None)
+    if found is not None:
+        return found
     if path.is_dir():
-        if list_images(path):
-            return ImageFolderSource
         inside = sorted(f.name for f in path.iterdir())
         shown = ", ".join(inside[:8]) + (f" and {len(inside) - 8} more" if len(inside) > 8 else "")
         raise ValueError(f"folder {path} is no source: neither rgb.txt, a bag nor images are in it "
                          f"({shown or 'it is empty'})")
     if path.stat().st_size == 0:
         raise ValueError(f"source {path} is empty: the file has no bytes")
-    if path.suffix.lower() in VIDEO_SUFFIXES or _opens_as_video(path):
-        return VideoSource
     raise ValueError(f"{path} is no source: it is neither a bag (MCAP, SQLite) nor a video that OpenCV opens")
-
-
-def _opens_as_video(path: Path) -> bool:
-    import cv2
-
-    capture = cv2.VideoCapture(str(path))
-    opened = capture.isOpened()
-    capture.release()
-    return bool(opened)

@@ -34,6 +34,11 @@ class ImageFolderSource:
     ground_truth_frame = "rig"
     ground_truth = None
 
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        """True for a folder with images in it."""
+        return path.is_dir() and bool(list_images(path))
+
     def __init__(self, path: str | Path, *, rate_hz: float | None = None, camera: str = "camera",
                  camera_file: str | Path | None = None) -> None:
         self.path = Path(path)

@@ -11,7 +11,7 @@ import numpy as np
 
 from lsm_ros.datasets.bag_grouping import Group, Grouper
 from lsm_ros.datasets.bag_topics import CAMERA_INFO, LABEL_INFO, CameraTopics, choose_topics, first_message
-from lsm_ros.datasets.bagfile import BagFile
+from lsm_ros.datasets.bagfile import BagFile, is_bag
 from lsm_ros.datasets.base import T_BODY_OPTICAL, fit_to
 from lsm_ros.datasets.tf_tree import TransformError, TransformTree, pose_matrix
 from lsm_ros.geometry.camera import CameraIntrinsics
@@ -34,6 +34,11 @@ class RosbagSource:
     """
 
     ground_truth_frame = "rig"
+
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        """True for a bag file, or a folder with bag files."""
+        return is_bag(path)
 
     def __init__(self, path: str | Path, *, image_topic: str | Sequence[str] | None = None,
                  depth_topic: str | Sequence[str] | None = None, labels_topic: str | Sequence[str] | None = None,

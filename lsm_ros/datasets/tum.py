@@ -45,6 +45,11 @@ class TumSource:
 
     ground_truth_frame = "rig"
 
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        """True for a folder with rgb.txt."""
+        return (path / "rgb.txt").is_file()
+
     def __init__(self, path: str | Path, *, max_dt: float = 0.02, camera: str | None = None,
                  camera_file: str | Path | None = None) -> None:
         self.path = Path(path)

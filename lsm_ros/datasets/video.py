@@ -26,6 +26,11 @@ class VideoSource:
     ground_truth_frame = "rig"
     ground_truth = None
 
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        """True for a file that is named or opens like a video."""
+        return path.is_file() and path.stat().st_size > 0 and (path.suffix.lower() in VIDEO_SUFFIXES or _opens(path))
+
     def __init__(self, path: str | Path, *, camera: str = "camera", camera_file: str | Path | None = None) -> None:
         self.path = Path(path)
         if not self.path.is_file():
@@ -101,3 +106,10 @@ class VideoSource:
 
 def _positive(value: float) -> float | None:
     return value if math.isfinite(value) and value > 0 else None
+
+
+def _opens(path: Path) -> bool:
+    capture = cv2.VideoCapture(str(path))
+    opened = capture.isOpened()
+    capture.release()
+    return bool(opened)
