@@ -311,6 +311,10 @@ def frozen_copy(array: Any) -> np.ndarray:
     return out
 
 
+TEMPERATURE = 0.1  # of the softmax over cosines in the training's cross-entropy over all classes
+CHUNK = 65536  # features that are compared at a time
+
+
 @dataclass(frozen=True)
 class NameVectors:
     """What features may be called. ids (N,) uint16 in ascending order, each once; vectors (N, D) float32 of unit length. least:
@@ -338,3 +342,27 @@ class NameVectors:
         """Whether both give the same labels."""
         return other is not None and self.least == other.least and np.array_equal(self.ids, other.ids) and np.array_equal(
             self.vectors, other.vectors)
+
+    def nearest(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Label (M,) uint16 of features (M, D) of any length, and its probability (M,) float32.
+
+        The name with the largest cosine, the smaller id where two are equal; probability: softmax of cosine / 0.1 over all
+        names. Features without length, or unlike every name, are `UNLABELLED` with probability 0. ValueError for another D.
+        """
+        if features.ndim != 2 or features.shape[1] != self.dim:
+            raise ValueError(f"features {features.shape} and names of {self.dim} numbers do not fit")
+        labels, probability = np.full(len(features), UNLABELLED, np.uint16), np.zeros(len(features), np.float32)
+        vectors = self.vectors.T.astype(np.float64)
+        for first in range(0, len(features), CHUNK):
+            chunk = slice(first, first + CHUNK)
+            some = features[chunk].astype(np.float64)
+            length = np.sqrt((some**2).sum(1))
+            # rounded, so that how many are multiplied at a time, which changes the last bits, decides no tie
+            cosine = np.round(some @ vectors / np.maximum(length, 1e-12)[:, None], 9)
+            best = cosine.argmax(1)
+            top = cosine[np.arange(len(some)), best]
+            told = (length > 0) & (top >= self.least)
+            share = 1.0 / np.exp((cosine - top[:, None]) / TEMPERATURE).sum(1)
+            labels[chunk] = np.where(told, self.ids[best], np.uint16(UNLABELLED))
+            probability[chunk] = np.where(told, share, 0.0)
+        return labels, probability

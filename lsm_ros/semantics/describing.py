@@ -9,28 +9,21 @@ from lsm_ros.config import PairConfig
 from lsm_ros.models.hub import OWN
 from lsm_ros.pairs.features import FeatureSum
 from lsm_ros.pairs.network import NetworkPairModel, NetworkTokens
-from lsm_ros.semantics.codec import TextCodec
 from lsm_ros.types import Frame
 
 
 class Describer:
-    """Looks at each image together with the one before of the same camera. ValueError for weights without language."""
+    """Looks at each image together with the one before of the same camera. feature_dim, language_file: as of its model."""
 
     def __init__(self, model: NetworkPairModel) -> None:
-        if model.codec is None:
-            raise ValueError("these weights come without language: there is no language.safetensors beside them")
         self._model = model
+        self.feature_dim, self.language_file = model.feature_dim, model.language_file
         self._before: dict[str, NetworkTokens] = {}
 
     @classmethod
     def load(cls, weights: str, precision: str) -> Describer:
         """With the weights of lsm_small in a folder; empty: the package's own. Errors as of `NetworkPairModel`."""
         return cls(NetworkPairModel(PairConfig(model=OWN, weights=weights, precision=precision)))
-
-    @property
-    def codec(self) -> TextCodec:
-        """What the features mean."""
-        return self._model.codec
 
     def describe(self, frame: Frame) -> np.ndarray:
         """(h, w, D) int8 features of an image as an `Observation` has them."""

@@ -8,10 +8,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from lsm_ros.semantics.codec import TextCodec, codec_tensors, read_codec
+from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, codec_tensors, read_codec
 from lsm_ros.semantics.label_spaces import plain
 from lsm_ros.semantics.text_encoder import TextEncoder, make_text_encoder
 from lsm_ros.types import LabelSpace, NameVectors
@@ -113,6 +114,24 @@ def _remarks(text: str, encoder: TextEncoder) -> list[str]:
     if read.unknown:
         out.append(f"{read.unknown} of {read.words} words are unknown to the text encoder")
     return out
+
+
+class GivesFeatures(Protocol):
+    """A model with language features for each pixel; see `PairModel`."""
+
+    feature_dim: int
+    language_file: Path | None
+
+
+def language_of(model: GivesFeatures) -> Language:
+    """What the features of a model mean. ValueError where nothing says so, or another number of features is described."""
+    if model.language_file is None:
+        raise ValueError(f"these weights come without language: there is no {LANGUAGE_FILE} beside them")
+    language = read_language(model.language_file)
+    if language.codec.channels != model.feature_dim:
+        raise ValueError(f"the network gives {model.feature_dim} language features, {model.language_file} describes "
+                         f"{language.codec.channels}")
+    return language
 
 
 def read_language(path: Path) -> Language:

@@ -3,13 +3,15 @@
 """The semantic layer of a map: where language features come from, and which names labels have."""
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.pairs.base import PairModel
+from lsm_ros.semantics.segmenters import make_segmenter
 from lsm_ros.types import Frame, LabelSpace, NameVectors
 
 if TYPE_CHECKING:
@@ -21,6 +23,13 @@ NO_LANGUAGE = ("there are no language features: set pairs.model to lsm_small, or
                "pair models")
 
 
+class Reports(Protocol):
+    """Takes warnings by name."""
+
+    def say(self, name: str, text: str) -> None:
+        """Sets a warning; it stays until something ends it."""
+
+
 class SemanticLayer:
     """Features, names and queries of one map. warnings: those of the pipeline, by name.
 
@@ -28,8 +37,8 @@ class SemanticLayer:
     are decoded into. ValueError, FileNotFoundError or ImportError for weights or names that cannot be used.
     """
 
-    def __init__(self, config: Config, model: PairModel, warnings: dict[str, str]) -> None:
-        self._config, self.warnings = config, warnings
+    def __init__(self, config: Config, model: PairModel, warnings: Reports) -> None:
+        self._config, self._warnings = config, warnings
         self._describer: Describer | None = None
         self.language: Language | None = None
         self.observed: LabelSpace | None = None
@@ -39,22 +48,23 @@ class SemanticLayer:
         self._set_up(model)
         self._makes_features = self.language is not None
         self._configured = self._configured_space()
+        self._segmenter = make_segmenter(config)
+        if self._segmenter is not None:
+            self.observed = self._segmenter.label_space
         self._decode()
 
     def _set_up(self, model: PairModel) -> None:
-        wanted, own = self._config.semantics, getattr(model, "codec", None)
-        if own is not None:
-            model.with_features = wanted.features != "never"
-        if wanted.features == "never" or (own is None and wanted.features == "auto"):
+        wanted, gives_features = self._config.semantics, model.language_file is not None
+        model.with_features = gives_features and wanted.features != "never"
+        if wanted.features == "never" or (not gives_features and wanted.features == "auto"):
             return
-        from lsm_ros.semantics.language import Language
+        from lsm_ros.semantics.language import language_of
 
-        if own is None:
+        if not gives_features:
             from lsm_ros.semantics.describing import Describer
 
             self._describer = Describer.load(wanted.weights, self._config.pairs.precision)
-            own = self._describer.codec
-        self.language = Language(own)
+        self.language = language_of(model if gives_features else self._describer)
 
     def _configured_space(self) -> LabelSpace | None:
         if not self._config.semantics.label_space:
@@ -64,6 +74,12 @@ class SemanticLayer:
         return find_label_space(self._config.semantics.label_space)
 
     # features
+
+    def labelled(self, frame: Frame) -> Frame:
+        """A keyframe's frame with the labels of the segmenter, where there is one and the camera brought none."""
+        if self._segmenter is None or frame.labels is not None:
+            return frame
+        return replace(frame, labels=self._segmenter.segment(frame), label_space=self._segmenter.label_space)
 
     def describe(self, frame: Frame) -> np.ndarray | None:
         """Features of a keyframe's image, as an `Observation` has them, where the pair model gives none but some are wanted."""
@@ -92,8 +108,8 @@ class SemanticLayer:
             changed = [i for i, n in space.names.items() if before.names.get(i, n) != n]
             if changed:
                 i = changed[0]
-                self.warnings["labels"] = (f"{len(changed)} label ids changed their names (first: {i} from {before.names[i]!r} "
-                                           f"to {space.names[i]!r}); voxels keep their ids")
+                self._warnings.say("labels", f"{len(changed)} label ids changed their names (first: {i} from "
+                                             f"{before.names[i]!r} to {space.names[i]!r}); voxels keep their ids")
             space = LabelSpace({**before.names, **space.names}, space.threshold)
         if space == before:
             return
@@ -135,8 +151,8 @@ class SemanticLayer:
         space = self.chosen or self._configured
         odd = None if space is None or self.observed is None else _conflict(space, self.observed)
         if odd is not None:
-            self.warnings["names"] = (f"label id {odd} is {self.observed.names[odd]!r} in the labels of the cameras: features "
-                                      "are decoded into those names, not into the ones that were set")
+            self._warnings.say("names", f"label id {odd} is {self.observed.names[odd]!r} in the labels of the cameras: "
+                                        "features are decoded into those names, not into the ones that were set")
             space = None
         if space is None:
             space = self.observed or self.language.trained_space
@@ -146,7 +162,7 @@ class SemanticLayer:
             if space is self._configured:
                 raise
             self.decoded, self.names = None, None
-            self.warnings["names"] = f"features stay without labels: {error}"
+            self._warnings.say("names", f"features stay without labels: {error}")
             return
         self.decoded = space
 
@@ -191,6 +207,8 @@ class SemanticLayer:
         """Takes over a language and the names that `save` gave."""
         self.language = language
         self.observed, self.chosen = (_space(meta.get(k)) for k in ("label_space", "chosen_space"))
+        if self._segmenter is not None:
+            self.observe(self._segmenter.label_space)
         self._decode()
 
 

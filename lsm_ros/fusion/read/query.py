@@ -12,7 +12,6 @@ from lsm_ros.fusion.backends.blocks import HALF, pack_keys, unpack_keys
 from lsm_ros.fusion.backends.integrate import LABEL_CELLS
 from lsm_ros.fusion.backends.layout import BLOCK
 from lsm_ros.fusion.map.pools import Pools
-from lsm_ros.fusion.read.names import nearest
 from lsm_ros.types import UNLABELLED, NameVectors
 
 _UNIT = 127  # length of a feature vector as observations carry it
@@ -70,7 +69,7 @@ def named(pools: Pools, rows: np.ndarray, names: NameVectors) -> tuple[np.ndarra
     rows, back = np.unique(rows, return_inverse=True)
     labels, probability = np.zeros(len(rows), np.uint16), np.zeros(len(rows), np.float32)
     for chunk, total, _, _ in _sums(pools, rows):
-        labels[chunk], probability[chunk] = nearest(total, names)
+        labels[chunk], probability[chunk] = names.nearest(total)
     return labels[back.ravel()], probability[back.ravel()]
 
 

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""What every segmenter offers."""
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from lsm_ros.config import Config
+from lsm_ros.types import Frame, LabelSpace
+
+
+class Segmenter(ABC):
+    """Labels the pixels of images. label_space: names of the ids that it gives. The constructor takes the whole configuration
+    and raises ValueError, FileNotFoundError or ImportError for what it cannot use."""
+
+    label_space: LabelSpace
+
+    @abstractmethod
+    def __init__(self, config: Config) -> None:
+        """Loads what is needed."""
+
+    @abstractmethod
+    def segment(self, frame: Frame) -> np.ndarray:
+        """Label ids (H, W) uint16 of an image without lens distortion, 65535 where it does not know."""
