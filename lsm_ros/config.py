@@ -16,10 +16,15 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from lsm_ros.registry import PAIR_MODELS, SEGMENTERS, TRACKERS
+
+Choices = Mapping[str, str] | tuple[str | Mapping[str, str], ...]
+
 
 def param(default: Any, description: str, *, unit: str = "", low: float | None = None, high: float | None = None,
-          choices: tuple[str, ...] = (), runtime: bool = False) -> Any:
-    """A dataclass field with what people need to know about it. `runtime`: may change while the node runs."""
+          choices: Choices = (), runtime: bool = False) -> Any:
+    """A dataclass field with what people need to know about it. choices: values, or registries whose names are values.
+    runtime: may change while the node runs."""
     meta = {"description": description, "unit": unit, "low": low, "high": high, "choices": choices, "runtime": runtime}
     if isinstance(default, list):
         return field(default_factory=lambda: list(default), metadata=meta)
@@ -30,8 +35,7 @@ def param(default: Any, description: str, *, unit: str = "", low: float | None =
 class PairConfig:
     """What predicts the geometry of a pair of images."""
 
-    model: str = param("depth", "pair model, a name in lsm_ros.pairs.registry",
-                       choices=("depth", "two_view", "dust3r", "mast3r", "lsm_small"))
+    model: str = param("depth", "what predicts the geometry of images", choices=PAIR_MODELS)
     weights: str = param("", "checkpoint of dust3r, mast3r or lsm_small: a file, a folder, a name that `lsm weights` lists, or "
                          "a Hugging Face id that is already here; empty: the package's own weights of lsm_small")
     precision: str = param("auto", "number format of the network; auto: the fastest on the device, by a measured product",
@@ -67,6 +71,8 @@ class PointmapConfig:
     stride: int = param(4, "every n-th pixel of a keyframe in each direction is looked for", unit="px", low=1, high=16)
     min_confidence: float = param(1.5, "pixels that the network is less sure of are neither matched nor fused", low=0.0,
                                   high=1000.0)
+    min_depth_confidence: float = param(0.3, "pixels of a keyframe's pointmap whose depth is less sure than this, from 0 to 1, "
+                                        "are not fused", low=0.0, high=1.0)
     sigma_ray: float = param(0.003, "standard deviation of a matched ray, for cameras without calibration", unit="rad",
                              low=0.0001, high=0.2)
     sigma_distance: float = param(0.3, "standard deviation of the logarithm of a matched point's distance or depth", low=0.01,
@@ -89,6 +95,8 @@ class PointmapConfig:
 class TrackingConfig:
     """Pose of each frame against the keyframes."""
 
+    tracker: str = param("auto", "kind of tracking; auto: the one that suits what the pair model gives",
+                         choices=("auto", TRACKERS))
     min_match_fraction: float = param(0.05, "below this share of matched points the frame is not used", low=0.0, high=1.0)
     min_inliers: int = param(20, "fewest matched points behind a pose that is believed", low=6, high=1000)
     relocalize_match_fraction: float = param(0.15, "share of matched points that regains a lost pose", low=0.0, high=1.0)
@@ -146,8 +154,9 @@ class FusionConfig:
 
 @dataclass(frozen=True)
 class SemanticsConfig:
-    """Language features in the map, and what they are called."""
+    """Labels and language features in the map, and what they are called."""
 
+    segmenter: str = param("none", "what labels the keyframes of cameras that bring no labels", choices=("none", SEGMENTERS))
     features: str = param("auto", "language features in the voxels: auto (where the pair model gives some), always (of "
                           "keyframes of the other pair models too, which lsm_small then looks at), never",
                           choices=("auto", "always", "never"))
@@ -282,11 +291,18 @@ def check(name: str, f: dataclasses.Field, value: Any) -> None:
         good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if not good:
         raise ValueError(f"{name}: expected {kind.__name__}, got {value!r}")
-    low, high, choices = f.metadata["low"], f.metadata["high"], f.metadata["choices"]
+    low, high, allowed = f.metadata["low"], f.metadata["high"], choices_of(f)
     if (low is not None and value < low) or (high is not None and value > high):
         raise ValueError(f"{name}: {value!r} is outside {low} to {high} {f.metadata['unit']}".rstrip())
-    if choices and value not in choices:
-        raise ValueError(f"{name}: {value!r} is none of {', '.join(choices)}")
+    if allowed and value not in allowed:
+        raise ValueError(f"{name}: {value!r} is none of {', '.join(allowed)}")
+
+
+def choices_of(f: dataclasses.Field) -> tuple[str, ...]:
+    """The values that a parameter may have, with the names that its registries hold by now; empty where any is allowed."""
+    given = f.metadata["choices"]
+    return tuple(given) if isinstance(given, Mapping) else tuple(
+        name for choice in given for name in ((choice,) if isinstance(choice, str) else choice))
 
 
 def from_dict(values: Mapping[str, Any], base: Config | None = None) -> Config:
@@ -356,7 +372,7 @@ def parameter_table() -> str:
     rows = ["| parameter | default | range | unit | at run time | meaning |", "|---|---|---|---|---|---|"]
     for name, f, value in walk(Config()):
         m = f.metadata
-        span = ", ".join(m["choices"]) or (f"{m['low']:g} to {m['high']:g}" if m["low"] is not None else "")
+        span = ", ".join(choices_of(f)) or (f"{m['low']:g} to {m['high']:g}" if m["low"] is not None else "")
         shown = json.dumps(value)
         when = "yes" if m["runtime"] else "reset needed"
         rows.append(f"| `{name.removeprefix('node.')}` | `{shown}` | {span} | {m['unit']} | {when} | {m['description']} |")

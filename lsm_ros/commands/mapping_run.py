@@ -214,9 +214,9 @@ def write_files(folder: Path, pipeline: MappingPipeline, record: RunRecord, args
         write_tum(folder / f"{name}.tum", chosen, f"{what}: {of} in the map; stamp tx ty tz qx qy qz qw")
     write_ply(folder / "map.ply", record.snapshot)
     write_mesh(folder / "mesh.ply", pipeline.map.mesh())
-    if pipeline.map.has_features and pipeline.meaning.language is not None:
+    if pipeline.map.has_features and pipeline.semantics.language is not None:
         write_features(folder / feature_file.FILE, cloud_of(pipeline.map))
-        pipeline.meaning.language.write(folder / LANGUAGE_FILE)
+        pipeline.semantics.language.write(folder / LANGUAGE_FILE)
     metrics.write(folder / metrics.FILE, record.metrics)
     if not args.no_report:
         write_report(folder / "report.html", record)

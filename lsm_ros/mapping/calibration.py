@@ -5,50 +5,51 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.pairs.base import PairModel
 from lsm_ros.slam.focal import FocalEstimator
-from lsm_ros.slam.trackers.depth import Tracker
+from lsm_ros.slam.trackers import Tracker
 from lsm_ros.types import Frame
 
 
 class Calibrator:
     """Gives frames their intrinsics. Keeps one estimator for each camera whose tracking cannot find them itself."""
 
-    def __init__(self, model: PairModel) -> None:
-        self._model = model
+    def __init__(self, model: PairModel, warnings: Warnings) -> None:
+        self._model, self._warnings = model, warnings
         self._estimators: dict[str, FocalEstimator] = {}
 
-    def __call__(self, frame: Frame, tracker: Tracker, warnings: dict[str, str]) -> Frame:
-        """The frame with intrinsics once they are known, and what people should know about them in `warnings`."""
+    def __call__(self, frame: Frame, tracker: Tracker) -> Frame:
+        """The frame with intrinsics once they are known; what people should know about them becomes a warning."""
+        name = f"focal {frame.camera}"
         if frame.intrinsics is not None:
-            self._compare(frame.camera, tracker, warnings)
+            self._compare(name, frame.camera, tracker)
             return frame
         who = f"camera {frame.camera!r} has no calibration"
-        guess = tracker.guess_intrinsics(frame)
-        if guess is not None:
-            warnings["focal " + frame.camera] = f"{who}: its focal length is estimated with the map, {guess.fx:.0f} px so far"
+        if tracker.finds_focal:
+            guess = tracker.cameras.guess(frame)
+            self._warnings.say(name, f"{who}: its focal length is estimated with the map, {guess.fx:.0f} px so far")
             return replace(frame, intrinsics=guess)
         estimator = self._estimators.setdefault(frame.camera, FocalEstimator(self._model))
         if estimator.focal_px is None:
             estimator.add(self._model.encode([frame])[0])
             if estimator.focal_px is None:
-                warnings["focal " + frame.camera] = (f"{who}: its focal length is being estimated from motion; "
-                                                     "give it a camera_info to start at once")
+                self._warnings.say(name, f"{who}: its focal length is being estimated from motion; "
+                                         "give it a camera_info to start at once")
                 return frame
-            warnings["focal " + frame.camera] = (f"{who}: focal length {estimator.focal_px:.0f} px "
-                                                 f"(+- {estimator.std_px:.0f}) was estimated")
+            self._warnings.say(name, f"{who}: focal length {estimator.focal_px:.0f} px "
+                                     f"(+- {estimator.std_px:.0f}) was estimated")
         height, width = frame.image.shape[:2]
         return replace(frame, intrinsics=estimator.intrinsics(width, height))
 
-    @staticmethod
-    def _compare(camera: str, tracker: Tracker, warnings: dict[str, str]) -> None:
-        wrong = tracker.wrong_calibration().get(camera)
+    def _compare(self, name: str, camera: str, tracker: Tracker) -> None:
+        wrong = tracker.cameras.wrong_calibration().get(camera)
         if wrong is None:
-            warnings.pop("focal " + camera, None)
+            self._warnings.over(name)
             return
         given, found, std = wrong
-        warnings["focal " + camera] = (f"camera {camera!r}: its calibration says a focal length of {given:.0f} px, but the "
-                                       f"images fit {found:.0f} px (+- {std:.0f}), which is used: check its camera_info")
+        self._warnings.say(name, f"camera {camera!r}: its calibration says a focal length of {given:.0f} px, but the images "
+                                 f"fit {found:.0f} px (+- {std:.0f}), which is used: check its camera_info")
 
     def clear(self) -> None:
         """Forgets all estimates."""
@@ -62,5 +63,6 @@ class Calibrator:
         newest = tracker.graph.newest
         for camera, view in ({} if newest is None else newest.views).items():
             focal.setdefault(camera, view.intrinsics.fx)
-            estimated.setdefault(camera, camera in tracker.uncalibrated or camera in tracker.wrong_calibration())
+            estimated.setdefault(camera, camera in tracker.cameras.uncalibrated
+                                 or camera in tracker.cameras.wrong_calibration())
         return focal, estimated

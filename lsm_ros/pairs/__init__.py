@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Pair models, by name. A new one is a file in this folder and a line in `registry`."""
+"""Pair models: what predicts geometry from images. A new one is a file in this folder and a line in `lsm_ros.registry`."""
 from __future__ import annotations
 
-from importlib import import_module
-
 from lsm_ros.config import PairConfig
-from lsm_ros.pairs.base import Correspondences, Matches, PairModel, SparsePairModel
+from lsm_ros.pairs.base import (
+    DEPTH,
+    MATCHES,
+    POINTS,
+    Correspondences,
+    DensePairModel,
+    Matches,
+    PairModel,
+    PointmapPairModel,
+    SparsePairModel,
+)
+from lsm_ros.registry import PAIR_MODELS, load
 
-registry: dict[str, str] = {
-    "depth": "lsm_ros.pairs.depth:DepthPairModel",
-    "two_view": "lsm_ros.pairs.two_view:TwoViewPairModel",
-    "dust3r": "lsm_ros.pairs.network:NetworkPairModel",
-    "mast3r": "lsm_ros.pairs.network:NetworkPairModel",
-    "lsm_small": "lsm_ros.pairs.network:NetworkPairModel",
-}
+registry = PAIR_MODELS
 
 
 def make_pair_model(config: PairConfig) -> PairModel:
     """The pair model that `config.model` names. ValueError for a name that is not registered."""
-    if config.model not in registry:
-        raise ValueError(f"pair model {config.model!r} does not exist; there are: {', '.join(sorted(registry))}")
-    module, _, name = registry[config.model].partition(":")
-    return getattr(import_module(module), name)(config)
+    return load(PAIR_MODELS, config.model, "pair model")(config)
 
 
-__all__ = ["Correspondences", "Matches", "PairModel", "SparsePairModel", "make_pair_model", "registry"]
+__all__ = ["DEPTH", "MATCHES", "POINTS", "Correspondences", "DensePairModel", "Matches", "PairModel", "PointmapPairModel",
+           "SparsePairModel", "make_pair_model", "registry"]

@@ -3,14 +3,19 @@
 """What every pair model offers."""
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics
+from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.types import Frame, PairPrediction
+
+POINTS, MATCHES, DEPTH = "points", "matches", "depth"
 
 
 @dataclass(frozen=True)
@@ -58,68 +63,89 @@ class Correspondences:
         return Correspondences(self.pixels_a[keep], self.pixels_b[keep], self.depth_a[keep], self.depth_b[keep])
 
 
-@runtime_checkable
-class PairModel(Protocol):
-    """Predicts the geometry of two images. `encode` runs once for each frame, `predict` once for each pair."""
+class PairModel(ABC):
+    """Predicts the geometry of two images. `encode` runs once for each frame, `predict` once for each pair.
 
-    name: str
-    is_metric: bool
+    The attributes say what a model is; nobody asks for its name or type. gives: some of `POINTS` (dense pointmaps of a pair),
+    `MATCHES` (single points found again), `DEPTH` (dense depth once poses are known). uses_depth: it needs the depth of a
+    camera. is_metric: its lengths are metres, from `scale_source` and with the relative standard deviation `scale_std`.
+    feature_dim: language features for each pixel, 0 for none; language_file: what they mean (`lsm_ros.semantics.codec`);
+    with_features: predictions have them. identity: tokens of another identity cannot be compared with its own.
+    """
 
+    name: str = ""
+    gives: frozenset[str] = frozenset()
+    uses_depth: bool = False
+    is_metric: bool = False
+    scale_source: str = "none"
+    scale_std: float = float("nan")
+    feature_dim: int = 0
+    language_file: Path | None = None
+    with_features: bool = False
+
+    @property
+    def identity(self) -> str:
+        """What tokens and maps of this model are made with."""
+        return self.name
+
+    @abstractmethod
     def encode(self, frames: Sequence[Frame]) -> list[Any]:
         """Tokens of each frame; they may be cached."""
-        ...
 
+    @abstractmethod
     def predict(self, pairs: Sequence[tuple[Any, Any]], priors: Sequence[np.ndarray | None] | None = None
                 ) -> list[PairPrediction]:
         """Predictions for pairs of tokens (a, b) as one batch. priors: guesses of T_a_b (4, 4), or None."""
-        ...
+
+    @abstractmethod
+    def pack(self, tokens: Any) -> dict[str, np.ndarray]:
+        """The arrays of tokens that cannot be made again, by name, for a map on disk."""
+
+    @abstractmethod
+    def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]) -> Any:
+        """Tokens from what `pack` gave; `parts` also has their `corners` (N, 2). KeyError where an array is missing."""
 
 
-@runtime_checkable
-class PointmapPairModel(PairModel, Protocol):
+class PointmapPairModel(PairModel):
     """A pair model whose predictions are dense pointmaps, and which tells from tokens alone which images show the same."""
 
+    gives = frozenset({POINTS})
+
+    @abstractmethod
     def signature(self, tokens: Sequence[Any]) -> np.ndarray:
         """What is kept of a frame set for `alike`; tokens of its cameras in order of their names."""
-        ...
 
+    @abstractmethod
     def alike(self, tokens: Sequence[Any], signatures: Sequence[np.ndarray]) -> np.ndarray:
         """(S,) similarity of a frame set to others by their signatures, greater is more alike; nan for one of another kind."""
-        ...
 
 
-@runtime_checkable
-class SparsePairModel(PairModel, Protocol):
+class SparsePairModel(PairModel):
     """A pair model that finds single points again. Its tokens have landmarks: `corners` (N, 2) pixels and the
     `inverse_depth` (N,) measured there, 1/m, NaN where there is none."""
 
+    gives = frozenset({MATCHES})
+
+    @abstractmethod
     def match(self, tokens_a: Any, tokens_b: Any, guess_a: np.ndarray) -> Matches:
         """Finds the landmarks of b in a near `guess_a` (N, 2); a landmark whose guess is NaN is not looked for."""
-        ...
 
+    @abstractmethod
     def follow(self, tokens_a: Any, tokens_b: Any, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Finds pixels_b (N, 2) of b in a, an image taken shortly after: index (M,) of those found, and pixels (M, 2)."""
-        ...
 
+    @abstractmethod
     def correspond(self, tokens_a: Any, tokens_b: Any) -> Correspondences:
         """Finds points that both images show, without a guess and not only landmarks."""
-        ...
-
-    def pack(self, tokens: Any) -> dict[str, np.ndarray]:
-        """The arrays of tokens that cannot be made again, by name, for a map on disk."""
-        ...
-
-    def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]) -> Any:
-        """Tokens from what `pack` gave; `parts` also has their `corners` (N, 2). KeyError where an array is missing."""
-        ...
 
 
-@runtime_checkable
-class DensePairModel(SparsePairModel, Protocol):
+class DensePairModel(SparsePairModel):
     """A pair model that finds single points again and gives dense depth once poses are known. Its tokens take the depth
     of their landmarks by `adopt(dense, max_relative_sigma)`; until then it is NaN."""
 
-    def dense(self, tokens: Any, partners: Sequence[tuple[Any, np.ndarray]], typical: float, quick: bool = False) -> Any:
-        """`DenseDepth` of an image from others (tokens, T_partner_image (4, 4)), in the scale of the poses. typical: inverse
+    gives = frozenset({MATCHES, DEPTH})
+
+    @abstractmethod
+    def dense(self, tokens: Any, partners: Sequence[tuple[Any, np.ndarray]], typical: float, quick: bool = False) -> DenseDepth:
+        """Dense depth of an image from others (tokens, T_partner_image (4, 4)), in the scale of the poses. typical: inverse
         depth of much of the image; quick: less exact in less time."""
-        ...

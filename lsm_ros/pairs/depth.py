@@ -11,7 +11,7 @@ import numpy as np
 
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, depth_discontinuities, depth_to_pointmap, solve_pnp, transform_points
-from lsm_ros.pairs.base import Correspondences, Matches
+from lsm_ros.pairs.base import Correspondences, Matches, SparsePairModel
 from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift
 from lsm_ros.types import Frame, PairPrediction
 
@@ -96,11 +96,14 @@ class DepthTokens:
         return self._features
 
 
-class DepthPairModel:
+class DepthPairModel(SparsePairModel):
     """Pair model of an RGB-D camera, or of a camera with a depth node. Metric; needs depth at image b."""
 
     name = "depth"
+    uses_depth = True
     is_metric = True
+    scale_source = "depth"
+    scale_std = 0.01
 
     def __init__(self, config: PairConfig) -> None:
         self.config = config

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,19 +14,17 @@ import torch
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.models.blocks import PATCH
-from lsm_ros.models.hub import OWN, OWN_WEIGHTS
+from lsm_ros.models.hub import SHIPPED
 from lsm_ros.models.positions import patch_positions
 from lsm_ros.models.preprocess import Crop, resize
+from lsm_ros.pairs.base import PointmapPairModel
 from lsm_ros.pairs.graphs import GraphedFunction
 from lsm_ros.pairs.precision import choose_precision
 from lsm_ros.pairs.retrieval import load_retrieval
 from lsm_ros.types import Frame, PairPrediction
 
-if TYPE_CHECKING:
-    from lsm_ros.semantics.codec import TextCodec
-
 Size = tuple[int, int]
-METRIC = ("mast3r", OWN)
+LANGUAGE_FILE = "language.safetensors"
 
 
 @dataclass
@@ -49,33 +47,32 @@ class NetworkTokens:
         return self.tokens.numel() * self.tokens.element_size()
 
 
-class NetworkPairModel:
-    """Pair model `dust3r`, `mast3r` or `lsm_small`; predictions are at the size of the network's image (see
-    `NetworkTokens.crop`).
+class NetworkPairModel(PointmapPairModel):
+    """Pair model of a network of the CroCo family; predictions are at the size of the network's image (see
+    `NetworkTokens.crop`). The network says itself whether it is metric and whether it gives language features.
 
-    A model that is given is used as it is; else the checkpoint that config.weights names is loaded, or the package's own.
-    codec: what the language features mean; None where there are none. with_features: whether predictions have them.
+    network: used as it is; else the checkpoint that config.weights names is loaded, or the one that comes with the package.
+    language_file: what the features mean; else the file of that name beside the weights, if there is one.
     ValueError or FileNotFoundError when there are no weights, ValueError when they are of another network.
     """
 
-    def __init__(self, config: PairConfig, model: torch.nn.Module | None = None, device: str | torch.device | None = None,
-                 codec: TextCodec | None = None) -> None:
+    def __init__(self, config: PairConfig, network: torch.nn.Module | None = None, device: str | torch.device | None = None,
+                 language_file: Path | None = None) -> None:
         self.name, self.config = config.model, config
-        self.is_metric = config.model in METRIC
         chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.device = torch.device("cuda", torch.cuda.current_device()) if str(chosen) == "cuda" else chosen
         self.dtype = choose_precision(config.precision, self.device)
-        if model is None:
-            model = _load(config, self.device, self.dtype)
-            codec = read_language(weights_of(config)) if config.model == OWN else None
-        channels = getattr(model, "feature_channels", 0)
-        if codec is not None and codec.channels != channels:
-            raise ValueError(f"the network gives {channels} language features, language.safetensors beside it describes "
-                             f"{codec.channels}")
-        self.codec = codec
-        self.with_features = codec is not None
+        if network is None:
+            network = _load(config, self.device, self.dtype)
+            language_file = find_language_file(weights_of(config))
+        self.is_metric = getattr(network, "is_metric", False)
+        if self.is_metric:
+            self.scale_source, self.scale_std = "model", network.scale_std
+        self.feature_dim = getattr(network, "feature_channels", 0)
+        self.language_file = language_file if self.feature_dim else None
+        self.with_features = self.language_file is not None
         # tokens become maps with the channels last in memory; convolutions then take their weights as they are
-        self.model = model.to(self.device, self.dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.model = network.to(self.device, self.dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         self.image_size = max(self.model.img_size)
@@ -183,28 +180,27 @@ def _groups(keys: Sequence[Any]) -> list[list[int]]:
 
 
 def weights_of(config: PairConfig) -> str:
-    """The checkpoint that a config means. ValueError when it names none and the network has none of its own;
-    FileNotFoundError when the package came without its own."""
+    """The checkpoint that a config means. ValueError when it names none and none comes with the package;
+    FileNotFoundError when the package came without the one that it should have."""
     if config.weights:
         return config.weights
-    if config.model != OWN:
+    shipped = SHIPPED.get(config.model)
+    if shipped is None:
         raise ValueError(f"pair model {config.model!r} needs weights: set pairs.weights to a checkpoint; `lsm weights` lists "
                          "those that are known")
-    if not (OWN_WEIGHTS / "config.json").is_file():
-        raise FileNotFoundError(f"this package has no weights of {OWN} ({OWN_WEIGHTS} is missing): train some with "
-                                "`lsm train config/train_lsm_small.yaml --out DIR` and name DIR/weights (--weights, "
+    if not (shipped / "config.json").is_file():
+        raise FileNotFoundError(f"this package has no weights of {config.model} ({shipped} is missing): train some with "
+                                f"`lsm train config/train_{config.model}.yaml --out DIR` and name DIR/weights (--weights, "
                                 "pairs.weights)")
-    return str(OWN_WEIGHTS)
+    return str(shipped)
 
 
-def read_language(weights: str) -> TextCodec | None:
-    """What the features of weights in a folder mean; None when language.safetensors is not beside them: they were trained
-    without language."""
-    from lsm_ros.semantics.codec import LANGUAGE_FILE, read_codec
-
+def find_language_file(weights: str) -> Path | None:
+    """What the features of weights in a folder mean; None when there is no such file beside them: they were trained without
+    language."""
     path = Path(weights).expanduser()
     path = (path if path.is_dir() else path.parent) / LANGUAGE_FILE
-    return read_codec(path) if path.is_file() else None
+    return path if path.is_file() else None
 
 
 def _load(config: PairConfig, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, relative_pose, se3_inverse, transform_points, triangulate_inverse_depth
-from lsm_ros.pairs.base import Correspondences, Matches
+from lsm_ros.pairs.base import Correspondences, DensePairModel, Matches
 from lsm_ros.pairs.corners import MARGIN_PX, find_by_flow, match_descriptors, root_sift
 from lsm_ros.pairs.dense import DenseDepth, dense_inverse_depth
 from lsm_ros.types import Frame, PairPrediction
@@ -95,11 +95,10 @@ class TwoViewTokens:
         return np.where(w > 0, 1.0 / np.where(w > 0, w, 1.0), np.nan)
 
 
-class TwoViewPairModel:
+class TwoViewPairModel(DensePairModel):
     """Pair model of a plain camera: classical two-view geometry. Not metric."""
 
     name = "two_view"
-    is_metric = False
 
     def __init__(self, config: PairConfig) -> None:
         self.config = config

@@ -19,7 +19,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lsm_ros.config import Config, check, from_dict, walk
+from lsm_ros.config import Config, check, choices_of, from_dict, walk
 
 CAMERAS = "cameras"
 DEFAULT_CAMERAS = ["camera"]
@@ -40,7 +40,7 @@ def _descriptor(name: str, field: Field, default: Any) -> ParameterDescriptor:
     unit = f" [{m['unit']}]" if m["unit"] else ""
     when = "may change at run time" if m["runtime"] else "restart needed" if ros_name(name) in FIXED else "reset needed"
     out = ParameterDescriptor(name=ros_name(name), description=f"{m['description']}{unit}; {when}",
-                              additional_constraints="one of " + ", ".join(m["choices"]) if m["choices"] else when)
+                              additional_constraints="one of " + ", ".join(choices_of(field)) if m["choices"] else when)
     if m["low"] is not None and isinstance(default, float):
         out.floating_point_range = [FloatingPointRange(from_value=float(m["low"]), to_value=float(m["high"]), step=0.0)]
     elif m["low"] is not None and isinstance(default, int):
@@ -168,7 +168,7 @@ def yaml_text() -> str:
             lines.append(f"    {section}:")
         indent = "      " if section else "    "
         m = field.metadata
-        span = ", ".join(m["choices"]) or (f"{m['low']} to {m['high']}" if m["low"] is not None else "")
+        span = ", ".join(choices_of(field)) or (f"{m['low']} to {m['high']}" if m["low"] is not None else "")
         notes = [m["unit"], span, "run time" if m["runtime"] else ""]
         told = "; ".join(n for n in notes if n)
         default = field.default if field.default is not MISSING else field.default_factory()

@@ -170,7 +170,7 @@ class Services:
 
     def _on_query(self, request: QueryText.Request, response: QueryText.Response) -> QueryText.Response:
         def query(mapper: Mapper) -> str:
-            sentence = mapper.pipeline.meaning.sentence(request.text)  # here, since loading the text encoder takes a second
+            sentence = mapper.pipeline.semantics.sentence(request.text)  # here, since loading the text encoder takes a second
             found = self._wait(mapper, lambda: mapper.find(sentence, request.threshold, request.max_results or MOST_RESULTS))
             fill(response, found)
             return told(found)
@@ -181,7 +181,7 @@ class Services:
         def set_labels(mapper: Mapper) -> str:
             space = space_of([(c.class_id, c.class_name) for c in request.classes]) if request.classes else None
             if space is not None:
-                mapper.pipeline.meaning.learn(space)  # here, as above
+                mapper.pipeline.semantics.learn(space)  # here, as above
             known = self._wait(mapper, lambda: mapper.set_labels(space))
             return f"features are decoded into {len(known.names)} names"
 

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics
-from lsm_ros.pairs.base import Matches, SparsePairModel
+from lsm_ros.pairs.base import Matches
 from lsm_ros.slam.graph.keyframes import Keyframe, Link
-from lsm_ros.slam.pointmap.store import pack_view, unpack_view
-from lsm_ros.slam.trackers.depth import Tracker
+from lsm_ros.slam.trackers import Tracker
 from lsm_ros.types import TrackingState
 
 FORMAT = 1
@@ -71,7 +70,7 @@ def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
             k = v.intrinsics
             views.append({"camera": camera, "intrinsics": [k.width, k.height, k.fx, k.fy, k.cx, k.cy],
                           "guess_std": v.guess_std})
-            arrays.update({f"{i}/{camera}/{name}": part for name, part in pack_view(v, tracker.model).items()})
+            arrays.update({f"{i}/{camera}/{name}": part for name, part in (tracker.model.pack(v.tokens) | v.pack()).items()})
         keyframes.append({"id": i, "stamp_ns": keyframe.stamp_ns, "views": views})
     links = []
     for n, x in enumerate(tracker.graph.links.values()):
@@ -79,12 +78,12 @@ def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
         arrays[f"link{n}/index_b"], arrays[f"link{n}/pixels_a"] = x.matches.index_b, x.matches.pixels_a
         arrays[f"link{n}/depth_a"] = x.matches.depth_a
     np.savez_compressed(folder / GRAPH, **arrays)
-    text = json.dumps({"format": FORMAT, "pair_model": tracker.model.name, "keyframes": keyframes, "links": links,
-                       "knowledge": tracker.knowledge(), **meta})
+    text = json.dumps({"format": FORMAT, "pair_model": tracker.model.identity, "keyframes": keyframes, "links": links,
+                       "knowledge": tracker.cameras.to_dict(), **meta})
     (folder / META).write_text(text)
 
 
-def load_graph(folder: Path, tracker: Tracker, model: SparsePairModel) -> dict[str, Any]:
+def load_graph(folder: Path, tracker: Tracker) -> dict[str, Any]:
     """Fills an empty `tracker` from `folder` and returns what `save_graph` got as meta. FileNotFoundError if there is no
     map, ValueError if it is damaged or of another kind."""
     if not (folder / META).is_file():
@@ -93,27 +92,27 @@ def load_graph(folder: Path, tracker: Tracker, model: SparsePairModel) -> dict[s
         meta = json.loads((folder / META).read_text())
         if meta.get("format") != FORMAT:
             raise ValueError(f"format {meta.get('format')!r} is not {FORMAT}")
-        if meta["pair_model"] != model.name:
-            raise ValueError(f"it was made with pair model {meta['pair_model']!r}, not {model.name!r}")
+        if meta["pair_model"] != tracker.model.identity:
+            raise ValueError(f"it was made with pair model {meta['pair_model']!r}, not {tracker.model.identity!r}")
         with np.load(folder / GRAPH, allow_pickle=False) as arrays:
             for entry in meta["keyframes"]:
-                tracker.graph.add(_keyframe(entry, arrays, model))
+                tracker.graph.add(_keyframe(entry, arrays, tracker))
             for n, (anchor, anchor_camera, observer, observer_camera) in enumerate(meta["links"]):
                 matches = Matches(*(arrays[f"link{n}/{x}"] for x in ("index_b", "pixels_a", "depth_a")))
                 tracker.graph.connect(Link(anchor, anchor_camera, observer, observer_camera, matches))
-        tracker.recall(meta.get("knowledge", {}))
+        tracker.cameras.recall(meta.get("knowledge", {}))
     except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, OSError) as error:
         raise ValueError(f"the map in {folder} cannot be read: {error}") from error
-    tracker.reference = max(tracker.graph.keyframes, default=None)
-    tracker.state = TrackingState.LOST
+    tracker.progress.reference = max(tracker.graph.keyframes, default=None)
+    tracker.progress.state = TrackingState.LOST
     return meta
 
 
-def _keyframe(entry: dict[str, Any], arrays: Any, model: SparsePairModel) -> Keyframe:
+def _keyframe(entry: dict[str, Any], arrays: Any, tracker: Tracker) -> Keyframe:
     i, views = entry["id"], {}
     for v in entry["views"]:
-        key, camera = f"{i}/{v['camera']}/", v["camera"]
+        key, camera, intrinsics = f"{i}/{v['camera']}/", v["camera"], CameraIntrinsics(*v["intrinsics"])
         parts = {name.removeprefix(key): arrays[name] for name in arrays.files if name.startswith(key)}
-        views[camera] = unpack_view(camera, entry["stamp_ns"], CameraIntrinsics(*v["intrinsics"]), v.get("guess_std"), parts,
-                                    model)
+        tokens = tracker.model.unpack(camera, entry["stamp_ns"], intrinsics, parts)
+        views[camera] = tracker.view_type.unpack(camera, tokens, intrinsics, v.get("guess_std"), parts)
     return Keyframe(i, entry["stamp_ns"], arrays[f"{i}/T_map_rig"], views, arrays[f"{i}/thumbnail"])

@@ -3,7 +3,7 @@
 """Keyframes with their landmarks, the observations between them, and the local optimisation."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -46,6 +46,19 @@ class KeyframeView:
     def points_rig(self) -> np.ndarray:
         """(N, 3) landmarks in the rig frame."""
         return transform_points(self.T_rig_cam, self.rays / self.inverse_depth[:, None])
+
+    def pack(self) -> dict[str, np.ndarray]:
+        """The arrays of the view by name, without those of its tokens, for a map on disk."""
+        return {"T_rig_cam": self.T_rig_cam, "corners": self.corners, "measured": self.measured,
+                "inverse_depth": self.inverse_depth}
+
+    @classmethod
+    def unpack(cls, camera: str, tokens: Any, intrinsics: CameraIntrinsics, guess_std: float | None,
+               parts: Mapping[str, np.ndarray]) -> KeyframeView:
+        """The view that `pack` gave these arrays of. KeyError where one is missing."""
+        corners = parts["corners"]
+        return cls(camera, tokens, intrinsics, parts["T_rig_cam"], corners, intrinsics.unproject(corners), parts["measured"],
+                   parts["inverse_depth"], guess_std)
 
 
 @dataclass

@@ -3,8 +3,9 @@
 """A keyframe's pointmap: fused from many predictions, checked against a pinhole, given to the map."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -47,6 +48,22 @@ class PointmapView(KeyframeView):
     def nbytes(self) -> int:
         return (self.tokens.nbytes + self.points_cam.nbytes + self.confidence.nbytes + self.corners.nbytes * 5
                 + self.features.nbytes)
+
+    def pack(self) -> dict[str, np.ndarray]:
+        """The arrays of the view by name, without those of its tokens, for a map on disk."""
+        return super().pack() | {"points_cam": self.points_cam, "confidence": self.confidence,
+                                 "pointmap": np.array([self.count, self.calibrated, self.step])}
+
+    @classmethod
+    def unpack(cls, camera: str, tokens: Any, intrinsics: CameraIntrinsics, guess_std: float | None,
+               parts: Mapping[str, np.ndarray]) -> PointmapView:
+        """The view that `pack` gave these arrays of. KeyError where one is missing."""
+        count, calibrated, step = parts["pointmap"].tolist()
+        if not calibrated:
+            tokens.intrinsics = None
+        view = super().unpack(camera, tokens, intrinsics, guess_std, parts)
+        return replace(view, crop=tokens.crop, points_cam=parts["points_cam"], confidence=parts["confidence"], count=count,
+                       calibrated=bool(calibrated), step=step)
 
     @property
     def mean_confidence(self) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 from lsm_ros.geometry import CameraIntrinsics, TwoViewPose, relative_pose, se3_inverse, triangulate_inverse_depth
 from lsm_ros.pairs.base import Matches
 from lsm_ros.slam.graph.bundle import BundleProblem, bundle_adjust
-from lsm_ros.slam.trackers.depth import Tracked
+from lsm_ros.slam.trackers.base import TrackedFrame
+from lsm_ros.slam.trackers.cameras import with_focal
 
 MIN_TRACKS = 60
 MIN_PARALLAX = np.deg2rad(1.3)
@@ -23,20 +24,20 @@ WIDE_FOCALS = np.geomspace(0.5, 1.9, 7)  # of the image's width: 90 to 30 degree
 
 
 @dataclass(frozen=True)
-class Start:
+class TwoFrames:
     """Two frames, how they lie to each other, and what both show.
 
     T_a_b: (4, 4), b the first frame, a the newest; inverse_depth (N,) of the first frame's corners, NaN where unknown;
     matches: those corners in the newest frame. between: the frames that came between. focal_px: where it was not known.
     """
 
-    first: Tracked
-    newest: Tracked
+    first: TrackedFrame
+    newest: TrackedFrame
     camera: str
     T_a_b: np.ndarray
     inverse_depth: np.ndarray
     matches: Matches
-    between: tuple[Tracked, ...]
+    between: tuple[TrackedFrame, ...]
     focal_px: float | None = None
 
 
@@ -47,11 +48,11 @@ class Bootstrap:
         self.model = model
         self.focal_unknown = focal_unknown
         self.reason = "no frame yet"
-        self._frames: list[Tracked] = []
+        self._frames: list[TrackedFrame] = []
         self._tracks: list[tuple[np.ndarray, np.ndarray]] = []  # of each frame after the first: index, pixels
 
-    def add(self, new: Tracked) -> Start | None:
-        """Takes the next frame set; returns the start once there is one. Only the first camera counts."""
+    def add(self, new: TrackedFrame) -> TwoFrames | None:
+        """Takes the next frame set; returns the two frames once there is one. Only the first camera counts."""
         camera = next(iter(new.tokens))
         if not self._frames or self._frames[0].tokens.get(camera) is None:
             return self._restart(new, camera)
@@ -66,7 +67,7 @@ class Bootstrap:
         self._tracks.append((found.index_b, found.pixels_a))
         return self._solve(new, camera, found)
 
-    def _restart(self, new: Tracked, camera: str) -> None:
+    def _restart(self, new: TrackedFrame, camera: str) -> None:
         self._frames, self._tracks = [], []
         corners = len(new.tokens[camera].corners)
         if corners < MIN_TRACKS:
@@ -75,7 +76,7 @@ class Bootstrap:
         self._frames = [new]
         self.reason = "waiting for the camera to move sideways"
 
-    def _solve(self, new: Tracked, camera: str, found: Matches) -> Start | None:
+    def _solve(self, new: TrackedFrame, camera: str, found: Matches) -> TwoFrames | None:
         first = self._frames[0]
         corners = first.tokens[camera].corners.astype(np.float64)
         intrinsics = first.intrinsics[camera]
@@ -101,7 +102,7 @@ class Bootstrap:
         T[:3, 3] *= scale
         inverse_depth = np.full(len(corners), np.nan)
         inverse_depth[matches.index_b] = w / scale
-        return Start(first, new, camera, T, inverse_depth, matches, tuple(self._frames[1:-1]), focal)
+        return TwoFrames(first, new, camera, T, inverse_depth, matches, tuple(self._frames[1:-1]), focal)
 
     def _refined(self, corners: np.ndarray, matches: Matches, intrinsics: CameraIntrinsics, T_a_b: np.ndarray
                  ) -> tuple[np.ndarray, np.ndarray]:
@@ -194,9 +195,3 @@ class Bootstrap:
             measured=np.full(count, np.nan), landmark=np.concatenate(landmark), keyframe=each, camera=np.zeros_like(each),
             normalized=np.concatenate(normalized), focal=np.full((len(each), 2), intrinsics.fx),
             depth=np.full(len(each), np.nan), focal_std=1.0)
-
-
-def with_focal(intrinsics: CameraIntrinsics, focal_px: float) -> CameraIntrinsics:
-    """The same pinhole with another focal length; pixels keep their shape."""
-    ratio = intrinsics.fy / intrinsics.fx
-    return CameraIntrinsics(intrinsics.width, intrinsics.height, focal_px, focal_px * ratio, intrinsics.cx, intrinsics.cy)

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 
 from lsm_ros.config import Config
-from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
-from lsm_ros.pairs.base import PointmapPairModel
-from lsm_ros.pairs.dense import DenseDepth
+from lsm_ros.geometry import se3_inverse, transform_points
+from lsm_ros.pairs.base import POINTS, PairModel, PointmapPairModel
 from lsm_ros.pairs.features import FeatureSum
 from lsm_ros.slam.graph.keyframes import Keyframe, Link, motion
 from lsm_ros.slam.pointmap.graph import PointmapGraph
@@ -35,19 +34,20 @@ from lsm_ros.slam.pointmap.view import (
     why_not_a_camera,
 )
 from lsm_ros.slam.pose import RigPose, map_covariance
-from lsm_ros.slam.trackers.bootstrap import START_DEPTH, with_focal
-from lsm_ros.slam.trackers.depth import Tracked, Tracker
-from lsm_ros.slam.trackers.two_view import DenseView
-from lsm_ros.types import Frame, FrameSet, PairPrediction, TrackingState, TrackingUpdate
+from lsm_ros.slam.trackers.base import FrameDepth, KeyframeDepth, Start, TrackedFrame, Tracker
+from lsm_ros.slam.trackers.bootstrap import START_DEPTH
+from lsm_ros.slam.trackers.cameras import COMMON_FOCAL, with_focal
+from lsm_ros.slam.trackers.dense import dense_view
+from lsm_ros.slam.trackers.progress import PoseStamp
+from lsm_ros.types import FrameSet, PairPrediction, TrackingState, TrackingUpdate
 
-COMMON_FOCAL = 0.85  # of the width, before anything is known
 FUSED_ENOUGH = 4  # predictions in a pointmap that may go into the map while its keyframe is still tracked against
 RELOCALIZE_TRIES = 3
 FOCALS_KEPT = 50
 
 
 @dataclass
-class PointmapTracked(Tracked):
+class PointmapFrame(TrackedFrame):
     """A frame set with what was predicted of it.
 
     predictions: by camera, of (this frame, keyframe `reference`). units: of each, in units of the map. unique: share of the
@@ -67,49 +67,70 @@ class PointmapTracker(Tracker):
     tells. The first keyframe's median depth is then 2 units.
     """
 
+    finds_focal = True
+    view_type = PointmapView
+    model: PointmapPairModel
+    graph: PointmapGraph
+
     def __init__(self, config: Config, model: PointmapPairModel) -> None:
-        super().__init__(config, model)
-        own = config.pointmap
-        self.graph = PointmapGraph(config.keyframes, config.tracking, free_scale=not model.is_metric,
-                                   noise=RayNoise(own.sigma_ray, own.sigma_distance, config.tracking.huber))
-        self._loops = LoopCloser(config, model, self.graph)
+        graph = PointmapGraph(config.keyframes, config.tracking, free_scale=not model.is_metric)
+        super().__init__(config, model, graph)
         self.resizes = not model.is_metric
-        self.focal_px: dict[str, float] = {}
-        self.focal_std_px: dict[str, float] = {}
-        self.off_pinhole: dict[str, float] = {}
         self._focals: dict[str, list[float]] = defaultdict(list)
         self._starts: tuple[int, dict[str, np.ndarray | None]] = (-1, {})
-        self._waiting: dict[int, PointmapTracked] = {}
+        self._waiting: dict[int, PointmapFrame] = {}
+
+    @staticmethod
+    def suits(model: PairModel) -> bool:
+        """True for models that predict pointmaps."""
+        return POINTS in model.gives
+
+    def apply(self, config: Config) -> None:
+        """Takes over parameters, at the start and while running."""
+        self.config, own = config, config.pointmap
+        self.graph.config, self.graph.tracking = config.keyframes, config.tracking
+        self.graph.noise = RayNoise(own.sigma_ray, own.sigma_distance, config.tracking.huber)
+        self._loops = LoopCloser(config, self.model, self.graph)
 
     # frame by frame
 
-    def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, PointmapTracked | None]:
+    def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, PointmapFrame | None]:
         """Pose of the frame set; the keyframe that it is found in takes its prediction in."""
         frames = [f for f in frame_set.frames if f.intrinsics is not None]
         if not self.model.is_metric:
             frames = frames[:1]
         if not frames:
-            return self._update(None, "no camera gave an image"), None
-        seen = [replace(f, intrinsics=None) if f.camera in self.uncalibrated else f for f in frames]
+            return self.progress.lose("no camera gave an image"), None
+        seen = [replace(f, intrinsics=None) if f.camera in self.cameras.uncalibrated else f for f in frames]
         tokens = dict(zip((f.camera for f in frames), self.model.encode(seen), strict=True))
-        new = PointmapTracked(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames},
-                              {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames},
-                              frame_set.T_odom_base, frames={f.camera: f for f in frames})
-        if not self.graph.keyframes:
-            return self._update(new, ""), new
+        new = PointmapFrame(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames},
+                            {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames},
+                            frame_set.T_odom_base, frames={f.camera: f for f in frames})
+        reason = self._find_pose(new) if self.graph.keyframes else ""
+        if new.pose is None:
+            return self.progress.lose(reason), new
+        if not self.localization_only:
+            self._fuse(new)
+        if new.reference is not None:
+            self.progress.reference = new.reference
+        pose = PoseStamp(new.stamp_ns, new.pose.T_map_rig, new.T_odom_base)
+        return self.progress.accept(pose, map_covariance(new.pose, new.cells), new.fraction), new
+
+    def _find_pose(self, new: PointmapFrame) -> str:
+        """Fills `new.pose`; returns why it could not, or ''."""
         reason = ""
-        if self.state is not TrackingState.LOST or self._initial is not None:
+        if self.state is not TrackingState.LOST or self.progress.initial is not None:
             reason = self._follow(new)
         if new.pose is None:
             reason = self._relocalize(new) or reason
-        if new.pose is not None and not self.localization_only:
-            self._fuse(new)
-        return self._update(new, reason), new
+        return reason
 
-    def _follow(self, new: PointmapTracked) -> str:
+    def _follow(self, new: PointmapFrame) -> str:
         """Pose against the reference, else against the keyframe that should see most; returns why not, or ''."""
-        guess = self._initial if self._initial is not None else self._predict(new)
-        likely = [] if self.reference is None or self._initial is not None else [self.reference]
+        initial = self.progress.initial
+        guess = self.progress.predict(new.stamp_ns, new.T_odom_base) if initial is None else initial
+        guess = self.graph.newest.T_map_rig if guess is None else guess
+        likely = [] if self.reference is None or initial is not None else [self.reference]
         likely += self.graph.candidates(guess, new.cameras, 1, exclude=likely)
         reason = "there is no keyframe near"
         for i in likely:
@@ -118,22 +139,22 @@ class PointmapTracker(Tracker):
                 break
         return reason
 
-    def _relocalize(self, new: PointmapTracked) -> str:
+    def _relocalize(self, new: PointmapFrame) -> str:
         """Looks for the frame set in the keyframes whose tokens are most like its own: found in both directions."""
         least = self.config.pointmap.relocalize_match_fraction
         likely = [i for _, i in self._loops.ranked([t for _, t in sorted(new.tokens.items())])[:RELOCALIZE_TRIES]]
         if self.state is TrackingState.LOST and self.reference in self.graph.keyframes and self.reference not in likely:
             likely = [self.reference, *likely[:-1]]  # what was seen last is where most are found again
-        state, self.state = self.state, TrackingState.LOST
+        before, self.progress.state = self.state, TrackingState.LOST
         for i in likely:
             keyframe = self.graph.keyframes[i]
             back = self._share_found(new, keyframe)
             if back >= least and not self._try(new, keyframe, least):
                 return ""
-        self.state = state
+        self.progress.state = before
         return "the frame fits no keyframe"
 
-    def _share_found(self, new: PointmapTracked, keyframe: Keyframe) -> float:
+    def _share_found(self, new: PointmapFrame, keyframe: Keyframe) -> float:
         """Share of the new frame's pixels found in the keyframe, the way that tracking does not look."""
         cameras = [c for c in new.tokens if c in keyframe.views]
         if not cameras:
@@ -142,7 +163,7 @@ class PointmapTracker(Tracker):
         matches = [match_pair(p, self.config.pointmap)[0] for p in found]
         return max(len(m) / max(m.sampled, 1) for m in matches)
 
-    def _try(self, new: PointmapTracked, keyframe: Keyframe, least: float) -> str:
+    def _try(self, new: PointmapFrame, keyframe: Keyframe, least: float) -> str:
         """Fills the pose of `new` from one keyframe, if it can be believed; returns why not, or ''."""
         rig = {c: (new.tokens[c], new.T_rig_cam[c]) for c in new.tokens}
         starts = self._starts[1] if self._starts[0] == keyframe.id else {}
@@ -154,16 +175,17 @@ class PointmapTracker(Tracker):
             return f"only {solved.fraction:.0%} of a keyframe's pixels were found"
         T_map_rig = keyframe.T_map_rig @ se3_inverse(solved.alignment.T_new_kf)
         pose = RigPose(T_map_rig, solved.alignment.covariance, solved.alignment.inliers, solved.alignment.rms)
-        too_fast = self._too_fast(new, pose) if self.model.is_metric else ""
-        if too_fast:
-            return too_fast
+        if self.model.is_metric:
+            too_fast = self.progress.too_fast(new.stamp_ns, T_map_rig, self.config.tracking)
+            if too_fast:
+                return too_fast
         new.pose, new.reference, new.predictions = pose, keyframe.id, solved.predictions
         new.fraction, new.unique, new.units, new.cells = solved.fraction, solved.unique, solved.units, solved.cells
         new.matches = {(keyframe.id, c): m for c, m in solved.matches.items()}
         self._starts = (keyframe.id, solved.pixels)
         return ""
 
-    def _fuse(self, new: PointmapTracked) -> None:
+    def _fuse(self, new: PointmapFrame) -> None:
         """Takes the predictions of the keyframe's pixels into its pointmap."""
         keyframe = self.graph.keyframes[new.reference]
         T_kf_new = se3_inverse(keyframe.T_map_rig) @ new.pose.T_map_rig
@@ -177,8 +199,8 @@ class PointmapTracker(Tracker):
 
     # keyframes
 
-    def wants_keyframe(self, new: PointmapTracked) -> bool:
-        """Whether a tracked frame set should become a keyframe."""
+    def wants_keyframe(self, new: PointmapFrame) -> bool:
+        """True if a tracked frame set should become a keyframe."""
         if self.localization_only or new.pose is None:
             return False
         last, rule = self.graph.keyframes[self.reference], self.config.pointmap
@@ -189,11 +211,11 @@ class PointmapTracker(Tracker):
                or (moved and (new.stamp_ns - last.stamp_ns) * 1e-9 > self.config.keyframes.max_seconds))
         return due and any(not self._unbelievable(new, c, p) for c, p in new.predictions.items() if c in new.units)
 
-    def has_landmarks(self, new: PointmapTracked) -> bool:
-        """Whether a frame set could be a first keyframe: it has an image."""
+    def can_start(self, new: PointmapFrame) -> bool:
+        """True if the frame set has an image."""
         return bool(new.tokens)
 
-    def start(self, new: PointmapTracked, T_map_rig: np.ndarray) -> tuple[Keyframe | None, str]:
+    def start(self, new: PointmapFrame, T_map_rig: np.ndarray) -> Start:
         """Takes a frame set while there is no map: the first whose own pointmap is that of a camera becomes a keyframe."""
         cameras = list(new.tokens)
         found = self.model.predict([(new.tokens[c], new.tokens[c]) for c in cameras])
@@ -206,15 +228,15 @@ class PointmapTracker(Tracker):
                 new.predictions[c] = prediction
                 new.units[c] = 1.0 if self.model.is_metric else START_DEPTH / median
         if not new.units:
-            return None, "; ".join(f"camera {c!r}: {r}" for c, r in reasons.items())
-        return self.add_keyframe(new, T_map_rig)[0], ""
+            return Start(None, "; ".join(f"camera {c!r}: {r}" for c, r in reasons.items()))
+        return Start(self.add_keyframe(new, T_map_rig)[0])
 
-    def _unbelievable(self, new: PointmapTracked, camera: str, prediction: PairPrediction) -> str:
+    def _unbelievable(self, new: PointmapFrame, camera: str, prediction: PairPrediction) -> str:
         points, confidence = prediction.points_a.float().cpu().numpy(), prediction.conf_a.float().cpu().numpy()
         return why_not_a_camera(points, sane_confidence(confidence), self.config.pointmap.min_confidence,
                                 new.tokens[camera].intrinsics)
 
-    def add_keyframe(self, new: PointmapTracked, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
+    def add_keyframe(self, new: PointmapFrame, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
         """Makes a keyframe of a frame set from what was predicted of it, and joins it with others. Returns it, and the ids of
         older keyframes that it was joined to again (loops)."""
         views = {c: self._view(new, c) for c in new.units if not self._unbelievable(new, c, new.predictions[c])}
@@ -229,13 +251,11 @@ class PointmapTracker(Tracker):
                 self.graph.connect(Link(other, camera, keyframe.id, camera, matches))
         loops = self._loops.join(keyframe, new.reference) if len(self.graph.keyframes) > 1 else ()
         new.units = {c: unit * keyframe.size for c, unit in new.units.items()}
-        self.reference = keyframe.id
-        if loops or not self._last or self._last[-1][0] == new.stamp_ns:  # what went before is where the map was before
-            self._last = [*([] if loops else self._last[:-1]), (new.stamp_ns, keyframe.T_map_rig.copy(), new.T_odom_base)]
-        self.state = TrackingState.TRACKING if self.state is TrackingState.INITIALIZING else self.state
+        pose = PoseStamp(new.stamp_ns, keyframe.T_map_rig.copy(), new.T_odom_base)
+        self.progress.keyframe_added(keyframe.id, pose, forget=bool(loops))
         return keyframe, loops
 
-    def _view(self, new: PointmapTracked, camera: str) -> PointmapView:
+    def _view(self, new: PointmapFrame, camera: str) -> PointmapView:
         """The pointmap of one camera, in units of the map; what it says about the focal length is remembered."""
         tokens, prediction = new.tokens[camera], new.predictions[camera]
         points = prediction.points_a.float().cpu().numpy() * np.float32(new.units[camera])
@@ -245,7 +265,7 @@ class PointmapTracker(Tracker):
             points = on_rays(points, tokens.intrinsics)
         else:
             self._learn_focal(camera, find_focal(points, confidence, self.config.pointmap.min_confidence), tokens.crop)
-            new.intrinsics[camera] = with_focal(new.intrinsics[camera], self.focal_px[camera])
+            new.intrinsics[camera] = with_focal(new.intrinsics[camera], self.cameras.focal_px[camera])
         height, width = confidence.shape
         y, x = np.mgrid[LANDMARK_STEP // 2:height:LANDMARK_STEP, LANDMARK_STEP // 2:width:LANDMARK_STEP]
         corners = tokens.crop.to_image(np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
@@ -267,7 +287,7 @@ class PointmapTracker(Tracker):
             return 1.0
         return float(np.median(1.0 / (view.inverse_depth[good] * before[good])))
 
-    def take_dense(self, everything: bool = False) -> list[DenseView]:
+    def take_depth(self, everything: bool = False) -> list[KeyframeDepth]:
         """Depth of the keyframes whose pointmaps are settled by now: several predictions are in them, or others are tracked
         against."""
         out = []
@@ -281,70 +301,63 @@ class PointmapTracker(Tracker):
             for camera, view in ({} if keyframe is None else keyframe.views).items():
                 new.intrinsics[camera] = view.intrinsics
                 dense, off = view.dense(self.config.pointmap.min_confidence)
-                before = self.off_pinhole.get(camera, off)
-                self.off_pinhole[camera] = before + 0.2 * (off - before)
-                out.append(DenseView(i, new, camera, dense, view.features.cells(view.crop)))
+                before = self.cameras.off_pinhole.get(camera, off)
+                self.cameras.off_pinhole[camera] = before + 0.2 * (off - before)
+                depth = dense_view(new.frames[camera], view.intrinsics, dense, self.config.pointmap.min_depth_confidence)
+                out.append(KeyframeDepth(i, new.T_rig_cam[camera], depth, view.features.cells(view.crop)))
                 view.features = FeatureSum()
         return out
 
-    def frame_depth(self, new: PointmapTracked) -> dict[str, DenseDepth]:
+    def frame_depth(self, new: PointmapFrame) -> dict[str, FrameDepth]:
         """Depth of each camera of a frame set with a pose, in units of the map, as it was predicted with the keyframe."""
         out = {}
         for c, unit in new.units.items() if new.predictions else ():
             prediction = new.predictions[c]
             points = prediction.points_a.float().cpu().numpy() * np.float32(unit)
             confidence = sane_confidence(prediction.conf_a.float().cpu().numpy())
-            out[c], _ = frame_depth(points, confidence, new.tokens[c].crop, new.intrinsics[c],
-                                    self.config.pointmap.min_confidence)
+            dense, _ = frame_depth(points, confidence, new.tokens[c].crop, new.intrinsics[c],
+                                   self.config.pointmap.min_confidence)
+            out[c] = dense_view(new.frames[c], new.intrinsics[c], dense, self.config.pointmap.min_depth_confidence)
         return out
-
-    # cameras
-
-    def guess_intrinsics(self, frame: Frame) -> CameraIntrinsics:
-        """Pinhole with the focal length found so far, or a common one; tracking does not use it."""
-        self.uncalibrated.add(frame.camera)
-        height, width = frame.image.shape[:2]
-        focal = self.focal_px.get(frame.camera, COMMON_FOCAL * width)
-        return CameraIntrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
     def _learn_focal(self, camera: str, focal_px: float, crop: Any) -> None:
         """Takes in the focal length that one pointmap implies, in pixels of the network's image."""
+        known = self.cameras
+        if camera not in self._focals and camera in known.focal_px:  # of a session or a map before
+            self._focals[camera] = [known.focal_px[camera]] * 3
         if np.isfinite(focal_px):
             self._focals[camera] = [*self._focals[camera][1 - FOCALS_KEPT:], focal_px * crop.source[0] / crop.resized[0]]
-        known = np.array(self._focals[camera] or [COMMON_FOCAL * crop.source[0]])
-        self.focal_px[camera] = float(np.median(known))
-        spread = 1.4826 * float(np.median(np.abs(known - self.focal_px[camera]))) if len(known) > 2 else np.inf
-        self.focal_std_px[camera] = min(max(spread / np.sqrt(len(known)), 0.005 * self.focal_px[camera]),
-                                        0.1 * self.focal_px[camera])
-
-    def knowledge(self) -> dict[str, Any]:
-        """Focal lengths found with the map, how sure they are, and the share of pixels that no pinhole explains."""
-        return {"focal_px": dict(self.focal_px), "focal_std_px": dict(self.focal_std_px),
-                "off_pinhole": dict(self.off_pinhole), "uncalibrated": sorted(self.uncalibrated)}
-
-    def recall(self, knowledge: dict[str, Any]) -> None:
-        """Takes over what another tracker's `knowledge` said."""
-        self.focal_px.update(knowledge.get("focal_px", {}))
-        self.focal_std_px.update(knowledge.get("focal_std_px", {}))
-        self.off_pinhole.update(knowledge.get("off_pinhole", {}))
-        self.uncalibrated.update(knowledge.get("uncalibrated", ()))
-        for camera, focal in self.focal_px.items():
-            self._focals[camera] = [focal] * 3
+        found = np.array(self._focals[camera] or [COMMON_FOCAL * crop.source[0]])
+        known.focal_px[camera] = focal = float(np.median(found))
+        spread = 1.4826 * float(np.median(np.abs(found - focal))) if len(found) > 2 else np.inf
+        known.focal_std_px[camera] = min(max(spread / np.sqrt(len(found)), 0.005 * focal), 0.1 * focal)
 
     def finish(self) -> None:
         """Adjusts all keyframes, and gives those of an uncalibrated camera the focal length found with all of them."""
-        super().finish()
+        if self.graph.adjusted_at != self.graph.next_id:
+            self.graph.adjust_all()
         for keyframe in self.graph.keyframes.values():
             for camera, view in keyframe.views.items():
-                if camera in self.uncalibrated and camera in self.focal_px:
-                    view.intrinsics = with_focal(view.intrinsics, self.focal_px[camera])
+                if camera in self.cameras.uncalibrated and camera in self.cameras.focal_px:
+                    view.intrinsics = with_focal(view.intrinsics, self.cameras.focal_px[camera])
                     view.rays = view.intrinsics.unproject(view.corners)
 
-    def _covariance(self, new: PointmapTracked) -> np.ndarray:
-        return map_covariance(new.pose, new.cells)
+    # as it concerns the map
 
-    def _reference_is_better(self, new: Tracked) -> bool:
-        return False
+    def expected_from_odometry(self, new: PointmapFrame) -> np.ndarray | None:
+        """T_map_rig (4, 4) that odometry alone gives since the last believed pose; None without odometry."""
+        return self.progress.from_odometry(new.stamp_ns, new.T_odom_base)
 
-    def _thumbnail(self, new: Tracked) -> np.ndarray:
+    def patience_s(self) -> float:
+        """Seconds of being lost after which a new session starts."""
+        return self.config.tracking.lost_session_seconds
+
+    def move_map(self, T_new_old: np.ndarray) -> None:
+        """Moves the map frame: every pose P becomes T_new_old P."""
+        for keyframe in self.graph.keyframes.values():
+            keyframe.T_map_rig = T_new_old @ keyframe.T_map_rig
+        self.progress.move_map(T_new_old)
+        self.graph.version += 1
+
+    def _thumbnail(self, new: PointmapFrame) -> np.ndarray:
         return self.model.signature([t for _, t in sorted(new.tokens.items())])

@@ -2,28 +2,32 @@
 # Copyright 2026 The lsm_ros authors
 """Tracking without depth: landmarks get their depth from other frames, and the scale is that of the first keyframe.
 
-The frame by frame work is that of `Tracker`. What differs: a map starts from two frames with parallax, a new keyframe's
+The frame by frame work is that of `LandmarkTracker`. What differs: a map starts from two frames with parallax, a new keyframe's
 depth comes from recent frames whose poses are known, keyframes give dense depth once they have partners on both sides,
 and focal lengths may be refined with the map.
 """
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from lsm_ros.config import Config
-from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
-from lsm_ros.pairs.base import DensePairModel, PairModel, SparsePairModel
+from lsm_ros.geometry import se3_inverse, transform_points
+from lsm_ros.pairs.base import DEPTH, MATCHES, DensePairModel, PairModel
 from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.slam.graph.keyframes import Keyframe, motion, spread
 from lsm_ros.slam.scale import map_units_per_metre, resized
-from lsm_ros.slam.trackers.bootstrap import START_DEPTH, Bootstrap, Start, with_focal
-from lsm_ros.slam.trackers.depth import Tracked, Tracker
-from lsm_ros.types import Frame, FrameSet, TrackingState, TrackingUpdate
+from lsm_ros.slam.trackers import bootstrap
+from lsm_ros.slam.trackers.base import FrameDepth, KeyframeDepth, Start, TrackedFrame
+from lsm_ros.slam.trackers.bootstrap import START_DEPTH, Bootstrap
+from lsm_ros.slam.trackers.cameras import with_focal
+from lsm_ros.slam.trackers.dense import dense_view
+from lsm_ros.slam.trackers.landmark import LandmarkTracker
+from lsm_ros.slam.trackers.progress import PoseStamp
+from lsm_ros.types import FrameSet, TrackingState, TrackingUpdate
 
 RECENT = 15  # frames kept as partners of a new keyframe
 BASELINE = 0.08  # best distance to a partner, relative to the median depth
@@ -34,121 +38,89 @@ FEW_NEAR = 5  # landmarks around a corner that tell its depth, when nothing else
 GUESS_STD = 3.0  # of the logarithm of a guessed depth: it counts where nothing else does, for guesses are wrong together
 SURE = 0.15  # relative deviation of inverse depth below which a landmark starts
 CALIBRATE_AT = (6, 10, 16, 25, 40, 64, 100)  # keyframes at which focal lengths are refined
-COMMON_FOCAL = 0.85  # of the width, before anything is known
-WRONG_FOCAL = 0.1  # relative; a calibration that is farther off is reported
 SHORTEST_PATIENCE = 1.0  # seconds
 LINK_MATCHES = 60  # of each link in that: plenty for a handful of parameters
 
 
-@dataclass(frozen=True)
-class DenseView:
-    """Dense depth of a keyframe's camera in the map's scale, with the frame that it belongs to. features: as an `Observation`
-    has them, where the pair model gives some."""
-
-    keyframe: int
-    tracked: Tracked
-    camera: str
-    dense: DenseDepth
-    features: np.ndarray | None = None
-
-
-class MonocularTracker(Tracker):
+class TwoViewTracker(LandmarkTracker):
     """Tracks frame sets of cameras without depth; owns the keyframe graph. Not thread-safe."""
 
+    finds_focal = True
+    model: DensePairModel
+
     def __init__(self, config: Config, model: DensePairModel) -> None:
-        super().__init__(_adapted(config), model)
-        self.focal_px: dict[str, float] = {}
-        self.focal_std_px: dict[str, float] = {}
-        self._recent: deque[tuple[Tracked, np.ndarray]] = deque(maxlen=RECENT)
-        self._pending: dict[int, Tracked] = {}
+        super().__init__(config, model)
+        self._recent: deque[tuple[TrackedFrame, np.ndarray]] = deque(maxlen=RECENT)
+        self._pending: dict[int, TrackedFrame] = {}
         self._bootstrap: Bootstrap | None = None
         self._calibrated_at = 0
-        self._given_px: dict[str, float] = {}
         self._on_wheels = False
 
-    def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, Tracked | None]:
+    @staticmethod
+    def suits(model: PairModel) -> bool:
+        """True for models that find points again, and depth between frames whose poses are known."""
+        return {MATCHES, DEPTH} <= model.gives and not model.uses_depth
+
+    def apply(self, config: Config) -> None:
+        """Takes over parameters; some of tracking have other values for landmarks without measured depth."""
+        own = config.two_view
+        super().apply(replace(config, tracking=replace(config.tracking, sigma_px=own.sigma_px, references=own.references)))
+
+    def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, TrackedFrame | None]:
         """Pose of the frame set. Frames need intrinsics without distortion. Nothing is added to the graph."""
         self._on_wheels = frame_set.rig_is_base and len(frame_set.frames) == 1
         for frame in frame_set.frames:
-            if frame.intrinsics is not None and frame.camera not in self.uncalibrated:
-                self._given_px[frame.camera] = frame.intrinsics.fx
-        if self.focal_px:
-            frame_set = replace(frame_set, frames=tuple(
-                f if f.camera not in self.focal_px or f.intrinsics is None
-                else replace(f, intrinsics=with_focal(f.intrinsics, self.focal_px[f.camera])) for f in frame_set.frames))
+            if frame.intrinsics is not None and frame.camera not in self.cameras.uncalibrated:
+                self.cameras.given_px[frame.camera] = frame.intrinsics.fx
+        frame_set = replace(frame_set, frames=tuple(self.cameras.corrected(f) for f in frame_set.frames))
         update, new = super().track(frame_set)
         if new is not None and new.pose is not None:
             self._recent.append((new, new.pose.T_map_rig))
         return update, new
 
-    def start(self, new: Tracked, T_map_rig: np.ndarray) -> tuple[Keyframe | None, str]:
-        """Takes a frame set while there is no map. Returns the newest keyframe once there is one, else why not.
+    def start(self, new: TrackedFrame, T_map_rig: np.ndarray) -> Start:
+        """Collects frame sets until two tell pose and depth; these become the first two keyframes, and the newest is returned.
 
-        T_map_rig: where the map starts. `recovered` then holds frames between the first two keyframes.
+        T_map_rig: where the map starts. Frames between the two have their poses in `Start.recovered`.
         """
         if self._bootstrap is None:
-            unknown = set(new.tokens) & self.uncalibrated - set(self.focal_std_px)
+            unknown = set(new.tokens) & self.cameras.uncalibrated - set(self.cameras.focal_std_px)
             self._bootstrap = Bootstrap(self.model, bool(unknown))
-        start = self._bootstrap.add(new)
-        if start is None:
-            return None, self._bootstrap.reason
-        if start.focal_px is not None:
-            self._set_focal(start.camera, start.focal_px, [start.first, new, *start.between])
-        keyframe = self._begin(start, T_map_rig)
+        found = self._bootstrap.add(new)
+        if found is None:
+            return Start(None, self._bootstrap.reason)
+        if found.focal_px is not None:
+            self._set_focal(found.camera, found.focal_px, [found.first, new, *found.between])
         self._bootstrap = None
-        return keyframe, ""
+        return self._begin(found, T_map_rig)
 
-    def _begin(self, start: Start, T_map_rig: np.ndarray) -> Keyframe:
+    def _begin(self, found: bootstrap.TwoFrames, T_map_rig: np.ndarray) -> Start:
         """Makes two keyframes, and poses for what lies between."""
-        first, new, camera = start.first, start.newest, start.camera
+        first, new, camera = found.first, found.newest, found.camera
         T_rig_cam = first.T_rig_cam[camera]
-        T_new = T_map_rig @ T_rig_cam @ se3_inverse(start.T_a_b) @ se3_inverse(T_rig_cam)
-        first.tokens[camera].inverse_depth[:] = start.inverse_depth
+        T_new = T_map_rig @ T_rig_cam @ se3_inverse(found.T_a_b) @ se3_inverse(T_rig_cam)
+        first.tokens[camera].inverse_depth[:] = found.inverse_depth
         zero, _ = super().add_keyframe(first, T_map_rig)
         self._pending[zero.id] = first
         self._recent.append((first, T_map_rig))
-        new.matches = {(zero.id, camera): start.matches}
-        self._last = [(new.stamp_ns, T_new, new.T_odom_base)]
+        new.matches = {(zero.id, camera): found.matches}
+        self.progress.poses = [PoseStamp(new.stamp_ns, T_new, new.T_odom_base)]
         keyframe, _ = self.add_keyframe(new, T_new)
-        self.recovered.append((first.stamp_ns, zero.T_map_rig, zero.id))
-        for between in start.between:
-            if not self._solve(between, [zero.id, keyframe.id], T_map_rig, self.config.tracking.min_match_fraction):
-                self.recovered.append((between.stamp_ns, between.pose.T_map_rig, zero.id))
-        self.state = TrackingState.TRACKING
-        return keyframe
-
-    def guess_intrinsics(self, frame: Frame) -> CameraIntrinsics:
-        """Pinhole with the focal length found so far, or a common one, for a camera without calibration."""
-        self.uncalibrated.add(frame.camera)
-        height, width = frame.image.shape[:2]
-        focal = self.focal_px.get(frame.camera, COMMON_FOCAL * width)
-        return CameraIntrinsics(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
-
-    def knowledge(self) -> dict[str, Any]:
-        """Focal lengths found with the map, and how sure they are."""
-        return {"focal_px": {c: self.focal_px[c] for c in self.focal_std_px}, "focal_std_px": dict(self.focal_std_px),
-                "uncalibrated": sorted(self.uncalibrated)}
-
-    def recall(self, knowledge: dict[str, Any]) -> None:
-        """Takes over what another tracker's `knowledge` said."""
-        self.focal_px.update(knowledge.get("focal_px", {}))
-        self.focal_std_px.update(knowledge.get("focal_std_px", {}))
-        self.uncalibrated.update(knowledge.get("uncalibrated", ()))
-
-    def wrong_calibration(self) -> dict[str, tuple[float, float, float]]:
-        """Cameras whose calibration does not fit their images: focal length given, found, and its deviation, pixels."""
-        return {c: (given, self.focal_px[c], self.focal_std_px[c]) for c, given in self._given_px.items()
-                if c in self.focal_std_px and abs(np.log(self.focal_px[c] / given)) > WRONG_FOCAL}
+        recovered = [(first.stamp_ns, zero.T_map_rig, zero.id)]
+        for between in found.between:
+            if not self._pose.near(between, [zero.id, keyframe.id], T_map_rig, self.config.tracking.min_match_fraction):
+                recovered.append((between.stamp_ns, between.pose.T_map_rig, zero.id))
+        self.progress.state = TrackingState.TRACKING
+        return Start(keyframe, recovered=tuple(recovered))
 
     def patience_s(self) -> float:
         """Seconds of being lost after which a new session starts: not longer than the map took, which is what is lost."""
         stamps = [k.stamp_ns for k in self.graph.keyframes.values()]
         span = (max(stamps) - min(stamps)) * 1e-9 if stamps else 0.0
-        return min(super().patience_s(), max(SHORTEST_PATIENCE, span))
+        return min(self.config.tracking.lost_session_seconds, max(SHORTEST_PATIENCE, span))
 
-    def expected_from_odometry(self, new: Tracked) -> None:
-        """Nothing: a map that starts again has another scale."""
-        return None
+    def expected_from_odometry(self, new: TrackedFrame) -> None:
+        """None: a map that starts again has another scale."""
 
     def finish(self) -> None:
         """Bundle adjustment of all keyframes, with the focal lengths; the size of a map made by one camera on wheels."""
@@ -182,10 +154,11 @@ class MonocularTracker(Tracker):
         for each in tokens.values():
             each.resize(factor)
         self._recent = deque(((n, resized(T, T_rig_cam, centre, factor)) for n, T in self._recent), maxlen=RECENT)
-        self._last = [(stamp, resized(T, T_rig_cam, centre, factor), T_odom) for stamp, T, T_odom in self._last]
+        self.progress.poses = [replace(p, T_map_rig=resized(p.T_map_rig, T_rig_cam, centre, factor))
+                               for p in self.progress.poses]
         self.graph.version += 1
 
-    def wants_keyframe(self, new: Tracked) -> bool:
+    def wants_keyframe(self, new: TrackedFrame) -> bool:
         """As for any tracker, and twice as often while there are few: depth from the short way of the start is not exact."""
         if super().wants_keyframe(new):
             return True
@@ -194,16 +167,16 @@ class MonocularTracker(Tracker):
         last, rule = self.graph.keyframes[self.reference], self.config.keyframes
         distance, angle = motion(last.T_map_rig, new.pose.T_map_rig)
         return (distance > 0.5 * rule.max_translation * last.median_depth or angle > 0.5 * rule.max_rotation) \
-            and self.has_landmarks(new)
+            and self.can_start(new)
 
     def _spread_loop(self) -> None:
         """`calibrate` adjusts all."""
 
-    def has_landmarks(self, new: Tracked) -> bool:
-        """Whether a frame set could be a keyframe: it has corners enough, whose depth will be found."""
+    def can_start(self, new: TrackedFrame) -> bool:
+        """True if the frame set has corners enough, whose depth will be found."""
         return any(len(t.corners) >= 2 * self.config.tracking.min_inliers for t in new.tokens.values())
 
-    def add_keyframe(self, new: Tracked, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
+    def add_keyframe(self, new: TrackedFrame, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
         """Makes a keyframe of a frame set; its landmarks take their depth from recent frames."""
         for camera, tokens in new.tokens.items():
             partners = self._partners(new.stamp_ns, camera, T_map_rig, BASELINE, 2)
@@ -217,7 +190,7 @@ class MonocularTracker(Tracker):
         self._calibrate()
         return keyframe, loops
 
-    def _neighbours(self, keyframe: Keyframe, new: Tracked) -> list[int]:
+    def _neighbours(self, keyframe: Keyframe, new: TrackedFrame) -> list[int]:
         """Half of them see most of the same; the others are spread down to those that see little of it, from where depth is
         seen best: in a turn only they have any baseline."""
         count = self.config.keyframes.neighbours
@@ -225,11 +198,11 @@ class MonocularTracker(Tracker):
         near, far = likely[:count // 2], likely[count // 2:]
         return near + [far[i] for i in spread(len(far), count - len(near))] if far else near
 
-    def _measured(self, new: Tracked, camera: str, T_map_rig: np.ndarray) -> tuple[np.ndarray, float | None]:
+    def _measured(self, new: TrackedFrame, camera: str, T_map_rig: np.ndarray) -> tuple[np.ndarray, float | None]:
         """A guess, see `_guess`."""
         return self._guess(new, camera, T_map_rig), GUESS_STD
 
-    def _guess(self, new: Tracked, camera: str, T_map_rig: np.ndarray) -> np.ndarray:
+    def _guess(self, new: TrackedFrame, camera: str, T_map_rig: np.ndarray) -> np.ndarray:
         """(N,) inverse depth of the corners: that of the landmarks found around them, else of much of what was seen last.
 
         It matters while nothing moves sideways, when neither depth nor distance travelled would be known: the camera then
@@ -256,7 +229,11 @@ class MonocularTracker(Tracker):
 
     # dense depth
 
-    def take_dense(self, everything: bool = False) -> list[DenseView]:
+    def frame_depth(self, new: TrackedFrame) -> dict[str, FrameDepth]:
+        """Empty: depth is found for keyframes, once they have partners."""
+        return {}
+
+    def take_depth(self, everything: bool = False) -> list[KeyframeDepth]:
         """Dense depth of the keyframes that have partners on both sides by now, or of all that are still without."""
         count = len(self.graph.keyframes)
         settled = everything or not self.config.two_view.refine_focal or count >= CALIBRATE_AT[0]
@@ -275,7 +252,8 @@ class MonocularTracker(Tracker):
                     view = self.graph.keyframes[i].views[camera]
                     found = np.isnan(view.inverse_depth)
                     view.inverse_depth[found] = new.tokens[camera].inverse_depth[found]
-                    out.append(DenseView(i, new, camera, dense))
+                    depth = dense_view(new.frames[camera], new.intrinsics[camera], dense, self.config.two_view.min_confidence)
+                    out.append(KeyframeDepth(i, new.T_rig_cam[camera], depth))
         return out
 
     def depth_ratio(self, keyframe: Keyframe, camera: str, depth: np.ndarray) -> float:
@@ -294,7 +272,7 @@ class MonocularTracker(Tracker):
         return float(np.median(1.0 / (view.inverse_depth[good] * dense[good])))
 
     def _partners(self, stamp_ns: int, camera: str, T_map_rig: np.ndarray, baseline: float, count: int,
-                  keyframes: bool = False) -> list[tuple[Tracked | Keyframe, np.ndarray]]:
+                  keyframes: bool = False) -> list[tuple[TrackedFrame | Keyframe, np.ndarray]]:
         """Frames or keyframes from which the depth of a rig at T_map_rig is seen best: near the wished baseline, turned
         little."""
         depth = self.graph.keyframes[self.reference].median_depth if self.reference is not None else 1.0
@@ -309,7 +287,7 @@ class MonocularTracker(Tracker):
         scored.sort(key=lambda s: s[:2])
         return [(other, T) for _, _, other, T in scored[:count]]
 
-    def _dense(self, new: Tracked, camera: str, T_map_rig: np.ndarray, partners, quick: bool = False) -> DenseDepth:
+    def _dense(self, new: TrackedFrame, camera: str, T_map_rig: np.ndarray, partners, quick: bool = False) -> DenseDepth:
         T_map_cam = T_map_rig @ new.T_rig_cam[camera]
         pairs = []
         for other, T in partners:
@@ -332,7 +310,7 @@ class MonocularTracker(Tracker):
     def calibrate(self) -> None:
         """Bundle adjustment of all keyframes with a common factor of the focal lengths."""
         cameras = {c for k in self.graph.keyframes.values() for c in k.views}
-        known = cameras - self.uncalibrated
+        known = cameras - self.cameras.uncalibrated
         prior = self.config.two_view.focal_std if known else 1.0
         result = self.graph.optimize(set(self.graph.keyframes), 10, focal_std=prior, max_matches=LINK_MATCHES)
         if result is None:
@@ -341,11 +319,11 @@ class MonocularTracker(Tracker):
             focal = next(k.views[camera].intrinsics.fx for k in reversed(list(self.graph.keyframes.values()))
                          if camera in k.views)
             self._set_focal(camera, focal * float(np.exp(result.log_focal)), [t for t, _ in self._recent])
-            self.focal_std_px[camera] = self.focal_px[camera] * result.log_focal_std
+            self.cameras.focal_std_px[camera] = self.cameras.focal_px[camera] * result.log_focal_std
 
-    def _set_focal(self, camera: str, focal_px: float, frames: list[Tracked]) -> None:
+    def _set_focal(self, camera: str, focal_px: float, frames: list[TrackedFrame]) -> None:
         """From now on the camera has this focal length, and so have all frames and keyframes that are kept."""
-        self.focal_px[camera] = focal_px
+        self.cameras.focal_px[camera] = focal_px
         for new in [*frames, *self._pending.values()]:
             if camera in new.tokens:
                 new.intrinsics[camera] = with_focal(new.intrinsics[camera], focal_px)
@@ -355,19 +333,3 @@ class MonocularTracker(Tracker):
             if view is not None:
                 view.intrinsics = view.tokens.intrinsics = with_focal(view.intrinsics, focal_px)
                 view.rays = view.intrinsics.unproject(view.corners)
-
-
-def _adapted(config: Config) -> Config:
-    """The parameters of tracking as they suit landmarks without measured depth."""
-    own = config.two_view
-    return replace(config, tracking=replace(config.tracking, sigma_px=own.sigma_px, references=own.references))
-
-
-def make_tracker(config: Config, model: PairModel) -> Tracker:
-    """The tracker that suits a pair model: with landmarks of measured depth, or of depth found from motion, or with
-    predicted pointmaps."""
-    if isinstance(model, SparsePairModel):
-        return MonocularTracker(config, model) if isinstance(model, DensePairModel) else Tracker(config, model)
-    from lsm_ros.slam.trackers.pointmap import PointmapTracker
-
-    return PointmapTracker(config, model)

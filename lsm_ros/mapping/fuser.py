@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Brings the depth of keyframes into the voxel map, and keeps it where the keyframe graph says."""
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from lsm_ros.config import Config
+from lsm_ros.fusion.voxel_map import MapFullError, VoxelMap
+from lsm_ros.mapping.observations import observation_of, rescaled
+from lsm_ros.mapping.warnings import Warnings
+from lsm_ros.semantics.layer import SemanticLayer
+from lsm_ros.slam.graph.keyframes import KeyframeGraph
+from lsm_ros.slam.trackers import KeyframeDepth, Tracker
+from lsm_ros.types import Observation
+
+
+class Fuser:
+    """The voxel map of one session. backlog: observations that are still fused with an older pose."""
+
+    def __init__(self, config: Config, layer: SemanticLayer, warnings: Warnings) -> None:
+        self._config, self._layer, self._warnings = config, layer, warnings
+        self.map = VoxelMap(config.fusion)
+        self.map.set_names(layer.names)
+        self.next_observation = 0
+        self.backlog = 0
+
+    def apply(self, config: Config) -> None:
+        """Takes over parameters that may change at run time."""
+        self._config = config
+        self.map.config = config.fusion
+
+    def add(self, depths: Iterable[KeyframeDepth], graph: KeyframeGraph) -> list[int]:
+        """Adds what keyframes give to the map; returns the numbers of the observations."""
+        added = []
+        for given in depths:
+            given = replace(given, view=replace(given.view, frame=self._layer.labelled(given.view.frame)))
+            features = self._layer.describe(given.view.frame) if given.features is None else given.features
+            added += self._observe(observation_of(given, self.next_observation, self._config, features), graph)
+        return added
+
+    def _observe(self, new: Observation, graph: KeyframeGraph) -> list[int]:
+        """The observation's number, or nothing when the map is full."""
+        try:
+            self.map.add(new, graph.keyframes[new.keyframe].T_map_rig)
+        except MapFullError as error:
+            self._warnings.say("full", str(error))
+            return []
+        self.next_observation += 1
+        return [new.id]
+
+    def remove_stale(self) -> list[int]:
+        """Takes out observations that newer ones of the same view replace; returns their numbers."""
+        removed = self.map.stale_observations()
+        for number in removed:
+            self.map.remove(number)
+        return removed
+
+    def rescale(self, tracker: Tracker) -> None:
+        """Replaces observations whose keyframes have another scale or focal length by now than when they were made."""
+        for number, seen in list(self.map.observations.items()):
+            keyframe = tracker.graph.keyframes.get(seen.keyframe)
+            changed = None if keyframe is None else rescaled(seen, keyframe, tracker, self.next_observation)
+            if changed is not None:
+                self.map.remove(number)
+                self._observe(changed, tracker.graph)
+
+    def follow(self, graph: KeyframeGraph) -> list[int]:
+        """Moves what is fused with an outdated pose, within the time budget; returns the numbers of what moved."""
+        moved, self.backlog = self.map.follow(poses_of(graph), self._config.fusion.budget_ms)
+        return moved
+
+    def settle(self, graph: KeyframeGraph) -> None:
+        """Moves all of it."""
+        self.map.settle(poses_of(graph))
+        self.backlog = 0
+
+
+def poses_of(graph: KeyframeGraph) -> dict[int, np.ndarray]:
+    """T_map_rig (4, 4) by keyframe."""
+    return {i: k.T_map_rig for i, k in graph.keyframes.items()}
