@@ -1,64 +1,192 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The directions of DESIGN section 1, held by looking at imports and by importing with the heavy things missing."""
+"""The house: who may import whom, without circles, in files and functions that fit a screen or a few."""
 import ast
+import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent / "lsm_ros"
-FILES = sorted(ROOT.rglob("*.py"))
-FORBIDDEN = {
-    "types.py": {"config", "models", "pairs", "slam", "fusion", "pipeline", "ros", "cli", "sim", "datasets"},
-    "config.py": {"types", "geometry", "models", "pairs", "slam", "fusion", "pipeline", "ros", "cli", "sim", "datasets"},
-    "geometry": {"types", "config", "models", "pairs", "slam", "fusion", "pipeline", "ros", "cli", "sim", "datasets"},
-    "models": {"ros", "cli", "commands", "sim", "pipeline"},
-    "pairs": {"ros", "cli", "commands", "sim", "pipeline", "slam", "fusion"},
-    "slam": {"ros", "cli", "commands", "sim", "pipeline", "fusion", "semantics"},
-    "fusion": {"ros", "cli", "commands", "sim", "pipeline", "slam", "semantics"},
-    "semantics": {"ros", "cli", "commands", "sim", "pipeline", "slam", "fusion"},
-    "pipeline.py": {"ros", "cli", "commands", "sim"},
-}
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("lsm_ros", "lsm_sim")
+FILES = sorted(f for package in PACKAGES for f in (ROOT / package).rglob("*.py"))
+EVERYTHING = sorted({*FILES, *(f for d in ("test", "bench", "tools", "launch", "docker") for f in (ROOT / d).rglob("*.py"))})
+MOST_LINES, MOST_FUNCTION_LINES = 400, 80
 ROS = {"rclpy", "sensor_msgs", "geometry_msgs", "nav_msgs", "std_msgs", "std_srvs", "tf2_ros", "tf2_msgs", "vision_msgs",
-       "diagnostic_msgs", "lifecycle_msgs", "rosgraph_msgs", "builtin_interfaces", "rcl_interfaces"}
+       "diagnostic_msgs", "lifecycle_msgs", "rosgraph_msgs", "builtin_interfaces", "rcl_interfaces", "visualization_msgs"}
+NETWORKS = {"croco", "dust3r", "mast3r", "lsm_small", "two_view"}
+
+# What each place may import of lsm_ros, besides itself. Places are folders or files below lsm_ros.
+BASE = {"types", "geometry", "config", "files", "registry"}
+ALLOWED = {
+    "registry": set(),
+    "files": set(),
+    "geometry": set(),
+    "live": set(),
+    "config": {"registry"},
+    "types": {"geometry"},
+    "images": BASE,
+    "datasets": BASE | {"images", "live"},
+    "models": BASE,
+    "pairs": BASE | {"models"},
+    "slam": BASE | {"models", "pairs"},
+    "semantics": BASE | {"models", "pairs", "datasets"},
+    "fusion": BASE,
+    "sfm": BASE | {"models", "pairs", "slam"},
+    "mapping": BASE | {"models", "pairs", "slam", "semantics", "fusion", "datasets"},
+    "pipeline": {"mapping"},
+    "evaluation": BASE | {"images", "datasets", "fusion"},
+    "training": BASE | {"images", "datasets", "models", "pairs", "semantics", "lsm_sim"},
+    "ros": BASE | {"images", "datasets", "live", "semantics", "fusion", "mapping", "pipeline", "msg", "srv"},
+    "demo": None,  # both may use all that is below them
+    "commands": None,
+    "cli": {"commands"},
+    "lsm_sim": BASE | {"images", "datasets"},
+}
 
 
-def imports(file: Path) -> set[str]:
+def module_of(file: Path) -> str:
+    """Dotted name of a source file."""
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_of(f): f for f in FILES}
+
+
+@cache
+def imports(file: Path) -> frozenset[str]:
+    """Names that a file imports anywhere, also inside of functions; submodules that are named are resolved."""
     names = set()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
             names |= {a.name for a in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module} | {f"{node.module}.{a.name}" for a in node.names}
-    return names
+            assert not node.level, f"{file} has a relative import"
+            names |= {f"{node.module}.{a.name}" if f"{node.module}.{a.name}" in MODULES else node.module for a in node.names}
+    return frozenset(names)
+
+
+@cache
+def dynamic_imports(file: Path) -> frozenset[str]:
+    """Modules that a file names in a string "module:attribute", as registries do."""
+    return frozenset(m for m in re.findall(r'"([\w.]+):\w+"', file.read_text()) if m in MODULES)
+
+
+def place_of(module: str) -> str:
+    """The folder or file of the house that a module belongs to."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "lsm_ros" and len(parts) > 1 else parts[0]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_nobody_imports_against_the_direction(file):
-    place = file.relative_to(ROOT).parts[0]
-    found = imports(file)
-    ours = {n.split(".")[1] for n in found if n.startswith("lsm_ros.")}
-    assert not ours & FORBIDDEN.get(place, set())
+    place = place_of(module_of(file))
+    ours = {n for n in imports(file) if n.split(".")[0] in PACKAGES}
+    places = {place_of(n) for n in ours if n != "lsm_ros"} - {place}
+    allowed = ALLOWED.get(place, set()) if place != "lsm_ros" else set()
+    if allowed is not None:
+        assert not places - allowed, f"{place} may not import {sorted(places - allowed)}"
     if place not in ("ros", "demo"):
-        assert not {n.split(".")[0] for n in found} & ROS, "ROS belongs in lsm_ros/ros"
+        assert not {n.split(".")[0] for n in imports(file)} & ROS, "ROS belongs in lsm_ros/ros and lsm_ros/demo"
+
+
+def test_every_place_has_its_rule():
+    places = {place_of(module_of(f)) for f in FILES} - {"lsm_ros"}
+    assert places == set(ALLOWED) - {"msg", "srv"}
+
+
+def test_the_directions_hold_transitively():
+    """What a place reaches through others is also allowed to it, or below what is."""
+    reach: dict[str, set[str]] = {}
+
+    def reached(place: str, seen: tuple[str, ...] = ()) -> set[str]:
+        assert place not in seen, f"a circle of folders: {' -> '.join([*seen, place])}"
+        if place not in reach:
+            direct = {place_of(n) for m, f in MODULES.items() if place_of(m) == place for n in imports(f)
+                      if n.split(".")[0] in PACKAGES and n != "lsm_ros"} - {place, "msg", "srv"}
+            reach[place] = direct.union(*(reached(p, (*seen, place)) for p in direct))
+        return reach[place]
+
+    for place in ALLOWED:
+        reached(place)
+    core = ("pairs", "slam", "semantics", "fusion", "sfm", "models", "images", "datasets")
+    for place in core:
+        assert not reach[place] & {"ros", "commands", "demo", "training", "lsm_sim", "mapping", "cli"}
+    for a in ("slam", "fusion", "semantics"):
+        assert not reach[a] & {"slam", "fusion", "semantics"} - {a}
+    assert not reach["ros"] & {"commands", "demo", "training", "lsm_sim"}
+    assert not reach["mapping"] & {"ros", "commands", "demo", "training", "lsm_sim"}
+
+
+def test_there_are_no_circles_of_modules():
+    """Not even through imports inside of functions. Registries name what is above them, as text: that is how a new entry needs
+    no import, and no circle either as long as nobody imports a module in order to be found."""
+    graph = {m: {n for n in imports(f) if n in MODULES and n != m} for m, f in MODULES.items()}
+    state: dict[str, int] = {}
+
+    def visit(module: str, path: list[str]) -> None:
+        state[module] = 1
+        for other in sorted(graph[module]):
+            assert state.get(other) != 1, f"a circle: {' -> '.join([*path, other])}"
+            if other not in state:
+                visit(other, [*path, other])
+        state[module] = 2
+
+    for module in graph:
+        if module not in state:
+            visit(module, [module])
+
+
+def test_registries_name_what_exists():
+    named = {f: dynamic_imports(f) for f in FILES}
+    assert {f.name for f, n in named.items() if n} >= {"registry.py"}
+    for text in re.findall(r'"([\w.]+):(\w+)"', (ROOT / "lsm_ros" / "registry.py").read_text()):
+        assert text[0] in MODULES and re.search(rf"^(class|def) {text[1]}\b", MODULES[text[0]].read_text(), re.M), text
+
+
+@pytest.mark.parametrize("file", EVERYTHING, ids=lambda f: str(f.relative_to(ROOT)))
+def test_files_and_functions_are_short(file):
+    text = file.read_text()
+    assert len(text.splitlines()) <= MOST_LINES
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            assert node.end_lineno - node.lineno < MOST_FUNCTION_LINES, f"{node.name} in line {node.lineno}"
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if place_of(module_of(f)) not in ("registry", "models", "commands", "demo")],
+                         ids=lambda f: str(f.relative_to(ROOT)))
+def test_nobody_asks_for_the_name_or_type_of_a_pair_model(file):
+    """Models say what they are by attributes. `PairModel` subclasses are tested for nowhere, names are compared nowhere."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Compare):
+            sides = [node.left, *node.comparators]
+            constants = [e.value for s in sides for e in ast.walk(s) if isinstance(e, ast.Constant)]
+            texts = {c for c in constants if isinstance(c, str)}
+            assert not texts & NETWORKS, f"line {node.lineno} compares with the name of a model"
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("isinstance", "issubclass"):
+            kinds = {getattr(e, "id", getattr(e, "attr", "")) for e in ast.walk(node.args[1])}
+            assert not any(k.endswith("PairModel") for k in kinds), f"line {node.lineno} tests for a kind of pair model"
 
 
 def test_generated_messages_are_not_shadowed():
-    assert not list(ROOT.glob("msg*")) and not list(ROOT.glob("srv*"))
+    assert not list((ROOT / "lsm_ros").glob("msg*")) and not list((ROOT / "lsm_ros").glob("srv*"))
 
 
 def test_core_imports_without_ros_gpu_or_open3d():
+    core = ["types", "config", "files", "geometry", "images", "live", "pairs", "pairs.depth", "slam.trackers.depth",
+            "fusion.voxel_map", "pipeline", "cli"]
     code = (
         "import sys, importlib\n"
         "class Block:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] in {'rclpy', 'sensor_msgs', 'cupy', 'open3d', 'evo', 'rosbags'}:\n"
+        "        if name.split('.')[0] in {'rclpy', 'sensor_msgs', 'cupy', 'open3d', 'evo', 'rosbags', 'lsm_sim'}:\n"
         "            raise ImportError('blocked: ' + name)\n"
         "sys.meta_path.insert(0, Block())\n"
-        "for n in 'types config geometry pairs pairs.depth slam.tracking fusion.voxel_map pipeline worker store cli'.split():\n"
+        f"for n in {core}:\n"
         "    importlib.import_module('lsm_ros.' + n)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT.parent)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr

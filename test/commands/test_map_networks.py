@@ -14,15 +14,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from helpers import pointmaps
 from helpers.golden_cases import TINY, TINY_DPT, TINY_MAST3R
 from helpers.pointmaps import FakePairModel, walk
 from helpers.textured import CAMERA, room, see
 
 from lsm_ros import cli, models
 from lsm_ros.datasets import open_source
-from lsm_ros.mapping import pipeline
 from lsm_ros.models import checkpoint
 from lsm_ros.models.tensor_files import write_safetensors
+from lsm_ros.registry import PAIR_MODELS
 
 NETWORKS = {"linear": ("dust3r", TINY), "dpt": ("dust3r", TINY_DPT), "mast3r": ("mast3r", TINY_MAST3R)}
 CLASSES = {"dust3r": "AsymmetricCroCo3DStereo", "mast3r": "AsymmetricMASt3R"}
@@ -163,11 +164,12 @@ def test_what_a_network_that_knows_something_leaves_behind(tmp_path, monkeypatch
     stamps = [s.stamp_ns for s in open_source(tmp_path / "images")]
     model = FakePairModel(boards, lambda stamp: path[stamps.index(stamp)], size=128, ray_noise=0.001, depth_noise=0.02,
                           unit_spread=0.3)
-    monkeypatch.setattr(pipeline, "make_pair_model", lambda config: model if config.weights == "net.pth" else None)
-    assert cli.main(["map", str(tmp_path / "images"), "--out", str(tmp_path / "out"), "--pairs", "dust3r", "--weights",
-                     "net.pth", "--quiet", "--set", "fusion.voxel_size=0.1", "--set", "fusion.min_weight=0.05"]) == 0
+    monkeypatch.setattr(pointmaps, "HANDED", [model])
+    monkeypatch.setitem(PAIR_MODELS, "exact", "helpers.pointmaps:handed")
+    assert cli.main(["map", str(tmp_path / "images"), "--out", str(tmp_path / "out"), "--pairs", "exact", "--quiet",
+                     "--set", "fusion.voxel_size=0.1", "--set", "fusion.min_weight=0.05"]) == 0
     found = json.loads((tmp_path / "out" / "metrics.json").read_text())
-    assert found["coverage"] == 1.0 and found["pair_model"] == "dust3r" and found["map"]["voxels"] > 100
+    assert found["coverage"] == 1.0 and found["pair_model"] == "exact" and found["map"]["voxels"] > 100
     assert found["focal_is_estimated"]["camera"] and found["focal_px"]["camera"] == pytest.approx(CAMERA.fx, rel=0.01)
     assert 0 <= found["off_pinhole_share"]["camera"] < 0.05 and not found["scale"]["is_metric"]
     assert {p.name for p in (tmp_path / "out").iterdir()} >= {"trajectory.tum", "online.tum", "map.ply", "report.html"}

@@ -9,6 +9,7 @@ import torch
 from helpers.textured import CAMERA, see
 from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, transform_points
 from lsm_ros.models.preprocess import plan_crop
+from lsm_ros.pairs.base import PointmapPairModel
 from lsm_ros.pairs.retrieval import compare_means
 from lsm_ros.types import Frame, FrameSet, PairPrediction
 
@@ -39,21 +40,20 @@ class FakeTokens:
     nbytes: int = 1000
 
 
-class FakePairModel:
+class FakePairModel(PointmapPairModel):
     """Predicts what a network would: pointmaps in a unit of their own for each pair, noisy rays and depths, and a confidence.
 
     truth: function of the stamp -> T_world_cam. spoil: function (prediction, stamps) -> prediction.
     """
 
-    name = "dust3r"
+    name = "fake"
+    scale_source, scale_std = "model", 0.1
 
     def __init__(self, boards, truth, size=256, metric=False, ray_noise=0.0, depth_noise=0.0, unit_spread=0.0,
                  descriptors=False, spoil=None, camera=CAMERA):
         self.boards, self.truth, self.image_size, self.is_metric, self.camera = boards, truth, size, metric, camera
         self.ray_noise, self.depth_noise, self.unit_spread = ray_noise, depth_noise, unit_spread
         self.descriptors, self.spoil, self.predicted = descriptors, spoil, []
-        if metric:
-            self.name = "mast3r"
 
     def encode(self, frames):
         out = []
@@ -112,6 +112,14 @@ class FakePairModel:
             extra = {"desc_a": desc[0], "desc_b": desc[1], "desc_conf_a": conf[0], "desc_conf_b": conf[1]}
         out = PairPrediction(*found, *conf, is_metric=self.is_metric, **extra)
         return out if self.spoil is None else self.spoil(out, (a.stamp_ns, b.stamp_ns))
+
+
+HANDED = []
+
+
+def handed(config):
+    """The newest model in `HANDED`: an entry of a registry for tests that start from the command line."""
+    return HANDED[-1]
 
 
 def on_path(path):

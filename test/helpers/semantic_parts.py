@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """A language of few numbers, a text encoder that knows words by heart, and features that are told by true labels."""
+import tempfile
+from pathlib import Path
+
 import numpy as np
 
+from lsm_ros.models.tensor_files import write_safetensors
 from lsm_ros.pairs.features import UNIT
-from lsm_ros.semantics.codec import TextCodec
+from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, codec_tensors
 from lsm_ros.semantics.text_encoder import Reading
 
 DIM = 12
@@ -45,6 +49,17 @@ class TrueFeatures:
 
     def __init__(self, labels, codec):
         self.labels, self.codec, self.described = labels, codec, 0
+        self._folder = tempfile.TemporaryDirectory()
+
+    @property
+    def feature_dim(self):
+        return self.codec.channels
+
+    @property
+    def language_file(self):
+        path = Path(self._folder.name) / LANGUAGE_FILE
+        write_safetensors(path, *codec_tensors(self.codec))
+        return path
 
     def describe(self, frame):
         self.described += 1

@@ -13,6 +13,7 @@ from lsm_ros.models.preprocess import plan_crop
 from lsm_ros.pairs import make_pair_model, network
 from lsm_ros.pairs.features import FeatureSum
 from lsm_ros.semantics.describing import Describer
+from lsm_ros.semantics.language import language_of
 from lsm_ros.training.checkpoints import export_weights
 from lsm_ros.training.language import fit_codec
 from lsm_ros.types import Frame, LabelSpace
@@ -38,7 +39,7 @@ def frame(n, camera="front"):
 
 def test_lsm_small_is_a_metric_pair_model_with_features(tmp_path):
     pair_model = make_pair_model(config(write(tmp_path / "weights")))
-    assert pair_model.is_metric and pair_model.codec.channels == 16
+    assert pair_model.is_metric and pair_model.feature_dim == 16 == language_of(pair_model).codec.channels
     a, b = pair_model.encode([frame(1), frame(2)])
     assert a.size == (48, 64)
     found = pair_model.predict([(a, b)])[0]
@@ -50,15 +51,16 @@ def test_lsm_small_is_a_metric_pair_model_with_features(tmp_path):
 
 def test_weights_of_lsm_small(tmp_path, monkeypatch):
     without = make_pair_model(config(write(tmp_path / "silent", channels=0)))
-    assert without.codec is None and without.predict([tuple(without.encode([frame(1), frame(2)]))])[0].features_a is None
+    assert without.language_file is None
+    assert without.predict([tuple(without.encode([frame(1), frame(2)]))])[0].features_a is None
     with pytest.raises(ValueError, match="come without language"):
-        Describer(without)
+        language_of(Describer(without))
     with pytest.raises(ValueError, match="gives 16 language features, .* describes 8"):
-        make_pair_model(config(write(tmp_path / "other", channels=8)))
-    monkeypatch.setattr(network, "OWN_WEIGHTS", tmp_path / "nowhere")
+        language_of(make_pair_model(config(write(tmp_path / "other", channels=8))))
+    monkeypatch.setitem(network.SHIPPED, "lsm_small", tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="has no weights of lsm_small.*lsm train"):
         make_pair_model(PairConfig(model="lsm_small", precision="float32"))
-    monkeypatch.setattr(network, "OWN_WEIGHTS", tmp_path / "silent")
+    monkeypatch.setitem(network.SHIPPED, "lsm_small", tmp_path / "silent")
     assert make_pair_model(PairConfig(model="lsm_small", precision="float32")).is_metric
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from helpers.semantic_parts import DIM, Words, codec_of
 
-from lsm_ros.fusion.read.names import nearest
 from lsm_ros.semantics.label_spaces import check_space, find_label_space, space_of
 from lsm_ros.semantics.language import LONGEST_QUERY, Language, read_language
 from lsm_ros.types import UNLABELLED, LabelSpace, NameVectors
@@ -70,13 +69,13 @@ def test_language_goes_through_a_file(language, tmp_path):
 def test_the_nearest_name_and_its_probability():
     names = NameVectors(np.array([3, 7], np.uint16), np.eye(4, dtype=np.float32)[:2], 0.5)
     features = np.array([[5, 1, 0, 0], [0, 2, 0, 0], [1, 1, 0, 0], [0, 0, 9, 0], [0, 0, 0, 0]], np.int32)
-    labels, probability = nearest(features, names)
+    labels, probability = names.nearest(features)
     assert labels.tolist() == [3, 7, 3, UNLABELLED, UNLABELLED]  # the smaller id where two are equal
     cosine = np.array([5, 1]) / np.sqrt(26)
     assert probability[0] == pytest.approx(1 / (1 + np.exp((cosine[1] - cosine[0]) / 0.1)), rel=1e-5)
     assert probability[2] == pytest.approx(0.5) and (probability[3:] == 0).all()
     with pytest.raises(ValueError, match="do not fit"):
-        nearest(features[:, :3], names)
+        names.nearest(features[:, :3])
 
 
 @pytest.mark.parametrize(("ids", "vectors", "said"), [

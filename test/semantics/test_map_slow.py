@@ -8,14 +8,16 @@ import pytest
 from scipy.spatial import cKDTree
 
 from lsm_ros.config import PairConfig, from_dict
-from lsm_ros.fusion.read.names import nearest
 from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.geometry import transform_points
-from lsm_ros.mapping.observations import frame_cloud, observation, reliable_depth
+from lsm_ros.mapping.frames import reliable_depth
+from lsm_ros.mapping.observations import observation_of
 from lsm_ros.models.hub import OWN, OWN_WEIGHTS
 from lsm_ros.pairs.network import NetworkPairModel
 from lsm_ros.semantics.describing import Describer
-from lsm_ros.semantics.language import Language
+from lsm_ros.semantics.language import language_of
+from lsm_ros.slam.trackers import FrameDepth, KeyframeDepth
+from lsm_ros.slam.trackers.depth import measured_confidence
 from lsm_sim.source import RoomSource
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not (OWN_WEIGHTS / "config.json").is_file(),
@@ -31,7 +33,7 @@ def single_frame(model, names, frame, pixels):
     rows, columns = features.shape[:2]
     x, y = ((tokens.crop.to_input(pixels) + 0.5) * (columns, rows) / (tokens.crop.width, tokens.crop.height)).T
     x, y = np.clip(x.astype(int), 0, columns - 1), np.clip(y.astype(int), 0, rows - 1)
-    labels = nearest(features.reshape(-1, features.shape[-1]), names)[0].reshape(rows, columns)
+    labels = names.nearest(features.reshape(-1, features.shape[-1]))[0].reshape(rows, columns)
     return labels[y, x]
 
 
@@ -39,7 +41,7 @@ def single_frame(model, names, frame, pixels):
 def test_labels_of_the_map_are_better_than_those_of_single_frames(seed):
     source = RoomSource(seed=seed, frames=STEP * FRAMES)
     model = NetworkPairModel(PairConfig(model=OWN, precision="float32"))
-    language, describer = Language(model.codec), Describer(model)
+    language, describer = language_of(model), Describer(model)
     names = language.names(language.trained_space, -1.0)
     truth = {p.stamp_ns: p.T_map_rig for p in source.ground_truth}
     voxels = VoxelMap(CONFIG.fusion)
@@ -49,13 +51,14 @@ def test_labels_of_the_map_are_better_than_those_of_single_frames(seed):
         frame_set = source.frame_set(n * STEP)
         frame = frame_set.frames[0]
         T_rig_cam, T_world_rig = frame_set.T_rig_cam[frame.camera], truth[frame_set.stamp_ns]
-        cloud = frame_cloud(replace(frame, labels=None), reliable_depth(frame, CONFIG))
-        seen = observation(cloud, n, n, T_rig_cam, CONFIG, features=describer.describe(frame))
+        depth = reliable_depth(frame.depth, CONFIG)
+        view = FrameDepth(replace(frame, labels=None), frame.intrinsics, depth, measured_confidence(depth), measured=True)
+        seen = observation_of(KeyframeDepth(n, T_rig_cam, view), n, CONFIG, describer.describe(frame))
         voxels.add(seen, T_world_rig)
         y, x = (a.ravel()[::7] for a in np.mgrid[2:frame.image.shape[0]:4, 2:frame.image.shape[1]:4])
-        known = (cloud.depth[y, x] > 0) & np.isin(frame.labels[y, x], names.ids)
+        known = (depth[y, x] > 0) & np.isin(frame.labels[y, x], names.ids)
         pixels = np.stack([x, y], 1)[known].astype(np.float64)
-        points = frame.intrinsics.unproject(pixels) * cloud.depth[y, x][known].astype(np.float64)[:, None]
+        points = frame.intrinsics.unproject(pixels) * depth[y, x][known].astype(np.float64)[:, None]
         told.append((transform_points(T_world_rig @ T_rig_cam, points), frame.labels[y, x][known],
                      single_frame(model, names, frame, pixels)))
     points, labels, single = (np.concatenate(parts) for parts in zip(*told, strict=True))

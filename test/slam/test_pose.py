@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from lsm_ros.geometry import CameraIntrinsics, make_se3, se3_exp, se3_inverse, se3_log, transform_points
-from lsm_ros.slam.pose import View, solve_rig_pose
-from lsm_ros.slam.trackers.depth import map_covariance
+from lsm_ros.slam.pose import View, map_covariance, solve_rig_pose
 
 K = CameraIntrinsics(640, 480, 500.0, 500.0, 320.0, 240.0)
 T_TRUE = se3_exp([0.3, -0.2, 0.1, 0.1, -0.2, 0.05])

@@ -11,7 +11,6 @@ from helpers.textured import Board, picture, room
 
 from lsm_ros.config import from_dict
 from lsm_ros.geometry import CameraIntrinsics, make_se3, se3_inverse, so3_exp, split_sim3, transform_points, umeyama
-from lsm_ros.mapping import pipeline as pipeline_module
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.slam.pointmap import graph as pointmap_graph
 from lsm_ros.slam.pointmap.loops import LoopCloser
@@ -50,14 +49,12 @@ def tour(count, turns=1.2):
 
 
 @pytest.fixture
-def make(monkeypatch):
+def make():
     """Function (boards, path, config, model) -> pipeline with that model, or with a fake one that bends its pointmaps."""
     def build(boards, path, config=None, model=None, **options):
         model = model or FakePairModel(boards, on_path(path), **{**NETWORK, "camera": SMALL, "spoil": bend, **options})
-        monkeypatch.setattr(pipeline_module, "make_pair_model", lambda _: model)
-        return MappingPipeline(from_dict({"pairs.model": model.name, "fusion.voxel_size": 0.1, "fusion.stride": 4,
-                                          "tracking.max_speed": 20.0, "tracking.max_rate": 20.0, "pointmap.overlap": 0.4,
-                                          **(config or {})}))
+        return MappingPipeline(from_dict({"fusion.voxel_size": 0.1, "fusion.stride": 4, "tracking.max_speed": 20.0,
+                                          "tracking.max_rate": 20.0, "pointmap.overlap": 0.4, **(config or {})}), model)
     return build
 
 

@@ -7,8 +7,9 @@ from helpers.textured import CAMERA, room, see
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, make_se3, se3_inverse, so3_exp
 from lsm_ros.pairs import make_pair_model
-from lsm_ros.slam.trackers.bootstrap import START_DEPTH, Bootstrap, with_focal
-from lsm_ros.slam.trackers.depth import Tracked
+from lsm_ros.slam.trackers import TrackedFrame
+from lsm_ros.slam.trackers.bootstrap import START_DEPTH, Bootstrap
+from lsm_ros.slam.trackers.cameras import with_focal
 from lsm_ros.types import Frame
 
 MODEL = make_pair_model(PairConfig(model="two_view"))
@@ -17,7 +18,7 @@ BOARDS = room()
 
 def tracked(gray, stamp_ns, intrinsics=CAMERA):
     frame = Frame(stamp_ns, "camera", np.repeat(gray[..., None], 3, 2), intrinsics)
-    return Tracked(stamp_ns, {"camera": MODEL.encode([frame])[0]}, {"camera": intrinsics}, {"camera": np.eye(4)}, None)
+    return TrackedFrame(stamp_ns, {"camera": MODEL.encode([frame])[0]}, {"camera": intrinsics}, {"camera": np.eye(4)}, None)
 
 
 def poses(step, turn=(0.0, 0.0, 0.0), count=30):

@@ -11,7 +11,6 @@ from helpers.textured import CAMERA, room
 
 from lsm_ros.config import from_dict
 from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, so3_log, split_sim3, transform_points, umeyama
-from lsm_ros.mapping import pipeline as pipeline_module
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.slam.trackers.pointmap import PointmapTracker
 from lsm_ros.types import TrackingState
@@ -21,12 +20,11 @@ NETWORK = {"size": 128, "ray_noise": 0.001, "depth_noise": 0.02, "unit_spread": 
 
 
 @pytest.fixture
-def make(monkeypatch):
+def make():
     """Function (path, config, fake's options) -> pipeline with a fake pair model."""
     def build(path, config=None, **options):
         model = FakePairModel(BOARDS, on_path(path), **{**NETWORK, **options})
-        monkeypatch.setattr(pipeline_module, "make_pair_model", lambda _: model)
-        return MappingPipeline(from_dict({"pairs.model": model.name, "fusion.voxel_size": 0.1, **(config or {})}))
+        return MappingPipeline(from_dict({"fusion.voxel_size": 0.1, **(config or {})}), model)
     return build
 
 
@@ -116,7 +114,7 @@ def test_the_map_is_where_the_walls_are(make):
     world = transform_points(S, points.astype(float))
     to_wall = np.stack([3 - np.abs(world[:, 0]), 1.5 - np.abs(world[:, 1]), 3 - np.abs(world[:, 2])]).min(0)
     assert len(world) > 200 and np.median(np.abs(to_wall)) < 0.1 and world[:, 1].max() < 1.7
-    assert pipeline.tracker.off_pinhole["camera"] < 0.02
+    assert pipeline.tracker.cameras.off_pinhole["camera"] < 0.02
 
 
 @pytest.mark.parametrize("what", ["unsure", "nan", "garbage", "far"])

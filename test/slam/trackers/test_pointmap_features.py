@@ -11,8 +11,9 @@ from helpers.semantic_parts import DIM, Words, codec_of  # noqa: E402
 from helpers.textured import room
 
 from lsm_ros.config import from_dict
-from lsm_ros.mapping import pipeline as pipeline_module
 from lsm_ros.mapping.pipeline import MappingPipeline
+from lsm_ros.models.tensor_files import write_safetensors
+from lsm_ros.semantics.codec import LANGUAGE_FILE, codec_tensors
 from lsm_ros.types import UNLABELLED
 
 BOARDS, PATH = room(), walk(10)
@@ -29,13 +30,13 @@ def with_features(prediction, _stamps):
 
 
 @pytest.fixture
-def mapped(monkeypatch):
+def mapped(tmp_path):
     def run(**config):
         model = FakePairModel(BOARDS, on_path(PATH), size=128, metric=True, ray_noise=0.001, spoil=with_features)
-        model.codec = codec_of({4: "up", 5: "down", 6: "wrong"}, Words(("up", "down", "wrong")))
-        monkeypatch.setattr(pipeline_module, "make_pair_model", lambda _: model)
-        pipeline = MappingPipeline(from_dict({"pairs.model": "mast3r", "fusion.voxel_size": 0.1, "scale.gravity": "none",
-                                              **config}))
+        codec = codec_of({4: "up", 5: "down", 6: "wrong"}, Words(("up", "down", "wrong")))
+        model.feature_dim, model.language_file = codec.channels, tmp_path / LANGUAGE_FILE
+        write_safetensors(model.language_file, *codec_tensors(codec))
+        pipeline = MappingPipeline(from_dict({"fusion.voxel_size": 0.1, "scale.gravity": "none", **config}), model)
         for n in range(len(PATH)):
             pipeline.process(frame_set(BOARDS, PATH, n))
         pipeline.settle()
@@ -60,4 +61,4 @@ def test_features_can_be_left_out(mapped):
     pipeline = mapped(**{"semantics.features": "never"})
     assert not pipeline.model.with_features and pipeline.label_space is None
     with pytest.raises(ValueError, match="no language features: set pairs.model"):
-        pipeline.meaning.sentence("up")
+        pipeline.semantics.sentence("up")

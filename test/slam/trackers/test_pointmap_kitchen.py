@@ -11,7 +11,6 @@ from lsm_ros.config import from_dict
 from lsm_ros.datasets import open_source
 from lsm_ros.evaluation import trajectory
 from lsm_ros.geometry import T_BODY_OPTICAL
-from lsm_ros.mapping import pipeline as pipeline_module
 from lsm_ros.mapping.pipeline import MappingPipeline
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -44,8 +43,7 @@ def test_the_kitchen_from_pointmaps_of_any_unit(redkitchen, monkeypatch):
     camera = sets[0].frames[0].intrinsics
     model = MeasuredPairModel(None, pose, size=256, ray_noise=0.002, depth_noise=0.03, unit_spread=0.3, camera=camera)
     model.measured = {s.stamp_ns: s.frames[0].depth for s in sets}
-    monkeypatch.setattr(pipeline_module, "make_pair_model", lambda _: model)
-    pipeline = MappingPipeline(from_dict({"pairs.model": "dust3r", "fusion.stride": 2}))
+    pipeline = MappingPipeline(from_dict({"fusion.stride": 2}), model)
     for s in sets:
         pipeline.process(replace(s, frames=(replace(s.frames[0], depth=None, intrinsics=None),), T_odom_base=None))
     pipeline.settle()

@@ -10,7 +10,7 @@ from lsm_ros.config import from_dict
 from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, so3_log, transform_points, umeyama
 from lsm_ros.mapping.observations import rescaled
 from lsm_ros.mapping.pipeline import MappingPipeline
-from lsm_ros.slam.trackers.two_view import MonocularTracker
+from lsm_ros.slam.trackers.two_view import TwoViewTracker
 from lsm_ros.types import Frame, FrameSet, TrackingState
 
 CONFIG = from_dict({"pairs.model": "two_view", "fusion.voxel_size": 0.1})
@@ -208,11 +208,11 @@ def test_without_calibration_the_focal_length_is_found_and_said():
     assert any("no calibration" in w for w in status.warnings)
     error, length = errors(pipeline, walk(110))
     assert len(error) > 60 and np.sqrt(np.mean(error**2)) < 0.04 * length
-    before = pipeline.tracker.knowledge()
+    before = pipeline.tracker.cameras.to_dict()
     pipeline.new_session()  # knows the camera already
-    assert pipeline.tracker.knowledge() == before and before["focal_px"]
+    assert pipeline.tracker.cameras.to_dict() == before and before["focal_px"]
     pipeline.reset()
-    assert not pipeline.tracker.knowledge()["focal_px"]
+    assert not pipeline.tracker.cameras.to_dict()["focal_px"]
 
 
 def test_lost_soon_after_the_start_it_starts_again_soon():
@@ -235,8 +235,8 @@ def test_a_saved_map_is_found_again(mapped, tmp_path):
     pipeline.save(tmp_path / "map")
     again = MappingPipeline(CONFIG)
     again.load(tmp_path / "map", localization_only=True)
-    assert isinstance(again.tracker, MonocularTracker)
-    assert again.tracker.focal_px == pytest.approx(pipeline.tracker.focal_px)
+    assert isinstance(again.tracker, TwoViewTracker)
+    assert again.tracker.cameras.focal_px == pytest.approx(pipeline.tracker.cameras.focal_px)
     for i, keyframe in pipeline.tracker.graph.keyframes.items():
         ours, theirs = keyframe.views["camera"], again.tracker.graph.keyframes[i].views["camera"]
         assert np.array_equal(ours.inverse_depth, theirs.inverse_depth, equal_nan=True)
