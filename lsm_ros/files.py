@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""The one way to write a file or a folder that is complete or not there: after an error, a full disk, an interruption, a killed
+process or a power cut, the name holds all of the old content or all of the new.
+
+The new content is made in `.NAME.part-PID-RANDOM/`, a folder beside its place and of one writer alone, brought to the disk, and
+then renamed. The writer holds a lock in that folder as long as it lives; the next writer of the same name removes the folders
+whose lock is free. On a file system without locks, what a dead process left stays until it is removed by hand.
+
+A symbolic link is followed: what it leads to is replaced, and the link stays. A device or a pipe is written to directly. A
+mount point is refused, because it cannot be renamed.
+"""
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import itertools
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+_KEPT = "what was there before is whole"
+_PLACED = "the new content is in its place, but a power cut may take it back"
+_OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_EXCHANGE, _HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
+
+
+@contextmanager
+def replacing(target: str | Path) -> Iterator[Path]:
+    """A path, with nothing at it yet, at which the block makes a file or a folder of the target's own name; when the block ends
+    well, that is on the disk under the name `target`. Missing folders above it are made.
+
+    After any exception nothing of it is left and `target` is as before. An OSError of writing names `target`; other errors of
+    the block pass as they are. OSError, too, for a file in place of a folder, a folder in place of a file, or a mount point.
+    """
+    place = _followed(target)
+    if place.exists() and not (place.is_file() or place.is_dir()):
+        yield place
+        return
+    missing = [p for p in (place.parent, *place.parent.parents) if not p.exists()]
+    work, lock, placed = None, -1, False
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        tidy(place)
+        work, lock = _claimed(place)
+        part = work / place.name
+        yield part
+        _sync_all(part)
+        _put(part, place)
+        placed = True
+        for folder in dict.fromkeys([place.parent, *(p.parent for p in missing)]):
+            _sync(folder)
+    except OSError as error:
+        if work is not None and not placed and not _is_of_writing(error, work):
+            raise
+        reason = (error.strerror or str(error)).removesuffix(f"; {_KEPT}")  # of one inside of this one
+        raise OSError(error.errno or errno.EIO, f"{reason}; {_PLACED if placed else _KEPT}", str(target)) from error
+    finally:
+        if work is not None:
+            _discard(work, place)
+            os.close(lock)
+        for folder in [] if placed else missing:
+            with suppress(OSError):  # it is not empty: others use it
+                folder.rmdir()
+
+
+@contextmanager
+def replacing_folder(target: str | Path) -> Iterator[Path]:
+    """An empty folder that takes the place of `target` and all that was in it when the block ends well; else as `replacing`."""
+    with replacing(target) as part:
+        part.mkdir()
+        yield part
+
+
+@contextmanager
+def replacing_file(target: str | Path) -> Iterator[IO[bytes]]:
+    """A binary file, open for writing, that takes the place of `target` when the block ends well; else as `replacing`."""
+    with replacing(target) as part, part.open("wb") as file:
+        yield file
+
+
+def write_text(target: str | Path, text: str) -> None:
+    """Writes a text file in UTF-8, as `replacing` does."""
+    with replacing_file(target) as file:
+        file.write(text.encode())
+
+
+def tidy(target: str | Path) -> None:
+    """Removes what dead writers of `target` left beside it. Where one of them had taken a folder away and had not put the new
+    one there, the old one comes back. What is not ours to remove stays."""
+    place = _followed(target)
+    name = re.compile(rf"\.{re.escape(place.name)}\.part-\d+-\w{{8}}")
+    for work in [p for p in place.parent.iterdir() if name.fullmatch(p.name)]:
+        with suppress(OSError):  # its writer lives, another process removes it at this moment, or it belongs to somebody else
+            lock = os.open(_lock_file(work), os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _discard(work, place)
+            finally:
+                os.close(lock)
+
+
+def _followed(target: str | Path) -> Path:
+    """The place that a link leads to, or `target` itself, as an absolute path."""
+    place = Path(os.path.realpath(target))
+    if place.is_symlink():
+        raise OSError(errno.ELOOP, "this link leads back to itself", str(target))
+    if os.path.ismount(place):
+        raise OSError(errno.EBUSY, "a mount point cannot be replaced; give a name inside of it", str(target))
+    return place
+
+
+def _lock_file(work: Path) -> Path:
+    return work / f"{work.name}.lock"
+
+
+def _claimed(place: Path) -> tuple[Path, int]:
+    """A new folder beside `place` and the open file whose lock says that its writer lives."""
+    while True:
+        work = Path(tempfile.mkdtemp(prefix=f".{place.name}.part-{os.getpid()}-", dir=place.parent))
+        with suppress(FileNotFoundError):  # before it was locked, another process took it for that of a dead one
+            lock = os.open(_lock_file(work), os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                with suppress(OSError):  # a file system without locks
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                if os.path.samestat(os.fstat(lock), os.stat(_lock_file(work))):
+                    return work, lock
+            except BaseException:
+                os.close(lock)
+                raise
+            os.close(lock)
+
+
+def _discard(work: Path, place: Path) -> None:
+    """Puts back what was taken away for a new one that did not come, and removes the rest."""
+    for old in sorted((p for p in work.iterdir() if p.name.startswith(_old_name(place))), reverse=True):
+        if not os.path.lexists(place):
+            os.rename(old, place)
+    shutil.rmtree(work, ignore_errors=True)
+
+
+def _old_name(place: Path) -> str:
+    return f".{place.name}.old-"
+
+
+def _put(part: Path, place: Path) -> None:
+    """Renames `part` to `place`. A folder that is there is exchanged in one step where the file system can do that; else it is
+    first taken away."""
+    if not part.is_dir():
+        os.replace(part, place)
+        return
+    for n in itertools.count():  # again, where another process puts its own there in between
+        try:
+            os.rename(part, place)  # nothing is there, or an empty folder
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        if _exchanged(part, place):
+            return
+        with suppress(FileNotFoundError):
+            os.rename(place, part.with_name(f"{_old_name(place)}{n:06d}"))
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """True when both names were exchanged; False where the system or the file system has no such step."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    return rename is not None and rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0
+
+
+def _sync_all(part: Path) -> None:
+    """Brings a file, or a folder with all that is in it, to the disk."""
+    if not part.is_dir():
+        _sync(part)
+        return
+    for top, _, names in os.walk(part):
+        for path in (Path(top, name) for name in names):
+            if not path.is_symlink():
+                _sync(path)
+        _sync(Path(top))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():  # some file systems have it for files only
+            raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        os.close(handle)
+
+
+def _is_of_writing(error: OSError, work: Path) -> bool:
+    """True for the errors that concern what is being written: they name it, or come from a disk that is full."""
+    names = [os.fsdecode(n) for n in (error.filename, error.filename2) if isinstance(n, (str, bytes, os.PathLike))]
+    return any(Path(n).is_relative_to(work) for n in names) or not names and error.errno in _OF_THE_DISK

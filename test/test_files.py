@@ -1,0 +1,410 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Files and folders that are complete or not there, whatever fails on the way."""
+import ast
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from lsm_ros import files
+from lsm_ros.files import replacing, replacing_file, replacing_folder, tidy, write_text
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def put_folder(target, name):
+    with replacing_folder(target) as part:
+        (part / name).write_text(name)
+
+
+def without_exchange(monkeypatch):
+    """As on a file system that cannot exchange two names: a folder is taken away before the new one is put there."""
+    monkeypatch.setattr(files, "_exchanged", lambda one, other: False)
+
+
+@pytest.fixture(params=["exchange", "two renames"])
+def way(request, monkeypatch):
+    if request.param == "two renames":
+        without_exchange(monkeypatch)
+    return request.param
+
+
+def child(code, *arguments, **options):
+    """A Python process with `code`, whose imports are there; its output is text."""
+    head = "import os, sys, time\nfrom pathlib import Path\nfrom lsm_ros import files\ntarget = Path(sys.argv[1])\n"
+    return subprocess.Popen([sys.executable, "-c", head + code, *map(str, arguments)], text=True, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(ROOT)}, **options)
+
+
+def killed_when_ready(code, target):
+    """Runs a child until it prints a line, then kills it, which nothing can catch."""
+    process = child(code, target)
+    assert process.stdout.readline().strip() == "ready", process.communicate()[1]
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+
+
+class TestPutInPlace:
+    def test_text(self, tmp_path):
+        for text in ("one", "zwei: ö\n"):
+            write_text(tmp_path / "a" / "b.txt", text)
+            assert (tmp_path / "a" / "b.txt").read_text(encoding="utf-8") == text and names(tmp_path / "a") == ["b.txt"]
+
+    def test_the_old_content_is_there_until_the_end(self, tmp_path):
+        write_text(tmp_path / "f", "old")
+        with replacing_file(str(tmp_path / "f")) as file:
+            file.write(b"new")
+            file.flush()
+            assert (tmp_path / "f").read_text() == "old"
+        assert (tmp_path / "f").read_text() == "new" and names(tmp_path) == ["f"]
+
+    def test_folder(self, tmp_path, way):
+        for name in ("one", "two", "three"):
+            put_folder(tmp_path / "map", name)
+            assert names(tmp_path / "map") == [name] and names(tmp_path) == ["map"]
+
+    def test_an_empty_folder_is_taken(self, tmp_path, way):
+        (tmp_path / "map").mkdir()
+        put_folder(tmp_path / "map", "one")
+        assert names(tmp_path / "map") == ["one"]
+
+    def test_the_part_has_the_name_of_the_target(self, tmp_path):
+        """Formats that are chosen by the ending, and files that name each other, come out right."""
+        with replacing(tmp_path / "picture.png") as part:
+            assert part.name == "picture.png" and not part.exists() and part.parent.parent == tmp_path
+            part.write_bytes(b"x")
+
+    def test_rights_are_those_of_any_new_file(self, tmp_path):
+        old = os.umask(0o022)
+        try:
+            write_text(tmp_path / "f", "x")
+            put_folder(tmp_path / "d", "x")
+        finally:
+            os.umask(old)
+        assert (tmp_path / "f").stat().st_mode & 0o777 == 0o644 and (tmp_path / "d").stat().st_mode & 0o777 == 0o755
+
+    def test_all_of_it_is_on_the_disk_before_it_gets_the_name(self, tmp_path, monkeypatch, way):
+        put_folder(tmp_path / "map", "old")
+        synced, real = [], os.fsync
+
+        def fsync(handle):
+            synced.append((os.path.basename(os.readlink(f"/proc/self/fd/{handle}")), names(tmp_path / "map")))
+            real(handle)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        with replacing_folder(tmp_path / "map") as part:
+            (part / "in").mkdir()
+            (part / "in" / "side").write_text("x")
+            (part / "loose").symlink_to("nowhere")
+        new = ["in", "loose"]
+        assert sorted(synced[:-1]) == [("in", ["old"]), ("map", ["old"]), ("side", ["old"])]
+        assert synced[-1] == (tmp_path.name, new)  # the folder that holds the name, after the renaming
+
+    def test_new_folders_above_are_brought_to_the_disk(self, tmp_path, monkeypatch):
+        synced, real = [], os.fsync
+        monkeypatch.setattr(os, "fsync", lambda h: (synced.append(os.readlink(f"/proc/self/fd/{h}")), real(h)))
+        write_text(tmp_path / "a" / "b" / "f", "x")
+        assert synced[1:] == [str(tmp_path / "a" / "b"), str(tmp_path / "a"), str(tmp_path)]
+
+    def test_this_machine_exchanges_folders_in_one_step(self, tmp_path):
+        (tmp_path / "a").mkdir()
+        (tmp_path / "b").mkdir()
+        (tmp_path / "a" / "1").touch()
+        if not files._exchanged(tmp_path / "a", tmp_path / "b"):
+            pytest.skip("this file system cannot exchange two names")
+        assert names(tmp_path / "b") == ["1"] and names(tmp_path / "a") == []
+        assert not files._exchanged(tmp_path / "a", tmp_path / "none")
+
+
+class TestWhatFails:
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError, SystemExit])
+    @pytest.mark.parametrize("there", [True, False])
+    def test_in_the_block(self, tmp_path, error, there):
+        target = tmp_path / "deep" / "er" / "map"
+        if there:
+            put_folder(target, "old")
+        with pytest.raises(error), replacing_folder(target) as part:
+            (part / "half").write_text("x")
+            raise error
+        assert (names(target), names(target.parent)) == (["old"], ["map"]) if there else names(tmp_path) == []
+
+    def test_folders_that_others_use_by_now_stay(self, tmp_path):
+        with pytest.raises(ZeroDivisionError), replacing(tmp_path / "new" / "f") as part:
+            (tmp_path / "new" / "other").write_text("x")
+            part.write_text("x")
+            raise ZeroDivisionError
+        assert names(tmp_path / "new") == ["other"]
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.EIO, "Input/output error")])
+    def test_between_the_two_renames(self, tmp_path, monkeypatch, error):
+        without_exchange(monkeypatch)
+        put_folder(tmp_path / "map", "old")
+        real, calls = os.rename, []
+
+        def rename(one, other):
+            calls.append(other)
+            if len(calls) == 3:  # not over a folder that is not empty; the old one away; the new one there
+                assert not (tmp_path / "map").exists()
+                raise error
+            real(one, other)
+
+        monkeypatch.setattr(os, "rename", rename)
+        with pytest.raises(error if isinstance(error, type) else OSError):
+            put_folder(tmp_path / "map", "new")
+        assert names(tmp_path / "map") == ["old"] and names(tmp_path) == ["map"]
+
+    @pytest.mark.parametrize("room", [0, 5000])
+    def test_a_real_limit_of_the_file_system(self, tmp_path, room):
+        """A process that may not write larger files stands for a full disk."""
+        write_text(tmp_path / "f", "old")
+        put_folder(tmp_path / "map", "old")
+        code = ("for write in (lambda: files.write_text(target / 'f', 'x' * 10**5),\n"
+                "              lambda: files.write_text(target / 'map' / 'new' / 'f', 'x' * 10**5)):\n"
+                "    try:\n        write()\n    except OSError as error:\n        print(error.errno, error)\n")
+        limit = (resource.RLIMIT_FSIZE, (room, room))
+        out, err = child(code, tmp_path, preexec_fn=lambda: resource.setrlimit(*limit)).communicate()
+        assert [line.split()[0] for line in out.splitlines()] == [str(errno.EFBIG)] * 2, err
+        assert f"what was there before is whole: '{tmp_path / 'f'}'" in out and str(tmp_path / "map" / "new" / "f'") in out
+        assert (tmp_path / "f").read_text() == "old" and names(tmp_path / "map") == ["old"] and names(tmp_path) == ["f", "map"]
+
+    def test_a_disk_that_is_full_when_the_content_is_brought_there(self, tmp_path, monkeypatch):
+        write_text(tmp_path / "f", "old")
+        monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
+        with pytest.raises(OSError, match="Input/output error; what was there before is whole") as found:
+            write_text(tmp_path / "f", "new")
+        assert found.value.errno == errno.EIO and found.value.filename == str(tmp_path / "f")
+        assert (tmp_path / "f").read_text() == "old" and names(tmp_path) == ["f"]
+
+    def test_the_folder_that_cannot_be_brought_to_the_disk(self, tmp_path, monkeypatch):
+        write_text(tmp_path / "f", "old")
+        real = files._sync_all
+
+        def then_broken(part):
+            real(part)
+            monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
+
+        monkeypatch.setattr(files, "_sync_all", then_broken)
+        with pytest.raises(OSError, match="new content is in its place") as found:
+            write_text(tmp_path / "f", "new")
+        assert found.value.filename == str(tmp_path / "f") and (tmp_path / "f").read_text() == "new"
+
+    def test_one_inside_of_another_says_it_once(self, tmp_path):
+        with pytest.raises(OSError) as found, replacing_folder(tmp_path / "map") as outer, replacing_file(outer / "f"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        assert str(found.value).count("whole") == 1 and found.value.filename == str(tmp_path / "map")
+        assert names(tmp_path) == []
+
+    @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "No such file", "/the/input.png"),
+                                       ConnectionResetError(errno.ECONNRESET, "Connection reset"), OSError("no frames")])
+    def test_errors_that_are_not_of_writing_pass_as_they_are(self, tmp_path, error):
+        with pytest.raises(type(error)) as found, replacing_file(tmp_path / "f"):
+            raise error
+        assert found.value is error and names(tmp_path) == []
+
+    def test_a_block_that_writes_nothing(self, tmp_path):
+        with pytest.raises(FileNotFoundError) as found, replacing(tmp_path / "f"):
+            pass
+        assert found.value.filename == str(tmp_path / "f") and names(tmp_path) == []
+
+    def test_a_file_for_a_folder_and_a_folder_for_a_file(self, tmp_path, way):
+        write_text(tmp_path / "f", "old")
+        put_folder(tmp_path / "map", "old")
+        with pytest.raises(NotADirectoryError, match="whole"):
+            put_folder(tmp_path / "f", "new")
+        with pytest.raises(IsADirectoryError, match="whole"):
+            write_text(tmp_path / "map", "new")
+        assert (tmp_path / "f").read_text() == "old" and names(tmp_path / "map") == ["old"] and names(tmp_path) == ["f", "map"]
+
+    def test_a_file_in_the_way_above(self, tmp_path):
+        write_text(tmp_path / "f", "old")
+        with pytest.raises(OSError) as found:
+            write_text(tmp_path / "f" / "g", "new")
+        assert found.value.filename == str(tmp_path / "f" / "g") and (tmp_path / "f").read_text() == "old"
+
+
+class TestKilled:
+    def test_in_the_block(self, tmp_path):
+        put_folder(tmp_path / "map", "old")
+        killed_when_ready("with files.replacing_folder(target) as part:\n    (part / 'half').write_text('x')\n"
+                          "    print('ready', flush=True)\n    time.sleep(60)\n", tmp_path / "map")
+        assert names(tmp_path / "map") == ["old"] and len(names(tmp_path)) == 2  # its part is still there
+        put_folder(tmp_path / "map", "new")
+        assert names(tmp_path / "map") == ["new"] and names(tmp_path) == ["map"]
+
+    AWAY = ("files._exchanged = lambda one, other: False\nreal = os.rename\n"
+            "def rename(one, other):\n    real(one, other)\n"
+            "    if Path(one) == target:\n        print('ready', flush=True)\n        time.sleep(60)\n"
+            "os.rename = rename\n"
+            "with files.replacing_folder(target) as part:\n    (part / 'new').write_text('x')\n")
+
+    def test_between_the_two_renames(self, tmp_path):
+        put_folder(tmp_path / "map", "old")
+        killed_when_ready(self.AWAY, tmp_path / "map")
+        assert not (tmp_path / "map").exists()
+        tidy(tmp_path / "map")
+        assert names(tmp_path / "map") == ["old"] and names(tmp_path) == ["map"]
+
+    def test_between_the_two_renames_and_the_next_writer_fails(self, tmp_path):
+        put_folder(tmp_path / "map", "old")
+        killed_when_ready(self.AWAY, tmp_path / "map")
+        with pytest.raises(ZeroDivisionError), replacing(tmp_path / "map"):
+            raise ZeroDivisionError
+        assert names(tmp_path / "map") == ["old"] and names(tmp_path) == ["map"]
+
+    def test_what_has_come_in_the_meantime_is_newer_than_what_was_taken_away(self, tmp_path):
+        put_folder(tmp_path / "map", "old")
+        killed_when_ready(self.AWAY, tmp_path / "map")
+        (tmp_path / "map").mkdir()
+        tidy(tmp_path / "map")
+        assert names(tmp_path / "map") == [] and names(tmp_path) == ["map"]
+
+    def test_names_that_only_look_alike_stay(self, tmp_path):
+        alike = [".map.part-12-abcdefgh", ".map2.part-12-abcdefgh", ".map.part-x", "map.part-12-abcdefgh"]
+        for name in alike:
+            (tmp_path / name).mkdir()
+        tidy(tmp_path / "map")
+        assert names(tmp_path) == sorted(alike[1:])
+
+
+class TestAtOnce:
+    def test_a_living_writer_keeps_its_part(self, tmp_path, way):
+        process = child("with files.replacing_folder(target) as part:\n    (part / 'theirs').write_text('x')\n"
+                        "    print('ready', flush=True)\n    sys.stdin.readline()\n", tmp_path / "map", stdin=subprocess.PIPE)
+        assert process.stdout.readline().strip() == "ready"
+        put_folder(tmp_path / "map", "ours")
+        assert names(tmp_path / "map") == ["ours"]
+        _, err = process.communicate("\n")
+        assert process.returncode == 0, err
+        assert names(tmp_path / "map") == ["theirs"] and names(tmp_path) == ["map"]  # the last one that ends
+
+    @pytest.mark.parametrize("exchange", [True, False])
+    def test_many_writers_of_one_folder_and_one_file(self, tmp_path, exchange):
+        code = (("" if exchange else "files._exchanged = lambda one, other: False\n") +
+                "for i in range(40):\n    with files.replacing_folder(target / 'map') as part:\n"
+                "        for name in 'abc':\n            (part / name).write_text(sys.argv[2] * 1000)\n"
+                "    files.write_text(target / 'f', sys.argv[2] * 1000)\n")
+        writers = [child(code, tmp_path, letter) for letter in "xyz"]
+        seen = set()
+        while any(w.poll() is None for w in writers):
+            if (tmp_path / "f").exists():
+                seen.add((tmp_path / "f").read_text())
+        assert [w.communicate()[1] for w in writers] == [""] * 3 and {w.returncode for w in writers} == {0}
+        assert seen <= {letter * 1000 for letter in "xyz"}
+        assert len({p.read_text() for p in (tmp_path / "map").iterdir()}) == 1 and names(tmp_path / "map") == list("abc")
+        assert names(tmp_path) == ["f", "map"]
+
+    def test_threads_of_one_process(self, tmp_path):
+        errors, meet = [], threading.Barrier(2)
+
+        def write(letter):
+            try:
+                with replacing_file(tmp_path / "f") as file:
+                    meet.wait(20)
+                    file.write(letter * 10)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=write, args=(letter,)) for letter in (b"a", b"b")]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        assert not errors and (tmp_path / "f").read_bytes() in (b"a" * 10, b"b" * 10) and names(tmp_path) == ["f"]
+
+    def test_a_part_that_is_taken_for_a_dead_one_before_it_is_locked(self, tmp_path, monkeypatch):
+        real, made = files.tempfile.mkdtemp, []
+
+        def mkdtemp(**options):
+            made.append(real(**options))
+            if len(made) == 1:
+                tidy(tmp_path / "f")  # as another process would at this moment
+            return made[-1]
+
+        monkeypatch.setattr(files.tempfile, "mkdtemp", mkdtemp)
+        write_text(tmp_path / "f", "x")
+        assert len(made) == 2 and (tmp_path / "f").read_text() == "x" and names(tmp_path) == ["f"]
+
+    def test_a_reader_sees_a_folder_at_every_moment(self, tmp_path):
+        put_folder(tmp_path / "map", "a")
+        if files._exchanged(tmp_path / "map", tmp_path / "map") is False:
+            pytest.skip("this file system cannot exchange two names")
+        process = child("for i in range(100):\n    with files.replacing_folder(target) as part:\n"
+                        "        (part / 'a').write_text('x')\n", tmp_path / "map")
+        missing = 0
+        while process.poll() is None:
+            missing += not (tmp_path / "map" / "a").exists()
+        assert process.communicate()[1] == "" and missing == 0
+
+
+class TestLinks:
+    def test_a_link_stays_and_what_it_leads_to_is_replaced(self, tmp_path, way):
+        put_folder(tmp_path / "disk" / "map-7", "old")
+        write_text(tmp_path / "disk" / "f-7", "old")
+        (tmp_path / "map").symlink_to("disk/map-7")
+        (tmp_path / "f").symlink_to(tmp_path / "disk" / "f-7")
+        put_folder(tmp_path / "map", "new")
+        write_text(tmp_path / "f", "new")
+        assert (tmp_path / "map").is_symlink() and names(tmp_path / "disk" / "map-7") == ["new"]
+        assert (tmp_path / "f").is_symlink() and (tmp_path / "disk" / "f-7").read_text() == "new"
+        assert names(tmp_path) == ["disk", "f", "map"] and names(tmp_path / "disk") == ["f-7", "map-7"]
+
+    def test_a_link_to_nothing_yet(self, tmp_path):
+        (tmp_path / "f").symlink_to("real")
+        write_text(tmp_path / "f", "new")
+        assert (tmp_path / "f").is_symlink() and (tmp_path / "real").read_text() == "new"
+
+    def test_a_link_to_itself(self, tmp_path):
+        (tmp_path / "f").symlink_to("f")
+        with pytest.raises(OSError, match="leads back to itself"):
+            write_text(tmp_path / "f", "new")
+        assert names(tmp_path) == ["f"]
+
+    def test_a_path_below_the_working_folder(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        write_text("f", "new")
+        assert names(tmp_path) == ["f"]
+
+
+def test_a_device_or_a_pipe_is_written_to_and_stays(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_text(tmp_path / "pipe", "new")
+    assert os.read(reader, 10) == b"new" and (tmp_path / "pipe").is_fifo() and names(tmp_path) == ["pipe"]
+    os.close(reader)
+    write_text("/dev/null", "new")
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_mount_point_is_refused_before_the_work():
+    with pytest.raises(OSError, match="mount point") as found, replacing_folder("/proc"):
+        pytest.fail("the block was entered")
+    assert found.value.errno == errno.EBUSY and found.value.filename == "/proc"
+
+
+def test_a_file_system_without_locks_is_written_to_and_nothing_is_taken_for_dead(tmp_path, monkeypatch):
+    def flock(*_):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(files.fcntl, "flock", flock)
+    (tmp_path / ".f.part-1-abcdefgh").mkdir()
+    write_text(tmp_path / "f", "new")
+    assert (tmp_path / "f").read_text() == "new" and names(tmp_path) == [".f.part-1-abcdefgh", "f"]
+
+
+def test_it_knows_nobody_of_this_package():
+    tree = ast.walk(ast.parse(Path(files.__file__).read_text()))
+    imported = [n.module if isinstance(n, ast.ImportFrom) else n.names[0].name for n in tree
+                if isinstance(n, (ast.Import, ast.ImportFrom))]
+    assert all(name.split(".")[0] in sys.stdlib_module_names for name in imported)
