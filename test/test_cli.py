@@ -80,8 +80,8 @@ class TestExitStatus:
 
     @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_signals_leave_nothing(self, tmp_path, number, status):
-        script = ("import sys, time\nfrom lsm_ros import cli, store\nfrom pathlib import Path\n"
-                  "def run(args):\n    with store.replacing(Path(sys.argv[1])) as fresh:\n"
+        script = ("import sys, time\nfrom lsm_ros import cli, files\nfrom pathlib import Path\n"
+                  "def run(args):\n    with files.replacing_folder(Path(sys.argv[1])) as fresh:\n"
                   "        (fresh / 'a').write_text('x')\n"
                   "        print('ready', flush=True)\n        time.sleep(30)\n"
                   "import lsm_ros.commands.params as p\np.run = run\nsys.exit(cli.main(['params']))\n")

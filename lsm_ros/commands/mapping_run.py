@@ -25,12 +25,12 @@ from lsm_ros.evaluation import metrics, trajectory
 from lsm_ros.evaluation.cost import StageTimes
 from lsm_ros.evaluation.report import RunRecord, write_report
 from lsm_ros.evaluation.samples import SampleKeeper
+from lsm_ros.files import replacing_folder
 from lsm_ros.fusion.files import feature_file
 from lsm_ros.fusion.files.feature_file import write_features
 from lsm_ros.fusion.files.mesh_ply import write_mesh
 from lsm_ros.fusion.files.ply import write_ply
 from lsm_ros.geometry.lie import se3_inverse
-from lsm_ros.mapping import store
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.semantics.layer import LANGUAGE_FILE
 from lsm_ros.types import FrameSet, TrackingState, TrajectoryPose
@@ -68,7 +68,7 @@ def map_source(args: argparse.Namespace) -> str:
     out = check_out(args.out, args.source, args.overwrite)
     source = open_source(args.source, **assignments(args.source_option, "--source-option"))
     try:
-        with store.replacing(out) as fresh:
+        with replacing_folder(out) as fresh:
             pipeline = MappingPipeline(config)
             try:
                 progress = feed(pipeline, source, args.stride, args.max_frames, args.quiet)

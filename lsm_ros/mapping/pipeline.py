@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lsm_ros.config import Config
+from lsm_ros.files import replacing_folder
 from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.geometry import is_se3, se3_inverse
 from lsm_ros.mapping import store
@@ -317,7 +318,7 @@ class MappingPipeline:
     def save(self, folder: Path) -> int:
         """Writes the map into `folder` and returns the bytes written. The folder appears, or is replaced, only when all is
         written; on an error (OSError: full disk) what was there stays whole."""
-        with store.replacing(Path(folder)) as fresh:
+        with replacing_folder(folder) as fresh:
             self.map.save(fresh / "map")
             store.save_graph(fresh, self.tracker, {
                 **self.semantics.save(fresh, self.map.has_features), "gravity_source": self._levelling.source,

@@ -16,6 +16,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from lsm_ros.files import replacing_folder
 from lsm_ros.mapping import store
 from lsm_ros.ros.mapper import Mapper
 from lsm_ros.ros.output.found_messages import fill, told
@@ -42,7 +43,7 @@ def resolve_map(directory: str | Path, name: str) -> Path:
 
 def save_with_grid(pipeline: Any, folder: Path) -> int:
     """Saves the map, and its grid as occupancy.pgm and .yaml for map_server, all or nothing. Returns bytes written."""
-    with store.replacing(folder) as fresh:
+    with replacing_folder(folder) as fresh:
         pipeline.save(fresh)
         occupancy = pipeline.occupancy()
         if occupancy is not None:
@@ -142,7 +143,7 @@ class Services:
             try:
                 response.size_bytes = self._wait(mapper, write)
             except OSError as error:
-                raise OSError(f"{folder} could not be written, what was there stays as it was: {error}") from error
+                raise OSError(f"{folder} could not be written: {error.strerror or error}") from error
             response.path = str(folder)
             return f"{response.size_bytes / 1e6:.1f} MB in {folder}"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_ros.fusion.files.storage import replacing_file
+from lsm_ros.files import replacing_file
 
 FILE = "features.npz"
 _CHUNK = 65536

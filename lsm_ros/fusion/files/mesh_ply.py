@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_ros.fusion.files.storage import replacing_file
+from lsm_ros.files import replacing_file
 from lsm_ros.fusion.read.mesh import Mesh
 from lsm_ros.types import UNLABELLED
 
@@ -18,8 +18,8 @@ _FACE = np.dtype([("corners", "u1"), ("vertex", "<i4", (3,))])
 def write_mesh(path: Path | str, mesh: Mesh) -> int:
     """Writes a mesh and returns the bytes written.
 
-    The file appears, or is replaced, only when all is written: on an error (OSError: full disk, no such folder) what was
-    there stays whole.
+    The file appears, or is replaced, only when all is written: on an error (OSError: full disk) what was there
+    stays whole.
     """
     vertices, faces = np.empty(len(mesh.vertices), _VERTEX), np.empty(len(mesh.triangles), _FACE)
     vertices["xyz"], vertices["rgb"], vertices["label"] = mesh.vertices, mesh.colors, mesh.labels

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_ros.fusion.files.storage import replacing_file
+from lsm_ros.files import replacing_file
 from lsm_ros.types import UNLABELLED, MapSnapshot
 
 _VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1"),
@@ -33,8 +33,8 @@ class PlyCloud:
 def write_ply(path: Path | str, snapshot: MapSnapshot) -> int:
     """Writes the points of a snapshot and returns the bytes written.
 
-    The file appears, or is replaced, only when all is written: on an error (OSError: full disk, no such folder) what
-    was there stays whole.
+    The file appears, or is replaced, only when all is written: on an error (OSError: full disk) what was
+    there stays whole.
     """
     vertices = np.empty(len(snapshot.points_map), _VERTEX)
     for column, name in enumerate(("x", "y", "z")):

@@ -5,17 +5,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from lsm_ros.files import replacing_file
 from lsm_ros.fusion.backends.base import Backend
 from lsm_ros.fusion.backends.blocks import BlockPool, unpack_keys
 from lsm_ros.fusion.backends.layout import Layout, check_pose
@@ -31,27 +29,8 @@ _ARRAYS = ("voxels", "labels", "features")
 _IMAGES = ("z", "confidence", "rgb", "labels", "features")
 
 
-@contextmanager
-def replacing_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that takes the place of `path` when the block ends well. On an error it is removed, and what was at `path`
-    is as before; an OSError names the path."""
-    fresh = path.with_name(f".{path.name}.new-{os.getpid()}")
-    try:
-        with fresh.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError as error:
-        why = error.strerror or error
-        raise OSError(error.errno, f"cannot write {path}: {why}; what was there is unchanged") from error
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
 def save(folder: Path, layout: Layout, seq: int, pools: Pools, entries: dict[int, Entry], frozen: set[int]) -> None:
     """Writes everything into `folder`/voxel_map.npz. OSError if that fails."""
-    folder.mkdir(parents=True, exist_ok=True)
     ledger = []
     for i, e in entries.items():
         o, k = e.observation, e.observation.intrinsics
@@ -61,7 +40,7 @@ def save(folder: Path, layout: Layout, seq: int, pools: Pools, entries: dict[int
     meta = {"format": FORMAT, "layout": asdict(layout), "seq": seq, "ledger": ledger, "frozen": sorted(frozen),
             "feature_users": pools.feature_users}
     with replacing_file(folder / FILE) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED,
-                                                                  compresslevel=1) as out:
+                                                                compresslevel=1) as out:
         _write(out, "meta", np.frombuffer(json.dumps(meta).encode(), np.uint8))
         _write(out, "label_table", pools.labels.state())
         for name, pool, arrays in (("voxels", pools.voxels, _ARRAYS), ("free", pools.free, ("weight",))):

@@ -2,6 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 import errno
 import os
+import resource
 
 import numpy as np
 import pytest
@@ -61,20 +62,27 @@ def test_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     assert path.read_bytes() == old and [p.name for p in tmp_path.iterdir()] == ["map.ply"]
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_really_full_disk(tmp_path):
     path = tmp_path / "map.ply"
-    (tmp_path / f".map.ply.new-{os.getpid()}").symlink_to("/dev/full")
-    with pytest.raises(OSError, match="cannot write"):
-        write_ply(path, snapshot(10))
-    assert not list(tmp_path.iterdir())
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))  # larger files cannot be written
+    try:
+        with pytest.raises(OSError, match="map.ply") as caught:
+            write_ply(path, snapshot(1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.errno == errno.EFBIG and not list(tmp_path.iterdir())
 
 
-def test_missing_folder(tmp_path):
-    with pytest.raises(OSError, match="nowhere"):
-        write_ply(tmp_path / "nowhere" / "map.ply", snapshot(1))
+def test_a_missing_folder_is_made_and_a_file_in_its_place_is_named(tmp_path):
+    write_ply(tmp_path / "new" / "map.ply", snapshot(1))
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["map.ply"]
+    with pytest.raises(OSError) as caught:
+        write_ply(tmp_path / "new" / "map.ply" / "below.ply", snapshot(1))
+    assert caught.value.filename.endswith("below.ply")
     with pytest.raises(FileNotFoundError):
         read_ply(tmp_path / "map.ply")
+
 
 
 def test_files_of_others(tmp_path):
