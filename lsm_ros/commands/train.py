@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from lsm_ros.commands.options import assignments, positive_float
+from lsm_ros.files import replacing
 
 _EXIT = {None: 0, signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -69,14 +70,13 @@ def _write_language(config: object, out: Path) -> int:
     from lsm_ros.models import build
     from lsm_ros.models.tensor_files import write_safetensors
     from lsm_ros.semantics.codec import LANGUAGE_FILE, codec_tensors
-    from lsm_ros.training.checkpoints import written_whole
     from lsm_ros.training.starting import make_codec
 
     channels = getattr(build(config.model.name, **config.model.options), "feature_channels", 0)
     codec = make_codec(config, channels) if channels else None
     if codec is None:
         raise ValueError("this config trains no language features")
-    with written_whole(out / LANGUAGE_FILE) as part:
+    with replacing(out / LANGUAGE_FILE) as part:
         write_safetensors(part, *codec_tensors(codec))
     print(f"{out / LANGUAGE_FILE}: {len(codec.names)} classes, {codec.channels} numbers, of {codec.encoder}")
     return 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lsm_ros.training.checkpoints import write_text_whole, written_whole
+from lsm_ros.files import replacing, write_text
 
 LOG_FILE, TABLE_FILE, CURVES_FILE = "log.jsonl", "log.csv", "curves.png"
 
@@ -21,7 +22,7 @@ class TrainingLog:
     def __init__(self, folder: Path, after: int | None = None) -> None:
         self.folder, self.path = folder, folder / LOG_FILE
         rows = [] if after is None else [r for r in read_log(folder) if r["step"] <= after]
-        write_text_whole(self.path, lambda f: f.writelines(json.dumps(r) + "\n" for r in rows))
+        write_text(self.path, "".join(json.dumps(r) + "\n" for r in rows))
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Writes a row at once. `step` counts the steps that were done; `validation` rows have figures under that name. OSError
@@ -57,14 +58,11 @@ def write_curves(folder: Path) -> list[Path]:
     flat = [{k: v for k, v in r.items() if k != "validation"} | {f"val_{k}": v for k, v in r.get("validation", {}).items()}
             for r in rows]
     names = list(dict.fromkeys(k for r in flat for k in r))
-    table = folder / TABLE_FILE
-
-    def write(f: Any) -> None:
-        writer = csv.DictWriter(f, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(flat)
-
-    write_text_whole(table, write)
+    table, text = folder / TABLE_FILE, io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    write_text(table, text.getvalue())
     if importlib.util.find_spec("matplotlib") is None or not rows:
         return [table]
     return [table, _draw(folder / CURVES_FILE, flat, names)]
@@ -90,6 +88,6 @@ def _draw(target: Path, rows: list[dict[str, Any]], names: list[str]) -> Path:
         axes.grid(alpha=0.3)
         if axes.lines:
             axes.legend(fontsize=8)
-    with written_whole(target) as part:
+    with replacing(target) as part:
         figure.savefig(part, format="png", dpi=110)
     return target
