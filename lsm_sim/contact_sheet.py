@@ -8,10 +8,11 @@ import math
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from lsm_ros.files import replacing_file
 from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.images.codecs import encode_jpeg
 from lsm_sim.caster import RayCaster
 from lsm_sim.generator import WORLD_KINDS, build_world
 from lsm_sim.renderer import Renderer
@@ -78,8 +79,11 @@ def main(arguments: list[str] | None = None) -> int:
     if min(given.seeds, given.columns, given.width) < 1:
         parser.error("--seeds, --columns and --width must be at least 1")
     sheet = contact_sheet(given.seeds, given.columns, given.width, round(given.width * 0.7167))
-    if not cv2.imwrite(str(given.out), sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, given.quality]):
-        print(f"cannot write {given.out}", file=sys.stderr)
+    try:
+        with replacing_file(given.out) as file:
+            file.write(encode_jpeg(sheet, given.quality))
+    except (OSError, ValueError) as error:
+        print(f"cannot write {given.out}: {error}", file=sys.stderr)
         return 2
     return 0
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 
 import errno
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +13,7 @@ from typing import Any
 from lsm_ros.datasets.base import Source
 from lsm_ros.datasets.record import record
 from lsm_ros.datasets.tum_writer import TumWriter
+from lsm_ros.files import replacing
 from lsm_ros.types import FrameSet, TrajectoryPose
 
 FORMATS = ("tum", "bag", "both")
@@ -50,7 +47,8 @@ def export(source: Source, out: str | Path, format: str = "tum", *, storage: str
         raise ValueError(f"format {format!r} is none of {', '.join(FORMATS)}")
     if jpeg_quality is not None and not 1 <= jpeg_quality <= 100:
         raise ValueError(f"jpeg_quality must be 1 to 100, got {jpeg_quality}")
-    with whole_or_nothing(out) as fresh:
+    free_target(out)
+    with replacing(out) as fresh:
         tum, bag = ((fresh / "tum", fresh / "bag") if format == "both" else (fresh, fresh))
         tee = _Tee(source, None if format == "bag" else TumWriter(tum, source, jpeg_quality))
         if format == "tum":
@@ -76,33 +74,6 @@ def free_target(out: Path) -> None:
     if out.exists() and not (out.is_dir() and next(out.iterdir(), None) is None):
         what = "is a file" if not out.is_dir() else "is there already and is not empty"
         raise FileExistsError(errno.EEXIST, f"{out} {what}; give another name")
-
-
-@contextmanager
-def whole_or_nothing(out: Path) -> Iterator[Path]:
-    """A path beside `out`, still without anything at it, that takes its place when the block ends well.
-
-    On an error or an interruption it is removed, and an empty folder that was at `out` is still there. FileExistsError if
-    `out` is a file or holds anything; an OSError of the block names `out`.
-    """
-    free_target(out)
-    missing = [p for p in (out.parent, *out.parent.parents) if not p.exists()]
-    work = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.partial-", dir=out.parent))
-        yield work / out.name
-        (work / out.name).rename(out)
-        missing = []
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)  # the text may name the hidden folder
-        raise OSError(error.errno or errno.EIO, f"{out} could not be written: {reason}") from error
-    finally:
-        if work is not None:
-            shutil.rmtree(work, ignore_errors=True)
-        for parent in missing:  # made here, deepest first
-            if parent.is_dir() and next(parent.iterdir(), None) is None:
-                parent.rmdir()
 
 
 class _Tee:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from lsm_ros.files import write_text
+
 IMU_COLUMNS = "stamp [ns],wx [rad/s],wy,wz,ax [m/s^2],ay,az"
 """Columns of imu.csv."""
 
@@ -62,4 +64,4 @@ def write_imu(path: str | Path, imu: ImuData) -> None:
     lines = [f"# T_rig_imu: {pose}", f"# {IMU_COLUMNS}"]
     for stamp_ns, w, a in zip(imu.stamps_ns, imu.angular_velocity, imu.specific_force, strict=True):
         lines.append(",".join([str(int(stamp_ns)), *(f"{v:.9g}" for v in (*w, *a))]))
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(path, "\n".join(lines) + "\n")

@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import errno
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +16,7 @@ from lsm_ros.datasets.bag_messages import MessageMaker
 from lsm_ros.datasets.bagfile import typestore
 from lsm_ros.datasets.base import Source
 from lsm_ros.datasets.imu import ImuData
+from lsm_ros.files import replacing
 from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.images.codecs import encode_jpeg
 from lsm_ros.types import Frame, FrameSet
@@ -64,22 +63,12 @@ def record(source: Source, bag: str | Path, storage: str = "mcap", *, compressed
     if compressed and not 1 <= jpeg_quality <= 100:
         raise ValueError(f"jpeg_quality must be 1 to 100, got {jpeg_quality}")
     _check_target(bag, overwrite)
-    bag.parent.mkdir(parents=True, exist_ok=True)
-    # Written under its own name inside a hidden sibling: metadata names the file, and renaming stays on one disk.
-    work = Path(tempfile.mkdtemp(prefix=f".{bag.name}.partial-", dir=bag.parent))
-    try:
-        summary = _write(source, work / bag.name, bag, storage,
-                         _Options(compressed, jpeg_quality, odometry, round(start_time_s * 1e9), base_frame, odom_frame,
-                                  limit, progress))
-        if bag.exists():
-            bag.rename(work / "replaced")
-        (work / bag.name).rename(bag)
-    except (OSError, sqlite3.OperationalError) as error:
-        number = getattr(error, "errno", None) or errno.EIO
-        raise OSError(number, f"bag {bag} could not be written: {getattr(error, 'strerror', None) or error}") from error
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
-    return summary
+    options = _Options(compressed, jpeg_quality, odometry, round(start_time_s * 1e9), base_frame, odom_frame, limit, progress)
+    with replacing(bag) as part:  # it has the bag's own name, which stands in the metadata
+        try:
+            return _write(source, part, bag, storage, options)
+        except sqlite3.OperationalError as error:
+            raise OSError(errno.EIO, str(error), str(part)) from error
 
 
 @dataclass(frozen=True)

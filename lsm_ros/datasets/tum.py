@@ -23,6 +23,7 @@ from lsm_ros.datasets.base import (
 )
 from lsm_ros.datasets.imu import read_imu
 from lsm_ros.datasets.tf_tree import TransformError, TransformTree
+from lsm_ros.files import write_text
 from lsm_ros.geometry.lie import make_se3, matrix_to_quat, quat_to_matrix, se3_inverse
 from lsm_ros.images.codecs import label_ids
 from lsm_ros.types import Frame, FrameSet, TrajectoryPose
@@ -242,4 +243,4 @@ def write_tum(path: str | Path, poses: Iterable[TrajectoryPose], comment: str = 
     for pose in poses:
         t, q = pose.T_map_rig[:3, 3], matrix_to_quat(pose.T_map_rig[:3, :3])
         lines.append(" ".join([stamp_to_text(pose.stamp_ns), *(f"{v:.6f}" for v in t), *(f"{v:.8f}" for v in q)]))
-    Path(path).write_text("\n".join(lines) + ("\n" if lines else ""), encoding="utf-8")
+    write_text(path, "\n".join(lines) + ("\n" if lines else ""))

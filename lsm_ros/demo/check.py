@@ -19,6 +19,7 @@ from sensor_msgs_py.point_cloud2 import read_points
 from lsm_ros.datasets.tum import write_tum
 from lsm_ros.demo.witness import Heard, Spinning, Witness
 from lsm_ros.evaluation import semantics, trajectory
+from lsm_ros.files import write_text
 from lsm_ros.geometry import se3_inverse, transform_points
 from lsm_ros.msg import MappingStatus
 from lsm_ros.ros.conversions import from_pose, stamp_ns
@@ -161,7 +162,7 @@ def run(args: argparse.Namespace) -> int:
     result = {"checks": [asdict(c) for c in checks], "map": saved.path, "stages_ms": stages,
               "warnings": list(while_mapping[-1].warnings) if while_mapping else [],
               "seconds": heard.last_pose_at - heard.first_pose_at}
-    (args.out / "checks.json").write_text(json.dumps(result, indent=2, default=bool))
+    write_text(args.out / "checks.json", json.dumps(result, indent=2, default=bool))
     node.destroy_node()
     return 0 if all(c.good for c in checks) else 1
 

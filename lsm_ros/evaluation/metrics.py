@@ -16,6 +16,7 @@ import lsm_ros
 from lsm_ros.config import Config
 from lsm_ros.evaluation.cost import StageTimes, peak_gpu_bytes, peak_rss_bytes
 from lsm_ros.evaluation.trajectory import TrajectoryErrors
+from lsm_ros.files import write_text
 from lsm_ros.types import UNLABELLED, LabelSpace, MapSnapshot, PipelineStatus
 
 FORMAT = 1
@@ -128,7 +129,7 @@ def build(source: dict[str, Any], config: Config, snapshot: MapSnapshot, status:
 
 def write(path: str | Path, metrics: dict[str, Any]) -> None:
     """Writes JSON that any parser reads: values that are not finite become null."""
-    Path(path).write_text(json.dumps(plain(metrics), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    write_text(path, json.dumps(plain(metrics), indent=2, allow_nan=False) + "\n")
 
 
 def read(path: str | Path) -> dict[str, Any]:

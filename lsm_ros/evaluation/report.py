@@ -20,6 +20,7 @@ from lsm_ros.evaluation.plots import Line, plot, thin
 from lsm_ros.evaluation.report_style import CSS
 from lsm_ros.evaluation.samples import Sample
 from lsm_ros.evaluation.trajectory import associate
+from lsm_ros.files import write_text
 from lsm_ros.images.codecs import encode_jpeg
 from lsm_ros.types import UNLABELLED, LabelSpace, MapSnapshot, TrajectoryPose
 
@@ -56,10 +57,11 @@ def write_report(path: str | Path, record: RunRecord) -> None:
     sections = [_head(title, m), _warnings(record), _tiles(m), _map_pictures(record), _trajectory(record),
                 _samples(record.samples), _errors(m), _stages(record), _facts(m), _parameters(m)]
     body = "\n".join(s for s in sections if s)
-    Path(path).write_text(
+    write_text(
+        path,
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{_text(title)}</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n", encoding="utf-8")
+        f"<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n")
 
 
 def _text(value: Any) -> str:

@@ -98,7 +98,7 @@ def test_what_is_there_is_not_touched(tmp_path, capsys, monkeypatch):
 
 def test_a_full_disk(tmp_path, capsys, monkeypatch):
     def full(*_args, **_kwargs):
-        raise OSError(28, "No space left on device", "/somewhere")
+        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(export.TumWriter, "add", full)
     status, _, err = run(capsys, "sim", tmp_path / "o", *SMALL)
