@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from lsm_ros.files import replacing
 from lsm_ros.models.architecture import alias, complete, explain, guess
 from lsm_ros.models.constructor import class_names, parse_constructor
 from lsm_ros.models.factory import build, keywords, network_class
@@ -194,7 +195,7 @@ def initialise_from_croco(model: nn.Module, path: str | Path) -> nn.Module:
 def save(model: nn.Module, folder: str | Path, config: Mapping[str, Any]) -> Path:
     """Writes config.json and model.safetensors as the hub lays them out; config: the keywords `build` was called with."""
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG_FILE).write_text(json.dumps(dict(sorted(config.items())), indent=2))
-    write_safetensors(folder / WEIGHTS_FILE, model.state_dict(), {"format": "pt"})
+    with replacing(folder / CONFIG_FILE) as described, replacing(folder / WEIGHTS_FILE) as weights:  # both, then the names
+        described.write_text(json.dumps(dict(sorted(config.items())), indent=2))
+        write_safetensors(weights, model.state_dict(), {"format": "pt"})
     return folder

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import tempfile
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
+
+from lsm_ros.files import replacing_file
 
 SERVER = "https://download.europe.naverlabs.com/ComputerVision"
 NON_COMMERCIAL = "CC BY-NC-SA 4.0: NON-COMMERCIAL use only"
@@ -135,18 +135,12 @@ def fetch(known: Known, progress: Callable[[int, int], None] | None = None) -> P
             raise OSError(f"{known.hub_id} could not be fetched from https://{known.origin}: {_told(error)}; a folder with its "
                           "config.json and model.safetensors from elsewhere serves as well") from error
     place = weights_folder() / (known.name if known.name.endswith(".pkl") else f"{known.name}.pth")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=place.parent, suffix=".part", delete=False) as out:
-        try:
+    try:
+        with replacing_file(place) as out:
             _copy(known.url, out, progress)
-        except (OSError, HTTPException) as error:
-            os.unlink(out.name)
-            raise OSError(f"{known.name} could not be fetched from {known.url}: {_told(error)}; the file may also be put at "
-                          f"{place} by hand") from error
-        except BaseException:
-            os.unlink(out.name)
-            raise
-    shutil.move(out.name, place)
+    except (OSError, HTTPException) as error:
+        raise OSError(f"{known.name} could not be fetched from {known.url}: {_told(error)}; the file may also be put at "
+                      f"{place} by hand") from error
     return place
 
 

@@ -8,7 +8,6 @@ are fixed: positions and sizes are constants of the graph, which is what a Tenso
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from lsm_ros.files import replacing
 from lsm_ros.models.blocks import PATCH
 from lsm_ros.models.dust3r import DUSt3R
 from lsm_ros.models.positions import patch_positions
@@ -96,8 +96,9 @@ def export(model: nn.Module, path: str | Path, part: str, size: tuple[int, int],
         if wrong:
             told = ", ".join(f"{n} {e:.1e}" for n, e in wrong.items())
             raise ValueError(f"the exported {part} differs from torch by more than {tolerance:g}: {told}")
-        for file in sorted(Path(folder).iterdir()):
-            shutil.move(file, path.parent / file.name)
+        for file in sorted(Path(folder).iterdir(), reverse=True):  # the weights before the graph that names them
+            with replacing(path.with_name(file.name)) as part:
+                file.rename(part)
     return errors
 
 

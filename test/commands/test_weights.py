@@ -84,7 +84,7 @@ def test_a_download_that_breaks_leaves_nothing(own_places, monkeypatch):
     with Server(b"half", claimed=8) as url:
         monkeypatch.setattr(hub, "KNOWN", (hub.Known("Tiny", "croco", 1, url=url),))
         assert cli.main(["weights", "--download", "Tiny"]) == 2
-    assert not list((own_places / "weights").iterdir())
+    assert not list(own_places.rglob("*Tiny*"))
 
 
 def test_a_server_that_is_not_reached_is_named_and_what_else_to_do(own_places, monkeypatch, capsys):
@@ -102,7 +102,7 @@ def test_a_server_that_is_not_reached_is_named_and_what_else_to_do(own_places, m
         said = capsys.readouterr().err.strip().splitlines()[-1]
         assert said.startswith("lsm: error: ") and all(p in said for p in ("could not be fetched", *parts))
         assert "and more" not in said
-    assert not list((own_places / "weights").iterdir())
+    assert not list(own_places.rglob("*Tiny*"))
 
 
 def test_the_hubs_library_is_asked_for_when_needed(capsys, monkeypatch):

@@ -10,9 +10,9 @@ import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
+from lsm_ros.files import replacing
 from lsm_ros.fusion.backends.view import View
 
 SOURCES = Path(__file__).parent / "kernels"
@@ -83,17 +83,14 @@ def _compiler() -> str:
 
 
 def _compile(command: list[str], path: Path) -> None:
-    """Written beside its place and then renamed, so that nobody loads half a library."""
+    """Compiles to `path`, where nobody ever finds half a library."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".build-") as work:
-            made = Path(work) / "library.so"
+        with replacing(path) as made:
             done = subprocess.run([*command, str(SOURCES / "cpu.c"), "-o", str(made)], capture_output=True, text=True,
                                   timeout=_COMPILE_SECONDS)
             if done.returncode:
                 raise RuntimeError(f"`{shlex.join(command)} cpu.c` failed: {done.stderr.strip()[-2000:]}\n"
                                    "Install a C11 compiler (apt-get install gcc libc6-dev) or set fusion.backend to numpy.")
-            made.replace(path)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise RuntimeError(f"cannot compile the voxel map's kernels into {path.parent}: {error}; set LSM_CACHE to a folder "
                            "that can be written, or fusion.backend to numpy") from error
