@@ -63,7 +63,9 @@ def replacing(target: str | Path) -> Iterator[Path]:
         raise OSError(error.errno or errno.EIO, f"{reason}; {_PLACED if placed else _KEPT}", str(target)) from error
     finally:
         if work is not None:
-            _discard(work, place)
+            if not placed:
+                _put_back(work, place)
+            shutil.rmtree(work, ignore_errors=True)
             os.close(lock)
         for folder in [] if placed else missing:
             with suppress(OSError):  # it is not empty: others use it
@@ -101,7 +103,8 @@ def tidy(target: str | Path) -> None:
             lock = os.open(_lock_file(work), os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _discard(work, place)
+                _put_back(work, place)
+                shutil.rmtree(work, ignore_errors=True)
             finally:
                 os.close(lock)
 
@@ -137,12 +140,15 @@ def _claimed(place: Path) -> tuple[Path, int]:
             os.close(lock)
 
 
-def _discard(work: Path, place: Path) -> None:
-    """Puts back what was taken away for a new one that did not come, and removes the rest."""
+def _put_back(work: Path, place: Path) -> None:
+    """Puts back the last that was taken away for a new one that did not come, unless another writer's is there by now."""
     for old in sorted((p for p in work.iterdir() if p.name.startswith(_old_name(place))), reverse=True):
         if not os.path.lexists(place):
-            os.rename(old, place)
-    shutil.rmtree(work, ignore_errors=True)
+            try:
+                os.rename(old, place)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
 
 
 def _old_name(place: Path) -> str:

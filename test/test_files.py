@@ -342,6 +342,28 @@ class TestAtOnce:
         put_folder(tmp_path / "map", "new")
         assert names(tmp_path / "map") == ["new"] and names(tmp_path) == ["map", "theirs"]
 
+    def test_another_writer_takes_the_new_one_away_before_the_rest_is_removed(self, tmp_path, monkeypatch):
+        """What was older than both would have come back for a moment, or the writer failed at the place of the other one."""
+        without_exchange(monkeypatch)
+        put_folder(tmp_path / "map", "old")
+        real = files._sync
+
+        def sync(path):
+            real(path)
+            if path == tmp_path:
+                (tmp_path / "map").rename(tmp_path / "theirs")
+
+        monkeypatch.setattr(files, "_sync", sync)
+        put_folder(tmp_path / "map", "new")
+        assert names(tmp_path) == ["theirs"] and names(tmp_path / "theirs") == ["new"]
+
+    def test_another_writer_is_faster_than_the_old_one_coming_back(self, tmp_path, monkeypatch):
+        (tmp_path / "work" / ".map.old-000000").mkdir(parents=True)
+        put_folder(tmp_path / "map", "theirs")
+        monkeypatch.setattr(os.path, "lexists", lambda _: False)  # it came after this look
+        files._put_back(tmp_path / "work", tmp_path / "map")
+        assert names(tmp_path / "map") == ["theirs"]
+
     def test_a_reader_sees_a_folder_at_every_moment(self, tmp_path):
         put_folder(tmp_path / "map", "a")
         if files._exchanged(tmp_path / "map", tmp_path / "map") is False:
