@@ -165,7 +165,7 @@ def test_saved_maps_keep_their_meaning(room, mapped, monkeypatch, tmp_path):
     assert np.array_equal(plain.snapshot().labels, pipeline.snapshot().labels)
     assert plain.label_space.names == {5: "floor", 6: "wall"}
     assert plain.find(plain.semantics.sentence("floor").vector, 0.0, 1).places
-    for change in ({"basis": np.flipud(np.eye(12, dtype=np.float32))}, {"encoder": "more words"}):
+    for change in ({"basis": np.flipud(np.eye(12, dtype=np.float32)).copy()}, {"encoder": "more words"}):
         eyes.codec = replace(codec_of(room[2], Words(WORDS)), **change)
         stranger = MappingPipeline(CONFIG)
         with pytest.raises(ValueError, match="other weights than those in use"):

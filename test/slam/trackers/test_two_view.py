@@ -116,7 +116,7 @@ def test_settling_fuses_the_new_scale():
         keyframe.T_map_rig[:3, 3] *= 1.1
         for view in keyframe.views.values():
             view.inverse_depth /= 1.1
-    pipeline._rescale()
+    pipeline._fuser.rescale(pipeline.tracker)
     assert pipeline.map.observations and not numbers & set(pipeline.map.observations)
 
 
