@@ -101,6 +101,21 @@ def test_goes_around_with_keyframes_and_keeps_its_scale(make):
     assert sizes.count((48, 64)) >= len(sizes) - 1  # what is not tracked against any more is kept small
 
 
+def test_what_is_sure_enough_to_be_fused_is_its_own_parameter(make):
+    """A parameter of `two_view` once decided it here, too."""
+    path = walk(12)
+
+    def fused(**config):
+        pipeline = make(path, config)
+        fed(pipeline, path)
+        pipeline.settle()
+        return sum(int((o.z > 0).sum()) for o in pipeline.map.observations.values())
+
+    usual = fused()
+    assert fused(**{"two_view.min_confidence": 1.0}) == usual > 0
+    assert fused(**{"pointmap.min_depth_confidence": 1.0}) == 0
+
+
 def test_the_map_is_where_the_walls_are(make):
     path = walk(40)
     pipeline = make(path, {"fusion.min_weight": 0.05})

@@ -107,6 +107,18 @@ def test_observations_follow_a_change_of_scale(mapped):
         view.inverse_depth = before
 
 
+def test_parameters_that_change_at_run_time_leave_tracking_as_it_was():
+    """Taking over any parameter once replaced the values that suit landmarks without measured depth by the general ones."""
+    changed, same = MappingPipeline(CONFIG), MappingPipeline(CONFIG)
+    fed(changed, walk(40)), fed(same, walk(40))
+    changed.apply_runtime(from_dict({"fusion.min_weight": 0.3}, CONFIG))
+    assert changed.tracker.config.tracking.sigma_px == CONFIG.two_view.sigma_px != CONFIG.tracking.sigma_px
+    assert changed.tracker.config.tracking.references == CONFIG.two_view.references != CONFIG.tracking.references
+    later = [fed(p, walk(20, 40), first=40) for p in (changed, same)]
+    for a, b in zip(*later, strict=True):
+        assert np.array_equal(a.tracking.T_map_rig, b.tracking.T_map_rig) and a.tracking.new_keyframe == b.tracking.new_keyframe
+
+
 def test_settling_fuses_the_new_scale():
     pipeline = MappingPipeline(CONFIG)
     fed(pipeline, walk(60))
