@@ -18,6 +18,9 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCKER = ROOT / "docker"
 DOCKERFILES = ("Dockerfile", "Dockerfile.jetson")
 WEIGHT_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".onnx", ".engine", ".trt", ".bin")
+# What an image needs of the source tree: to build, to run, and to test in its test stage.
+SHIPPED = ("lsm_ros", "lsm_sim", "launch", "config", "msg", "srv", "scripts", "test", "underlay", "CMakeLists.txt",
+           "package.xml", "pyproject.toml")
 PINNED = re.compile(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)(?:\s*;\s*(.+))?$")
 
 
@@ -125,11 +128,25 @@ def test_copied_sources_exist_and_reach_the_context(name):
             assert path == "." or not ignored(path), f".dockerignore hides {path}"
 
 
-@pytest.mark.parametrize("path", ["CMakeLists.txt", "package.xml", "lsm_ros/pipeline.py", "lsm_ros/fusion/voxel_map.py",
-                                  "test/conftest.py",
-                                  "underlay/COLCON_IGNORE", "msg/MappingStatus.msg", "lsm_ros/data/own.safetensors"])
-def test_context_holds_the_sources(path):
-    assert not ignored(path)
+def tracked() -> list[str]:
+    """Every file that git tracks, relative to the root."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("needs git and a clone: what is shipped is what git tracks")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [path for path in listed.stdout.split("\0") if path]
+
+
+@pytest.mark.parametrize("folder", SHIPPED)
+def test_context_holds_every_tracked_file(folder):
+    paths = [path for path in tracked() if path == folder or path.startswith(f"{folder}/")]
+    assert paths, f"git tracks nothing in {folder}"
+    assert [path for path in paths if ignored(path)] == []
+
+
+def test_the_shipped_network_is_among_the_tracked_files():
+    """Without weights the check above would be empty where it matters most."""
+    weights = [path for path in tracked() if path.startswith("lsm_ros/") and path.endswith(WEIGHT_SUFFIXES)]
+    assert {Path(path).name for path in weights} >= {"model.safetensors", "language.safetensors"}
 
 
 @pytest.mark.parametrize("path", [*(f"{d}model{s}" for d in ("", "lsm_ros/models/", "a/b/") for s in WEIGHT_SUFFIXES),
@@ -145,7 +162,7 @@ def test_no_weights_of_the_tree_are_copied():
         names[:] = [n for n in names if not ignored((relative / n).as_posix())]
         for file in files:
             path = (relative / file).as_posix()
-            if path.endswith(WEIGHT_SUFFIXES) and not path.startswith("lsm_ros/data/"):
+            if path.endswith(WEIGHT_SUFFIXES) and not path.startswith("lsm_ros/weights/"):
                 assert ignored(path), f"{path} would get into the image"
 
 
