@@ -4,25 +4,27 @@
 
     ros2 launch lsm_ros mapping.launch.py image:=/camera/color/image_raw camera_info:=/camera/color/camera_info \
         depth:=/camera/aligned_depth_to_color/image_raw base_frame:=base_link
+    ros2 launch lsm_ros mapping.launch.py cameras:=front,rear image:=/front/color,/rear/color \
+        camera_info:=/front/info,/rear/info base_frame:=base_link
 
-The topics are those of the first camera of `cameras`. For more cameras, name them in `config` and let their topics be
-<camera>/image and so on. An argument that is left empty leaves the value of `config`.
+With several cameras the topics stand in the order of `cameras`, separated by commas; an empty place leaves that camera's
+topic at <camera>/image and so on. An argument that is left empty leaves the value of `config`.
 """
 import os
-import tempfile
 from pathlib import Path
+from typing import List  # noqa: UP035  launch_ros compares with this one
 
-import yaml
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
+from launch_ros.parameter_descriptions import Parameter
 
 from launch import LaunchDescription
+from lsm_ros.ros.launch_arguments import INPUTS, camera_names, names, read_parameters, remappings
 
 SHARE = Path(__file__).resolve().parent.parent
-TOPICS = ("image", "camera_info", "depth", "labels", "label_info")
-NODE_ARGUMENTS = {"base_frame": "robot's base frame; '' is the body frame of the first camera",
+NODE_ARGUMENTS = {"base_frame": "robot's base frame; 'none' is the body frame of the first camera",
                   "odom_frame": "odometry frame on TF; 'none' if there is no odometry",
                   "map_directory": "folder of saved maps", "load_map": "name of a saved map to start with",
                   "image_transport": "raw or compressed", "image_reliability": "best_effort or reliable"}
@@ -39,8 +41,8 @@ def arguments():
            DeclareLaunchArgument("rviz", default_value="false", description="start RViz"),
            DeclareLaunchArgument("log_level", default_value="info", description="debug, info, warn or error")]
     out += [DeclareLaunchArgument(name, default_value="", description=text) for name, text in NODE_ARGUMENTS.items()]
-    out += [DeclareLaunchArgument(name, default_value="", description=f"topic of the first camera's {name}")
-            for name in TOPICS]
+    out += [DeclareLaunchArgument(name, default_value="", description=f"topics of {name}, in the order of the cameras")
+            for name in INPUTS]
     return out
 
 
@@ -57,33 +59,24 @@ def start(context):
     def given(name):
         return LaunchConfiguration(name).perform(context).strip()
 
-    parameters = {name: as_bool(context, name) for name in ("use_sim_time", "replay", "autostart")}
-    parameters.update({name: "" if given(name) == "none" else given(name) for name in NODE_ARGUMENTS if given(name)})
-    cameras = [c.strip() for c in given("cameras").split(",") if c.strip()]
-    if cameras:
-        parameters["cameras"] = cameras
-    first = (cameras or first_camera(given("config")) or ["camera"])[0]
-    remappings = [(f"{first}/{name}", given(name)) for name in TOPICS if given(name)]
-    # A file of its own: launch would take an empty string on the way for no value.
-    with tempfile.NamedTemporaryFile("w", prefix="mapping_", suffix=".yaml", delete=False) as file:
-        yaml.safe_dump({"/**": {"ros__parameters": parameters}}, file)
+    # One by one on the node's command line: of a dictionary launch_ros makes a file that it never removes.
+    parameters = [Parameter(name, as_bool(context, name), value_type=bool) for name in ("use_sim_time", "replay", "autostart")]
+    parameters += [Parameter(name, "" if given(name) == "none" else given(name), value_type=str)
+                   for name in NODE_ARGUMENTS if given(name)]
+    cameras = camera_names(given("cameras"), read_parameters(Path(given("config"))))
+    if given("cameras"):
+        parameters.append(Parameter("cameras", names(given("cameras")), value_type=List[str]))  # noqa: UP006
     return [LifecycleNode(package="lsm_ros", executable="mapping_node", name="mapping", namespace="", output="screen",
-                          parameters=[given("config"), file.name], remappings=remappings,
+                          parameters=[given("config"), *parameters],
+                          remappings=remappings(cameras, {name: given(name) for name in INPUTS}),
                           arguments=["--ros-args", "--log-level", f"mapping:={given('log_level')}"])]
-
-
-def first_camera(config):
-    """Cameras that a parameter file names."""
-    values = yaml.safe_load(Path(config).read_text()) or {}
-    return next((part["ros__parameters"].get("cameras") for part in values.values()
-                 if isinstance(part, dict) and part.get("ros__parameters")), None)
 
 
 def generate_launch_description():
     """The node, and RViz if wanted."""
     rviz = Node(package="rviz2", executable="rviz2", name="rviz2",
                 arguments=["-d", str(SHARE / "config" / "mapping.rviz")],
-                parameters=[{"use_sim_time": LaunchConfiguration("use_sim_time")}],
+                parameters=[Parameter("use_sim_time", LaunchConfiguration("use_sim_time"), value_type=bool)],
                 condition=IfCondition(LaunchConfiguration("rviz")))
     return LaunchDescription([*arguments(), *shared_memory(), OpaqueFunction(function=start), rviz])
 

@@ -3,7 +3,8 @@
 """Plays a bag into the node /mapping: `ros2 launch lsm_ros replay.launch.py bag:=FOLDER image:=/camera/image ...`.
 
 Needs rosbag2 (`ros2 bag`); without it there is `lsm replay`. The node runs on the bag's time and waits for its worker
-instead of dropping frames, and the player starts once the node is active.
+instead of dropping frames; the bag starts `delay` seconds after the node was started. Topics are given as to
+mapping.launch.py.
 """
 import tempfile
 from pathlib import Path
@@ -18,17 +19,17 @@ from launch.actions import (
     RegisterEventHandler,
 )
 from launch.conditions import IfCondition
-from launch.event_handlers import OnProcessExit
+from launch.event_handlers import OnProcessExit, OnShutdown
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
 from launch import LaunchDescription
+from lsm_ros.ros.launch_arguments import INPUTS, camera_names, image_topics, read_parameters
 
 HERE = Path(__file__).resolve().parent
 PASSED_ON = ("config", "cameras", "rviz", "base_frame", "odom_frame", "map_directory", "load_map", "image_transport",
              "log_level")
-TOPICS = ("image", "camera_info", "depth", "labels", "label_info")
 RELIABLE = {"history": "keep_last", "depth": 50, "reliability": "reliable", "durability": "volatile"}
 
 
@@ -49,24 +50,34 @@ def start(context):
     bag = Path(given("bag")).expanduser()
     if not bag.exists():
         raise FileNotFoundError(f"bag:={bag} does not exist")
-    values = {name: given(name) for name in (*PASSED_ON, *TOPICS) if given(name)}
+    values = {name: given(name) for name in (*PASSED_ON, *INPUTS) if given(name)}
     values.update(use_sim_time="true", replay="true", image_reliability="reliable")
     node = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / "mapping.launch.py")),
                                     launch_arguments=list(values.items()))
-    player = ExecuteProcess(cmd=play(bag, given), output="screen", name="bag_player")
+    qos = write_qos(reliable_topics(given))
+    player = ExecuteProcess(cmd=play(bag, qos, given), output="screen", name="bag_player")
     shutdown = EmitEvent(event=Shutdown(reason="end of bag"))
     end = RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[shutdown]),
                                condition=IfCondition(LaunchConfiguration("stop_at_end")))
-    return [node, end, player]
+    tidy = RegisterEventHandler(OnShutdown(on_shutdown=lambda event, context: qos.unlink(missing_ok=True)))
+    return [tidy, node, end, player]
 
 
-def play(bag, given):
-    """Command line of the player: with a clock, and images sent reliably, whatever they were recorded with."""
-    command = ["ros2", "bag", "play", str(bag), "--clock", "100", "--rate", given("rate") or "1.0",
-               "--delay", given("delay") or "5.0", "--read-ahead-queue-size", "100"]
-    images = [topic for name in ("image", "depth", "labels") if (topic := given(name))]
-    if images:
-        with tempfile.NamedTemporaryFile("w", prefix="replay_qos_", suffix=".yaml", delete=False) as file:
-            yaml.safe_dump({topic: dict(RELIABLE) for topic in images}, file)
-        command += ["--qos-profile-overrides-path", file.name]
-    return command
+def reliable_topics(given):
+    """Topics of all images of all cameras: the node asks for them reliably."""
+    parameters = read_parameters(Path(given("config") or HERE.parent / "config" / "mapping.yaml"))
+    return image_topics(camera_names(given("cameras"), parameters), {name: given(name) for name in INPUTS},
+                        given("image_transport") or parameters.get("image_transport", "raw"))
+
+
+def write_qos(topics):
+    """A temporary file that lets the player send these topics reliably, whatever they were recorded with."""
+    with tempfile.NamedTemporaryFile("w", prefix="replay_qos_", suffix=".yaml", delete=False) as file:
+        yaml.safe_dump({topic: dict(RELIABLE) for topic in topics}, file)
+    return Path(file.name)
+
+
+def play(bag, qos, given):
+    """Command line of the player, which also publishes the clock."""
+    return ["ros2", "bag", "play", str(bag), "--clock", "100", "--rate", given("rate") or "1.0", "--delay",
+            given("delay") or "5.0", "--read-ahead-queue-size", "100", "--qos-profile-overrides-path", str(qos)]
