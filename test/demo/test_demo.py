@@ -29,20 +29,39 @@ def by_name(checks: list[Check]) -> dict[str, bool]:
     return {c.name: c.good for c in checks}
 
 
-def test_the_checks_see_what_is_wrong():
-    """The same checks on the truth, and on the truth made worse in one way each."""
-    room = RoomSource(frames=150)
+def moved(poses, change):
+    """The same poses with `change(index, position)` as their positions."""
+    out = []
+    for index, pose in enumerate(poses):
+        T = pose.T_map_rig.copy()
+        T[:3, 3] = change(index, T[:3, 3])
+        out.append(TrajectoryPose(pose.stamp_ns, T))
+    return out
+
+
+@pytest.fixture(scope="module")
+def room():
+    return RoomSource(frames=150)
+
+
+def test_the_true_trajectory_passes(room):
     truth = room.ground_truth
     good, _ = check_trajectory(Heard(poses=list(truth), truth=list(truth)), 150)
-    assert all(by_name(good).values())
-    shrunk = []
-    for p in truth:
-        T = p.T_map_rig.copy()
-        T[:3, 3] *= 0.9
-        shrunk.append(TrajectoryPose(p.stamp_ns, T))
-    bad, _ = check_trajectory(Heard(poses=shrunk[:100], truth=list(truth)), 150)
-    assert by_name(bad) == {"frames with a pose": False, "trajectory error (ATE, rigid)": by_name(bad)[
-        "trajectory error (ATE, rigid)"], "scale of the trajectory": False}
+    assert by_name(good) == {"frames with a pose": True, "trajectory error (ATE, rigid)": True, "scale of the trajectory": True}
+
+
+@pytest.mark.parametrize(("name", "worse"), [
+    ("frames with a pose", lambda poses: poses[:100]),
+    ("trajectory error (ATE, rigid)", lambda poses: moved(poses, lambda i, p: p + [0, 0, 0.1 if i % 2 else -0.1])),
+    ("scale of the trajectory", lambda poses: moved(poses, lambda i, p: 0.97 * p)),
+], ids=["frames", "error", "scale"])
+def test_one_check_fails_for_what_it_is_there_for(room, name, worse):
+    truth = list(room.ground_truth)
+    bad, _ = check_trajectory(Heard(poses=worse(truth), truth=truth), 150)
+    assert [n for n, good in by_name(bad).items() if not good] == [name]
+
+
+def test_the_checks_of_the_map_fail_for_what_they_are_there_for(room):
     points, labels = room.surface_points(20000)
     assert all(by_name(check_map(points, labels, room)).values())
     assert not by_name(check_map(points + [0.1, 0.1, 0.3], labels, room))["surface to the true surface"]

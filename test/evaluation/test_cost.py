@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
+import sys
+
 import numpy as np
 import pytest
+import torch
 
 from lsm_ros.evaluation.cost import StageTimes, peak_gpu_bytes, peak_rss_bytes
 
@@ -24,4 +27,24 @@ def test_peak_memory_grows_with_what_is_held():
     assert before > 10 * 2**20  # an interpreter with NumPy
     block = np.ones(before + 64 * 2**20, np.uint8)
     assert peak_rss_bytes() > before + 32 * 2**20 and block[-1] == 1
-    assert peak_gpu_bytes() >= 0
+
+
+def test_peak_gpu_memory_is_the_sum_over_the_gpus(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda i: (5, 700)[i])
+    assert peak_gpu_bytes() == 705
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert peak_gpu_bytes() == 0
+
+
+def test_peak_gpu_memory_does_not_load_torch(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    assert peak_gpu_bytes() == 0
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA GPU")
+def test_peak_gpu_memory_covers_what_is_held():
+    block = torch.zeros(2**24, dtype=torch.uint8, device="cuda")
+    assert peak_gpu_bytes() >= block.numel()

@@ -99,7 +99,7 @@ def test_standard_views_show_the_map():
 
 
 def test_label_colors():
-    assert label_color(3) == label_color(3) and label_color(65535) == (176, 180, 186)
+    assert label_color(3) == (225, 87, 89) and label_color(65535) == (176, 180, 186)
     assert len({label_color(i) for i in range(150)}) > 140
     ids = np.array([[0, 7], [65535, 300]], np.uint16)
     assert label_colors(ids).shape == (2, 2, 3) and tuple(label_colors(ids)[0, 1]) == label_color(7)

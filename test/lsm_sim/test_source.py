@@ -68,7 +68,8 @@ class TestRoomSource:
         assert np.linalg.norm(np.ptp(T[:, :2, 3], axis=0)) > 1.0
 
     def test_fewer_frames_are_the_first_part(self, room):
-        part = RoomSource(seed=2, frames=5)
+        part = list(RoomSource(seed=2, frames=5))
+        assert len(part) == 5
         for a, b in zip(part, room, strict=False):
             same(a, b)
 
@@ -141,7 +142,9 @@ class TestSameSeedSameBytes:
         assert (a.image != b.image).mean() > 0.5
 
     def test_seed_of(self):
-        assert seed_of(1, 2, 3) == seed_of(1, 2, 3) != seed_of(1, 3, 2) and 0 <= seed_of(0) < 2**63
+        """Known values: worlds made on another machine, or by another Python, are the same ones."""
+        assert [seed_of(1, 2, 3), seed_of(1, 3, 2), seed_of(0)] == [
+            6498626229777268288, 369936037315138467, 7896617691693857887]
 
     def test_beyond_the_end(self, room):
         with pytest.raises(IndexError, match="150"):
