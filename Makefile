@@ -4,7 +4,7 @@ PYTHON ?= python3
 SHELL := /bin/bash
 ENV := . tools/env.sh
 
-OVER_TOPICS := test/ros test/demo test/underlay
+OVER_TOPICS := test/ros test/demo test/launch test/underlay
 
 .PHONY: setup demo test test-all bench lint clean
 
@@ -25,6 +25,7 @@ else
 	@$(ENV) && python -m pytest -m "not slow" $(ARGS)
 endif
 
+# Everything; at the end it states what was not run, why, and how to get what is missing.
 test-all: setup
 	@$(ENV) && python -m pytest $(ARGS)
 

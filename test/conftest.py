@@ -4,25 +4,44 @@
 from pathlib import Path
 
 import pytest
+from helpers import not_run, outside
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    """Stands in for a file whose ROS modules are missing, so that its tests are counted and named instead of an error."""
+    if not_run.missing_modules(module_path):
+        return not_run.FileNotRun.from_parent(parent, path=module_path)
+    return None
+
+
+def pytest_itemcollected(item):
+    """Marks what stands in the folders of the tests over ROS."""
+    if not_run.ros_folder(item.path):
+        item.add_marker("ros")
+
+
+def pytest_terminal_summary(terminalreporter):
+    """States what was not run, why, and how to get what is missing."""
+    stats = terminalreporter.stats
+    lines = not_run.summary(stats.get("skipped", []), stats.get("deselected", []))
+    if lines:
+        terminalreporter.section("tests that were not run")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")
 def redkitchen() -> Path:
     """Folder of the real sequence (TUM RGB-D layout); tests that need it are skipped where it is not at hand."""
-    for parent in Path(__file__).resolve().parents:
-        folder = parent / "shared" / "data" / "redkitchen"
-        if (folder / "rgb.txt").is_file():
-            return folder
-    pytest.skip("the sequence shared/data/redkitchen is not here")
+    folder = outside.find("redkitchen", "rgb.txt", "shared/data/redkitchen")
+    return folder or pytest.skip("the sequence RedKitchen is not here (CONTRIBUTING.md, LSM_TEST_DATA)")
 
 
 @pytest.fixture(scope="session")
 def golden_folder() -> Path:
     """Folder of the networks' golden vectors; tests that need them are skipped where they are not at hand."""
-    for parent in Path(__file__).resolve().parents:
-        if (parent / "shared" / "golden" / "README.md").is_file():
-            return parent / "shared" / "golden"
-    pytest.skip("the golden vectors shared/golden are not here")
+    folder = outside.find("golden", "README.md", "shared/golden")
+    return folder or pytest.skip("the golden vectors are not here (CONTRIBUTING.md, LSM_TEST_DATA)")
 
 
 @pytest.fixture(scope="session")

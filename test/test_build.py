@@ -34,6 +34,7 @@ def test_everything_that_is_released_is_in_the_build():
 
 
 @pytest.mark.slow
+@pytest.mark.ros
 def test_builds_without_links_and_runs_from_there(tmp_path):
     """As a release: files are copied, nothing of the source tree is needed, messages and Python share one package."""
     pytest.importorskip("rclpy")

@@ -2,7 +2,3 @@
 # Copyright 2026 The lsm_ros authors
 """Tests of the demo talk over topics, too."""
 import helpers.ros_environment  # noqa: F401
-import pytest
-
-pytest.importorskip("rclpy")
-pytest.importorskip("lsm_ros.msg")

@@ -3,18 +3,15 @@
 """Fixtures of the tests that start launch files."""
 import helpers.ros_environment  # noqa: F401
 import pytest
-
-rclpy = pytest.importorskip("rclpy")
-pytest.importorskip("lsm_ros.msg")
-pytest.importorskip("launch_ros", reason="launch_ros is not installed: it comes with a ROS 2 installation, not from PyPI")
-
-from helpers.harness import Client  # noqa: E402
-from helpers.launching import LaunchProcess  # noqa: E402
+from helpers.launching import LaunchProcess
 
 
 @pytest.fixture
 def client():
     """A node of the test, spun in a thread."""
+    import rclpy
+    from helpers.harness import Client
+
     context = rclpy.Context()
     rclpy.init(context=context)
     c = Client(context)

@@ -1,20 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Tests of the node: it runs in a process of its own, and the test talks to it over real topics."""
+"""Fixtures of the tests of the node: it runs in a process of its own. Importing this needs no ROS."""
 import helpers.ros_environment  # noqa: F401
 import pytest
 
-rclpy = pytest.importorskip("rclpy")
-pytest.importorskip("lsm_ros.msg")
-
-from helpers.harness import Client, NodeProcess  # noqa: E402
-
-from lsm_sim.source import RoomSource  # noqa: E402
+from lsm_sim.source import RoomSource
 
 
 @pytest.fixture(scope="session")
 def ros():
     """A context of its own, so that what is tested finds the default one as a program does: not initialised."""
+    import rclpy
+
     context = rclpy.Context()
     rclpy.init(context=context)
     yield context
@@ -24,6 +21,8 @@ def ros():
 @pytest.fixture(scope="module")
 def client(ros):
     """A node of the test, spun in a thread."""
+    from helpers.harness import Client
+
     c = Client(ros)
     yield c
     c.close()
@@ -52,6 +51,8 @@ class Rendered:
 @pytest.fixture
 def start(tmp_path_factory):
     """Starts nodes and ends them after the test; each must end by itself and in good order."""
+    from helpers.harness import NodeProcess
+
     running = []
 
     def _start(**parameters):
@@ -67,6 +68,8 @@ def start(tmp_path_factory):
 @pytest.fixture(scope="module")
 def start_shared(tmp_path_factory):
     """As `start`, for a node that several tests use."""
+    from helpers.harness import NodeProcess
+
     running = []
 
     def _start(**parameters):
