@@ -208,4 +208,3 @@ def _bordered(image: np.ndarray, rng: np.random.Generator, palette: list, round_
 MAKERS: dict[str, tuple[Maker, int]] = {"fabric": (fabric, 16), "stripes": (stripes, 6), "checker": (checker, 6),
                                         "carpet": (carpet, 8), "leather": (leather, 6), "rug": (rug, 8)}
 """Makers of this group by family, with the number of variants."""
-

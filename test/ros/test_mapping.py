@@ -220,4 +220,3 @@ def _median_distance(a, b):
     from scipy.spatial import cKDTree
 
     return float(np.median(cKDTree(b).query(a)[0]))
-
