@@ -15,9 +15,9 @@ WITHOUT_ROS = "import sys; sys.modules['rclpy'] = None; import pytest; sys.exit(
 
 
 def run(*arguments, code="import sys, pytest; sys.exit(pytest.main(sys.argv[1:]))", **environment):
-    """Output of pytest in a process of its own."""
+    """Exit status and output of pytest in a process of its own, without the options of the run around it."""
     done = subprocess.run([sys.executable, "-c", code, "-q", "-p", "no:cacheprovider", *map(str, arguments)], cwd=ROOT,
-                          env={**os.environ, **environment}, capture_output=True, text=True, timeout=250)
+                          env={**os.environ, "PYTEST_ADDOPTS": "", **environment}, capture_output=True, text=True, timeout=250)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -125,10 +125,17 @@ def test_cmake_finds_what_the_manifest_names(manifest):
     assert set(re.findall(r'"(.*?)"', files)) == interfaces
 
 
-def test_a_person_and_a_place_stand_in_the_manifest(manifest):
-    maintainers = [m.get("email", "") for m in manifest.findall("maintainer")]
+MANIFESTS = [ROOT / "package.xml", *sorted((ROOT / "underlay").glob("*/package.xml"))]
+
+
+@pytest.mark.parametrize("path", MANIFESTS, ids=lambda p: p.parent.name)
+def test_maintainers_have_an_address_of_a_domain_that_exists(path):
+    maintainers = [m.get("email", "") for m in ElementTree.parse(path).getroot().findall("maintainer")]
     assert maintainers and all(re.fullmatch(r"[\w.+-]+@[\w-]+(\.[\w-]+)+", address) for address in maintainers)
     assert not [m for m in maintainers if m.endswith("@lsm-ros.org")], "nobody owns that domain"
+
+
+def test_the_manifest_says_where_the_project_is(manifest):
     assert {u.get("type") for u in manifest.findall("url")} == {"website", "repository", "bugtracker"}
     assert all(u.text.startswith("https://") for u in manifest.findall("url"))
 

@@ -16,7 +16,7 @@ setup(
     ],
     zip_safe=True,
     maintainer="lsm_ros maintainers",
-    maintainer_email="maintainers@lsm-ros.org",
+    maintainer_email="maintainers@users.noreply.github.com",
     description="Filters that store messages or match those of several topics by time.",
     license="Apache-2.0",
 )

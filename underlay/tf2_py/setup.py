@@ -16,7 +16,7 @@ setup(
     ],
     zip_safe=True,
     maintainer="lsm_ros maintainers",
-    maintainer_email="maintainers@lsm-ros.org",
+    maintainer_email="maintainers@users.noreply.github.com",
     description="Transform buffer of tf2 in pure Python.",
     license="Apache-2.0",
 )

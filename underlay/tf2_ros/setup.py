@@ -16,7 +16,7 @@ setup(
     ],
     zip_safe=True,
     maintainer="lsm_ros maintainers",
-    maintainer_email="maintainers@lsm-ros.org",
+    maintainer_email="maintainers@users.noreply.github.com",
     description="Buffer, listener and broadcasters of transforms for rclpy.",
     license="Apache-2.0",
 )

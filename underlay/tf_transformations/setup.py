@@ -17,7 +17,7 @@ setup(
     install_requires=["numpy", "transforms3d"],
     zip_safe=True,
     maintainer="lsm_ros maintainers",
-    maintainer_email="maintainers@lsm-ros.org",
+    maintainer_email="maintainers@users.noreply.github.com",
     description="Stand-in for tf_transformations on machines without a ROS installation.",
     license="Apache-2.0",
 )
