@@ -31,7 +31,7 @@ NODE_ARGUMENTS = {"base_frame": "robot's base frame; 'none' is the body frame of
 
 
 def arguments():
-    """What can be given on the command line."""
+    """Arguments that can be given on the command line."""
     config = str(SHARE / "config" / "mapping.yaml")
     out = [DeclareLaunchArgument("config", default_value=config, description="parameter file"),
            DeclareLaunchArgument("cameras", default_value="", description="names of the cameras, separated by commas"),

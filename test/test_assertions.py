@@ -31,7 +31,7 @@ def compares_with_itself(node: ast.Compare) -> bool:
 
 
 def idle(test: ast.expr) -> Iterator[str]:
-    """Why this condition of an assert cannot fail."""
+    """Reasons why this condition of an assert cannot fail."""
     if isinstance(test, ast.Tuple | ast.JoinedStr) or (isinstance(test, ast.Constant) and test.value):
         yield "is always true"
     for node in ast.walk(test):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What can be checked of the images without building them: pins that fit each other, sources, arguments, no weights."""
+"""Checks of the images without building them: pins that fit each other, sources, arguments, no weights of others."""
 from __future__ import annotations
 
 import importlib.util
@@ -58,7 +58,7 @@ def pins(path: Path) -> dict[str, str]:
 
 
 def ignored(path: str) -> bool:
-    """Whether .dockerignore keeps `path` (relative, POSIX) out of the context: the last matching pattern decides."""
+    """True where .dockerignore keeps `path` (relative, POSIX) out of the context: the last matching pattern decides."""
     result = False
     for line in (ROOT / ".dockerignore").read_text().splitlines():
         pattern = line.strip()

@@ -65,7 +65,7 @@ def keys(modules: Iterable[str]) -> set[str]:
 
 
 def needed_to_run() -> set[str]:
-    """What the installed package imports and starts."""
+    """Packages that the installed package imports and starts."""
     trees = [ast.parse(p.read_text(encoding="utf-8")) for p in sources("lsm_ros", "lsm_sim", "launch", "scripts")]
     launch = [ast.parse(p.read_text(encoding="utf-8")) for p in sources("launch")]
     return keys(m for t in trees for m in imported(t)) | keys(m for t in launch for m in started(t)) | set(RUNTIME)
@@ -79,7 +79,7 @@ def needed_to_build() -> set[str]:
 
 
 def needed_to_test() -> set[str]:
-    """What the tests import."""
+    """Packages that the tests import, and those of CMakeLists.txt and pyproject.toml."""
     trees = [ast.parse(p.read_text(encoding="utf-8")) for p in sources("test")]
     return keys(m for t in trees for m in imported(t)) | set(TESTING)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which tests a run left out for want of something, and how to get it."""
+"""Tests that a run left out for want of something, and how to get it."""
 import ast
 import importlib.util
 import re
@@ -92,7 +92,7 @@ def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
 
 
 def tests_of(report: pytest.TestReport | pytest.CollectReport) -> int:
-    """How many tests a report stands for: a file that was left as a whole is one report."""
+    """Number of tests that a report stands for: a file that was left out as a whole is one report."""
     path = TESTS.parent / report.nodeid
     return 1 if "::" in report.nodeid or not path.is_file() else sum(1 for _ in functions(path))
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The launch files, really started: what the node listens to and is told, a bag played into it, and nothing left behind."""
+"""The launch files, really started: topics and parameters of the node, a bag played into it, and nothing left behind."""
 import shutil
 import sys
 import time
