@@ -38,6 +38,20 @@ def redkitchen() -> Path:
 
 
 @pytest.fixture(scope="session")
+def rendered_sequence(tmp_path_factory) -> Path:
+    """Folder of a rendered sequence in the same layout, which every clone can make."""
+    from helpers.sequences import render_sequence
+
+    return render_sequence(tmp_path_factory.mktemp("sequence") / "rendered")
+
+
+@pytest.fixture(params=["rendered", "redkitchen"])
+def sequence(request) -> Path:
+    """Folder of a sequence in TUM RGB-D layout with depth for every second frame: our own, and the real one."""
+    return request.getfixturevalue({"rendered": "rendered_sequence"}.get(request.param, request.param))
+
+
+@pytest.fixture(scope="session")
 def golden_folder() -> Path:
     """Folder of the networks' golden vectors; tests that need them are skipped where they are not at hand."""
     folder = outside.find("golden", "README.md", "shared/golden")
