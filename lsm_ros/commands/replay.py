@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Plays the bag and prints what was published."""
-    from lsm_ros.datasets.bagfile import check_bag_path
+    from lsm_ros.datasets.bag_storage import check_bag_path
 
     check_bag_path(args.bag)  # before ROS starts, for a clear error without it
     try:

@@ -15,7 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from lsm_ros.datasets.bagfile import Topic, bag_files
+from lsm_ros.datasets.bag_storage import Topic, bag_files, storage_kind
 
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x03, 0x04, 0x05, 0x06
 _MAX_RECORD = 1 << 32
@@ -51,11 +51,10 @@ def recover(path: Path) -> RecoveredFiles:
     """Scans the files of a bag as far as they can be read; no topics if there is nothing left."""
     parts: list[Recovered] = []
     for file in bag_files(path):
-        with file.open("rb") as stream:
-            head = stream.read(16)
-        if head.startswith(b"\x89MCAP0\r\n"):
+        kind = storage_kind(file)
+        if kind == "mcap":
             parts.append(RecoveredMcap(file))
-        elif head == b"SQLite format 3\0":
+        elif kind == "sqlite3":
             parts.append(RecoveredSqlite(file))
     return RecoveredFiles(parts)
 
@@ -94,7 +93,7 @@ class RecoveredMcap:
                         if key in channels:
                             yield *channels[key], stamp_ns, content[22:] if with_data else b""
             except (struct.error, UnicodeDecodeError, EOFError):
-                return  # bytes are missing or make no sense: the break that the caller has already told
+                return  # bytes are missing or make no sense: the break that the caller has already reported
 
 
 def _all_records(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -193,6 +192,6 @@ class RecoveredSqlite:
                 self._names = {i: (n, t) for i, n, t in connection.execute("SELECT id, name, type FROM topics")}
             yield from connection.execute(f"SELECT topic_id, timestamp, {column} FROM messages ORDER BY id")
         except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
-            return  # the break that the caller has already told
+            return  # the break that the caller has already reported
         finally:
             connection.close()

@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lsm_ros.datasets.bag_recovery import recover
+from lsm_ros.datasets.bag_storage import Topic, bag_files, check_bag_path, storage_kind
 from lsm_ros.datasets.base import WarningLog
-
-_MCAP_MAGIC = b"\x89MCAP0\r\n"
-_SQLITE_MAGIC = b"SQLite format 3\0"
 
 _VISION_TYPES = {
     "vision_msgs/msg/VisionClass": "uint16 class_id\nstring class_name\n",
@@ -31,19 +29,10 @@ def typestore() -> Any:
     return store
 
 
-@dataclass(frozen=True)
-class Topic:
-    """A topic in a bag: name, type such as sensor_msgs/msg/Image, and how many messages it has."""
-
-    name: str
-    msgtype: str
-    count: int
-
-
 class BagFile:
     """Topics and messages of a bag, in the order of their log times.
 
-    A bag that rosbags refuses is scanned from its start up to where it breaks, which `warnings` then tells. ValueError
+    A bag that rosbags refuses is scanned from its start up to where it breaks, which `log` then reports. ValueError
     in one line, naming the file, for what is no bag; FileNotFoundError where there is nothing.
     """
 
@@ -91,7 +80,7 @@ class BagFile:
         if path.is_dir() and not (path / "metadata.yaml").is_file() and len(files) == 1:
             path = files[0]
         try:
-            kind = DirectoryReader if path.is_dir() else {"mcap": McapReader, "sqlite3": Sqlite3Reader}[_kind(path)]
+            kind = DirectoryReader if path.is_dir() else {"mcap": McapReader, "sqlite3": Sqlite3Reader}[storage_kind(path)]
             reader = kind(path)
             reader.open()
         except Exception as error:  # of rosbags, apsw, the YAML parser, struct, zstd, lz4
@@ -100,8 +89,6 @@ class BagFile:
         self._reader = reader
 
     def _recover(self, why: str, cause: Exception) -> None:
-        from lsm_ros.datasets.bag_recovery import recover
-
         self._recovered = recover(self.path)
         if not self._recovered.topics:
             raise ValueError(f"bag {self.path} cannot be read: {why}") from cause
@@ -133,42 +120,6 @@ class BagFile:
                 self.log.add(f"bag {self.path.name} breaks off in the middle", _line(error))
                 return
             yield connection.topic, stamp_ns, raw
-
-
-def is_bag(path: Path) -> bool:
-    """Whether a path looks like a bag by its content: an MCAP or SQLite file, or a folder with such files."""
-    if path.is_dir():
-        return (path / "metadata.yaml").is_file() or any(path.glob("*.mcap")) or any(path.glob("*.db3"))
-    return path.is_file() and (_kind(path) is not None or path.suffix.lower() in (".mcap", ".db3", ".bag"))
-
-
-def check_bag_path(path: Path) -> None:
-    """FileNotFoundError or ValueError in one line if there is no bag at `path`."""
-    if not path.exists():
-        raise FileNotFoundError(f"bag {path} does not exist")
-    files = bag_files(path)
-    if not files:
-        raise ValueError(f"folder {path} holds no bag: neither .mcap nor .db3 files")
-    for file in files:
-        if file.stat().st_size == 0:
-            raise ValueError(f"bag {file} is empty: the file has no bytes")
-    if path.suffix.lower() == ".bag":
-        raise ValueError(f"bag {path} is of ROS 1; convert it: rosbags-convert --src {path.name} --dst {path.stem}")
-    if path.is_file() and _kind(path) is None:
-        raise ValueError(f"{path} is no bag: it starts neither like MCAP nor like SQLite")
-
-
-def bag_files(path: Path) -> list[Path]:
-    """The storage files of a bag; compressed ones (.mcap.zstd, .db3.zstd) included."""
-    if path.is_file():
-        return [path]
-    return sorted(f for f in path.iterdir() if f.is_file() and {".mcap", ".db3"} & set(f.suffixes))
-
-
-def _kind(path: Path) -> str | None:
-    with path.open("rb") as file:
-        head = file.read(16)
-    return "mcap" if head.startswith(_MCAP_MAGIC) else "sqlite3" if head == _SQLITE_MAGIC else None
 
 
 def _line(error: BaseException) -> str:
