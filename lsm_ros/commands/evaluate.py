@@ -11,9 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
-from lsm_ros.commands.options import positive, positive_float
-
-TRAJECTORIES = {"final": "trajectory.tum", "online": "online.tum", "keyframes": "keyframes.tum"}
+from lsm_ros.commands.options import TRAJECTORIES, positive, positive_float
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lsm_ros.commands.evaluate import TRAJECTORIES
+from lsm_ros.commands.options import TRAJECTORIES
 from lsm_ros.datasets.tum import TumSource, read_tum
 from lsm_ros.evaluation import geometry, metrics, semantics, trajectory
 from lsm_ros.fusion.files.ply import read_ply

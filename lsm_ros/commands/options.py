@@ -10,6 +10,8 @@ from typing import Any
 
 from lsm_ros.config import Config, from_dict, load_config
 
+TRAJECTORIES = {"final": "trajectory.tum", "online": "online.tum", "keyframes": "keyframes.tum"}  # files of `lsm map`
+
 
 def positive(text: str) -> int:
     """An integer of at least 1, for argparse."""
