@@ -21,6 +21,7 @@ from lsm_ros.live.grouping import (
     DEPTH,
     IMAGE,
     LABELS,
+    UNPAIRED,
     Assembler,
     Dropped,
     Event,
@@ -193,6 +194,8 @@ class Inputs:
                 if out is None:
                     self._changed.wait(IDLE_S if self._assembler.nbytes else 0.1)
                     continue
+                if isinstance(out, TimeJump):
+                    self._expect_published(time.monotonic())  # from the first images of the new time on
                 self._changed.notify_all()
             if isinstance(out, TimeJump):
                 self._jumped(f"stamps jumped back by {-out.seconds:.1f} s")
@@ -277,6 +280,8 @@ class Inputs:
 
     def _tell_dropped(self, event: Dropped) -> None:
         item, camera = event.item, self.cameras[event.item.camera]
+        if event.reason == UNPAIRED:
+            return  # nothing is wrong with depth that comes more often than images
         what = f"{item.kind} of camera {item.camera!r}"
         if item.kind == IMAGE:
             camera.dropped += event.reason == "overflow"

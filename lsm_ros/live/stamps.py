@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""The stamps of one input in the order of arrival: what comes next, and which of them can be believed."""
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from lsm_ros.live.items import LEAP, REPEATED, Dropped, Event, Item, TimeGap
+
+LATE_NS = 1_000_000_000      # a stamp that goes back by no more is a late message, not a jump of time
+GAP_NS = 1_000_000_000       # a stamp that goes forward by more is reported
+LEAP_NS = 10_000_000_000     # a stamp that goes forward by more must be confirmed by the next one
+STEPS = 20                   # of so many steps the shortest says how soon the next message may come
+
+
+class Stamps:
+    """The newest stamp of an input, and the pace of it."""
+
+    def __init__(self) -> None:
+        self.last_ns: int | None = None
+        self._steps: deque[int] = deque(maxlen=STEPS)
+
+    def note(self, stamp_ns: int) -> None:
+        """Takes the stamp of a message that arrived."""
+        if self.last_ns is None:
+            self.last_ns = stamp_ns
+        elif stamp_ns > self.last_ns:
+            self._steps.append(stamp_ns - self.last_ns)
+            self.last_ns = stamp_ns
+
+    def comes_before(self, stamp_ns: int) -> bool:
+        """Expects (True) the next message before `stamp_ns`, by the shortest of the last steps."""
+        return self.last_ns is None or self.last_ns + min(self._steps, default=0) < stamp_ns
+
+    def has_passed(self, stamp_ns: int) -> bool:
+        """Compares the newest stamp: True if it lies beyond `stamp_ns`."""
+        return self.last_ns is not None and self.last_ns > stamp_ns
+
+
+@dataclass
+class Verdict:
+    """Images that are believed now, in their order, and events; jump_ns: how far time has jumped back, 0 if it has not."""
+
+    taken: list[Item] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    jump_ns: int = 0
+
+
+class ImageStamps(Stamps):
+    """The stamps of a camera's images. One that is far from the last is held until a second one confirms it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: Item | None = None
+
+    def judge(self, item: Item) -> Verdict:
+        """Says what becomes of an image, and of the one that is held."""
+        last, held = self.last_ns, self.held
+        if last is None:
+            return Verdict([item])
+        step = item.stamp_ns - last
+        if step == 0 or (held is not None and item.stamp_ns == held.stamp_ns):
+            return Verdict(events=[Dropped(item, REPEATED)])
+        if -LATE_NS <= step < 0:
+            return Verdict([item])  # if its place is still free
+        if 0 < step <= LEAP_NS:
+            gap: list[Event] = [TimeGap(item.camera, step * 1e-9)] if step > GAP_NS else []
+            return Verdict([item], self.release() + gap)
+        if held is None or not self._confirms(item.stamp_ns, held.stamp_ns, last):
+            events = self.release()
+            self.held = item
+            return Verdict(events=events)
+        self.held = None
+        moved = held.stamp_ns - last
+        if moved < 0:
+            return Verdict([held, item], jump_ns=moved)
+        return Verdict([held, item], [TimeGap(item.camera, moved * 1e-9)])
+
+    def _confirms(self, stamp_ns: int, held_ns: int, last_ns: int) -> bool:
+        """Compares two images that are far from the last: True if the second says that time is where the first is."""
+        if stamp_ns < held_ns or (held_ns < last_ns) != (stamp_ns < last_ns):
+            return False
+        return held_ns > last_ns or stamp_ns - held_ns <= max(LEAP_NS, 2 * max(self._steps, default=0))
+
+    def release(self) -> list[Event]:
+        """Drops the image that is held: no second one confirmed its stamp."""
+        held, self.held = self.held, None
+        return [] if held is None else [Dropped(held, LEAP)]
