@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lsm_ros.datasets.bag_grouping import Group, Grouper
+from lsm_ros.datasets.bag_grouping import BagGroups, Recorded
 from lsm_ros.datasets.bag_topics import CAMERA_INFO, LABEL_INFO, CameraTopics, choose_topics, first_message
 from lsm_ros.datasets.bagfile import BagFile, is_bag
 from lsm_ros.datasets.base import T_BODY_OPTICAL, fit_to
@@ -17,11 +17,13 @@ from lsm_ros.datasets.tf_tree import TransformError, TransformTree, pose_matrix
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.images import codecs
+from lsm_ros.live.items import Group, Item
 from lsm_ros.types import Frame, FrameSet, LabelSpace, TrajectoryPose
 
 _TF_TYPE, _POSE_TYPE = "tf2_msgs/msg/TFMessage", "geometry_msgs/msg/PoseStamped"
 _BASE_FRAMES = ("base_link", "base_footprint")
 _TF_PREVIEW = 500
+_TF_LEAD_NS = 5_000_000_000  # an image that TF is so far ahead of goes on: the tree does not remember for ever
 
 
 class RosbagSource:
@@ -30,7 +32,8 @@ class RosbagSource:
     Topics that are not named are found (see `choose_topics`). base_frame: the rig, by default base_link or
     base_footprint if TF joins it to the camera, else the body frame of the first camera. odom_frame: by default 'odom'
     if TF has it; '' for neither. sync_slop_ms: images, depth and labels belong together if their stamps differ by less.
-    wait_ms: how long, in stamps, an image waits for what is late. Broken messages are skipped, told in `warnings`.
+    wait_ms: how long, in stamps, an image waits for what is late. Broken messages are skipped, and what finds no image or
+    comes too late is dropped; `warnings` says how much.
     """
 
     ground_truth_frame = "rig"
@@ -100,20 +103,21 @@ class RosbagSource:
         for edge in self._static:
             tree.set_static(*edge)
         self._intrinsics = {c.camera: self._first_intrinsics(c) for c in self._cameras}
-        grouper = Grouper({c.camera: tuple(k for k in ("depth", "labels") if getattr(c, k)) for c in self._cameras},
-                          self._slop_ns, self._wait_ns, self._log)
+        groups = BagGroups(self.cameras, self._slop_ns, self._wait_ns, self._log)
         moving = self._topics_of(_TF_TYPE, "/tf") if self.odom_frame else []
         for topic, log_ns, message in self._bag.messages([*roles, *moving]):
             if topic in moving:
                 self._add_transforms(tree, message)
+                groups.close_before(max((stamp_of(t.header) for t in message.transforms), default=0) - _TF_LEAD_NS)
             else:
-                self._take(grouper, *roles[topic], log_ns, message)
-            for group in grouper.ready(lambda stamp_ns: self._has_odometry(tree, stamp_ns)):
+                self._take(groups, *roles[topic], log_ns, message)
+            for group in groups.ready():
                 yield from self._frame_set(group, tree)
-        for group in grouper.rest():
+        groups.end()
+        for group in groups.ready():
             yield from self._frame_set(group, tree)
 
-    def _take(self, grouper: Grouper, camera: CameraTopics, role: str, log_ns: int, message: Any) -> None:
+    def _take(self, groups: BagGroups, camera: CameraTopics, role: str, log_ns: int, message: Any) -> None:
         if role == "camera_info":
             self._intrinsics[camera.camera] = self._read_intrinsics(camera, message)
             return
@@ -121,44 +125,41 @@ class RosbagSource:
         if stamp_ns == 0:
             self._log.add(f"stamps of {getattr(camera, role)} are 0; times of recording are taken")
             stamp_ns = log_ns
-        if role == "image":
-            grouper.add_image(camera.camera, stamp_ns, log_ns, message)
-        else:
-            grouper.add_partner(camera.camera, role, stamp_ns, message)
+        groups.add(camera.camera, role, stamp_ns, Recorded(message, log_ns, self._intrinsics[camera.camera]))
 
     def _frame_set(self, group: Group, tree: TransformTree) -> Iterator[FrameSet]:
         """The frame set of a group, or nothing if none of its images can be decoded."""
         frames = []
         for camera in self._cameras:
-            if camera.camera in group.images:
-                stamp_ns, message = group.images[camera.camera]
+            item = group.images.get(camera.camera)
+            if item is not None:
                 try:
-                    image = decode_message(message, "image")
+                    image = decode_message(item.payload.message, "image")
                 except ValueError as error:
                     self._log.add(f"image of {camera.image} skipped", str(error))
                     continue
-                frames.append(self._frame(camera, stamp_ns, image, message.header.frame_id, group))
+                frames.append(self._frame(camera, item, image, group))
         if not frames:
             return
         yield FrameSet(group.stamp_ns, tuple(frames), dict(self.T_rig_cam), self._odometry(tree, group.stamp_ns),
                            rig_is_base=bool(self.base_frame))
 
-    def _frame(self, camera: CameraTopics, stamp_ns: int, image: np.ndarray, frame_id: str, group: Group) -> Frame:
-        model = self._intrinsics[camera.camera]
+    def _frame(self, camera: CameraTopics, item: Item, image: np.ndarray, group: Group) -> Frame:
+        model = item.payload.intrinsics
         if model is not None and model.shape != image.shape[:2]:
             self._log.add(f"{camera.camera} is taken as uncalibrated: camera_info has another size than the image",
                           f"{model.width}x{model.height} and {image.shape[1]}x{image.shape[0]}")
             model = None
         parts: dict[str, np.ndarray | None] = {"depth": None, "labels": None}
-        for kind in parts:
-            message = group.partners.get((camera.camera, kind))
-            if message is not None:
+        for kind, items in (("depth", group.depth), ("labels", group.labels)):
+            if camera.camera in items:
                 try:
-                    parts[kind] = fit_to(decode_message(message, kind), *image.shape[:2])
+                    parts[kind] = fit_to(decode_message(items[camera.camera].payload.message, kind), *image.shape[:2])
                 except ValueError as error:
                     self._log.add(f"{kind} of {getattr(camera, kind)} skipped", str(error))
         space = self._spaces.get(camera.camera) if parts["labels"] is not None else None
-        return Frame(stamp_ns, camera.camera, image, model, parts["depth"], parts["labels"], space, frame_id)
+        frame_id = item.payload.message.header.frame_id
+        return Frame(item.stamp_ns, camera.camera, image, model, parts["depth"], parts["labels"], space, frame_id)
 
     def _topics_of(self, msgtype: str, name: str) -> list[str]:
         return [t.name for t in self._bag.topics if t.msgtype == msgtype and t.name == name]
@@ -272,11 +273,6 @@ class RosbagSource:
         except TransformError as error:
             self._log.add("frame set without odometry", str(error))
             return None
-
-    def _has_odometry(self, tree: TransformTree, stamp_ns: int) -> bool:
-        if not self.odom_frame:
-            return True
-        return _connected(tree, self.odom_frame, self.base_frame or self._cameras[0].frame_id, stamp_ns)
 
 
 def decode_message(message: Any, kind: str) -> np.ndarray:

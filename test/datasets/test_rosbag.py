@@ -248,9 +248,41 @@ class TestBadMessages:
         stamps = [1, 2, 2, 3, 1, 4, 9000, 5]
         messages = [make.image(S * s, "o", shade(s % 10), "rgb8") for s in stamps]
         sets, warnings = self.read(tmp_path, [("/c/image", IMAGE, m) for m in messages])
-        assert [fs.stamp_ns // S for fs in sets] == [1, 2, 3, 4]
-        assert any("goes back or repeats (2 times)" in w for w in warnings)
-        assert any("leaps" in w for w in warnings)
+        assert [fs.stamp_ns // S for fs in sets] == [1, 2, 3, 4, 5]
+        assert warnings == ["c has no camera_info: it is taken as uncalibrated",
+                            f"image of c dropped: its stamp goes back or repeats: {2 * S} ns",
+                            f"image of c dropped: its stamp leaps (2 times): {S} ns, recorded at {5 * S} ns"]
+
+    def test_stamps_that_go_back_a_little_are_put_in_order(self, tmp_path):
+        messages = [make.image(S // 10 * t, "o", shade(t), "rgb8") for t in (1, 3, 2, 4, 9, 5, 6)]
+        sets, warnings = self.read(tmp_path, [("/c/image", IMAGE, m) for m in messages])
+        assert [fs.stamp_ns // (S // 10) for fs in sets] == [1, 2, 3, 4, 5, 6, 9]
+        assert not any("dropped" in w for w in warnings)
+
+    def test_what_follows_a_jump_back_is_left_out_and_said(self, tmp_path):
+        stamps = [100, 101, 102, 50, 51, 52, 53]
+        sets, warnings = self.read(tmp_path, [("/c/image", IMAGE, make.image(S * s, "o", shade(1), "rgb8")) for s in stamps])
+        assert [fs.stamp_ns // S for fs in sets] == [100, 101, 102]
+        assert "image of c dropped: its stamp goes back or repeats (4 times): 50000000000 ns" in warnings
+        assert any("stamps jump back" in w and "by 52.0 s" in w for w in warnings)
+
+    def test_depth_and_labels_without_an_image_are_counted(self, tmp_path):
+        with BagMaker(tmp_path / "bag") as bag:
+            for i in range(1, 31):
+                t = S // 10 * i
+                bag.put("/c/image", IMAGE, t, make.image(t, "o", shade(1), "rgb8"))
+                bag.put("/c/depth", IMAGE, t, make.image(t + 30_000_000, "o", np.ones((12, 16), np.uint16), "16UC1"))
+                if i in (18, 20):  # of the images 1 and 20
+                    ids = make.image(S // 10 * (1 if i == 18 else 20), "o", np.zeros((12, 16), np.uint8), "mono8")
+                    bag.put("/c/labels", IMAGE, t, ids)
+        source = open_source(tmp_path / "bag")
+        sets = list(source)
+        assert [fs.stamp_ns for fs in sets if fs.frames[0].labels is not None] == [2 * S]
+        assert not any(fs.frames[0].depth is not None for fs in sets)
+        assert "depth of c dropped: no image within sync_slop_ms lacks it (30 times): 130000000 ns" in source.warnings
+        assert "labels of c dropped: it came too late for its image; raise wait_ms: 100000000 ns" in source.warnings
+        assert len([fs for fs in open_source(tmp_path / "bag", wait_ms=2000) if fs.frames[0].labels is not None]) == 2
+        assert all(fs.frames[0].depth is not None for fs in open_source(tmp_path / "bag", sync_slop_ms=30.0))
 
     def test_zero_stamps_take_the_time_of_recording(self, tmp_path):
         sets, warnings = self.read(tmp_path, [("/c/image", IMAGE, make.image(0, "o", shade(1), "rgb8"))] * 2)
