@@ -6,7 +6,6 @@ Who uses this decides when the oldest group is closed (`lsm_ros.live.grouping`: 
 """
 from __future__ import annotations
 
-from bisect import insort
 from collections import deque
 from collections.abc import Sequence
 
@@ -29,10 +28,8 @@ from lsm_ros.live.items import (
     LateLabels,
     TimeJump,
 )
-from lsm_ros.live.stamps import LATE_NS, LEAP_NS, ImageStamps, Stamps
-from lsm_ros.live.waiting import Waiting, stamp_of
-
-STRAYS = 16  # depth or label images of an input that may wait far from all images
+from lsm_ros.live.stamps import LATE_NS, LEAP_NS, ImageStamps, OldTime, Stamps
+from lsm_ros.live.waiting import Strays, Waiting, stamp_of
 
 
 class Pairing:
@@ -46,6 +43,7 @@ class Pairing:
             raise ValueError(f"cameras must be named, each once; got {list(cameras)}")
         self.cameras = tuple(cameras)
         self.inputs: tuple[Input, ...] = tuple((c, k) for c in cameras for k in (IMAGE, *PARTNERS))
+        self._partners = tuple(key for key in self.inputs if key[1] != IMAGE)
         self._slop_ns = slop_ns
         self.jumps = 0
         self.clear()
@@ -53,15 +51,15 @@ class Pairing:
     def clear(self) -> None:
         """Forgets all items and stamps."""
         self.out: deque[Group | TimeJump] = deque()
-        self._old_ns: int | None = None
+        self._old: OldTime | None = None
         self._begin()
 
     def _begin(self) -> None:
         self._images = {c: ImageStamps() for c in self.cameras}
-        partners = {(c, k): Stamps() for c in self.cameras for k in PARTNERS}
-        self._stamps: dict[Input, Stamps] = {**{(c, IMAGE): s for c, s in self._images.items()}, **partners}
+        self._stamps: dict[Input, Stamps] = {key: Stamps() for key in self._partners}
+        self._stamps |= {(camera, IMAGE): stamps for camera, stamps in self._images.items()}
         self._waiting = Waiting(self.cameras, self.inputs, self._slop_ns)
-        self._strays: dict[Input, list[Item]] = {key: [] for key in partners}
+        self._strays = Strays(self._partners)
         self._arrived: dict[tuple[str, int], float] = {}
         self._history = History(self.inputs)
         self.newest_ns: int | None = None
@@ -77,8 +75,7 @@ class Pairing:
     def waiting_nbytes(self) -> int:
         """Bytes of what waits for its group."""
         held = [stamps.held for stamps in self._images.values() if stamps.held is not None]
-        strays = [item for items in self._strays.values() for item in items]
-        return sum(item.nbytes for item in (*held, *strays, *self._waiting.all()))
+        return sum(item.nbytes for item in (*held, *self._strays.all(), *self._waiting.all()))
 
     def closed(self) -> list[Group]:
         """The groups in `out`."""
@@ -133,7 +130,9 @@ class Pairing:
 
     def add(self, item: Item, arrived: float = 0.0) -> list[Event]:
         """Takes one item; `arrived` is only handed on. Returns events worth reporting."""
-        if self._is_leftover(item):
+        if self._old is not None and self._old.is_over(self.newest_ns):
+            self._old = None
+        if self._old is not None and self._old.has(item):
             return [Dropped(item, LATE)]
         if item.kind != IMAGE:
             return self._add_partner(item)
@@ -146,12 +145,6 @@ class Pairing:
             events += self.add(other, arrived)
         return events
 
-    def _is_leftover(self, item: Item) -> bool:
-        """Whether it is of the time before a jump: it was under way while another input had already jumped."""
-        if self._old_ns is not None and self.newest_ns is not None and self.newest_ns >= self._old_ns - LATE_NS:
-            self._old_ns = None  # time has come round to it
-        return self._old_ns is not None and abs(item.stamp_ns - self._old_ns) <= LATE_NS
-
     def _jump(self, jump_ns: int, old_ns: int, events: list[Event]) -> list[Item]:
         """Closes what waits as it is, then begins anew. Returns the items that already belong to the new time."""
         while self.oldest is not None:
@@ -160,7 +153,7 @@ class Pairing:
         self.out.append(TimeJump(jump_ns * 1e-9))
         self.jumps += 1
         self._begin()
-        self._old_ns = old_ns
+        self._old = OldTime(old_ns, -jump_ns)
         reach = min(LEAP_NS, -jump_ns // 2)
         new = [i for i in rest if abs(i.stamp_ns - old_ns - jump_ns) <= reach]
         events += [Dropped(i, LEAP if i.kind == IMAGE else UNPAIRED) for i in rest if i not in new]
@@ -175,15 +168,15 @@ class Pairing:
         self._waiting.put(item)
         self._arrived[item.camera, item.stamp_ns] = arrived
         self.newest_ns = item.stamp_ns if self.newest_ns is None else max(self.newest_ns, item.stamp_ns)
-        return self._recall_strays()
+        return [event for near in self._strays.take(self._is_near) for event in self._add_partner(near)]
 
     def _add_partner(self, item: Item) -> list[Event]:
         key = (item.camera, item.kind)
         if item.stamp_ns == self._stamps[key].last_ns or self._waiting.has(key, item.stamp_ns):
             return [Dropped(item, REPEATED)]
         gone = self.find_gone(item)
-        if gone is None and self._is_far(item):
-            return self._add_stray(key, item)
+        if gone is None and not self._is_near(item):
+            return [Dropped(lost, LEAP) for lost in self._strays.put(item)]
         self._stamps[key].note(item.stamp_ns)
         if gone is not None:
             gone.lacking.remove(key)
@@ -193,25 +186,13 @@ class Pairing:
         self._waiting.put(item)
         return []
 
-    def _add_stray(self, key: Input, item: Item) -> list[Event]:
-        """Sets an item aside that is far from all images: a wrong stamp, or time is about to jump there."""
-        strays = self._strays[key]
-        insort(strays, item, key=stamp_of)
-        return [Dropped(strays.pop(), LEAP)] if len(strays) > STRAYS else []
-
-    def _recall_strays(self) -> list[Event]:
-        """Takes up those that the newest image has come near to."""
-        events: list[Event] = []
-        for strays in self._strays.values():
-            for item in [i for i in strays if not self._is_far(i)]:
-                strays.remove(item)
-                events += self._add_partner(item)
-        return events
-
-    def _is_far(self, item: Item) -> bool:
+    def _is_near(self, item: Item) -> bool:
+        """Compares with the time of the images: False if the stamp is wrong, or time is about to jump there."""
+        if self.newest_ns is None:
+            return True
         last_ns = self._history.last_ns
-        return (self.newest_ns is not None and item.stamp_ns > self.newest_ns + LEAP_NS
-                or last_ns is not None and item.stamp_ns < last_ns - LATE_NS)
+        oldest_ns = self._seed().stamp_ns if last_ns is None else last_ns
+        return oldest_ns - LATE_NS <= item.stamp_ns <= self.newest_ns + LEAP_NS
 
     def _is_late(self, image: Item) -> bool:
         last_ns = self._history.last_ns
@@ -247,7 +228,7 @@ class Pairing:
         self._history.add(seed, group)
         self.out.append(group)
         lost = [Dropped(i, LATE) for c in self.cameras for i in self._waiting.of((c, IMAGE)) if self._is_late(i)]
-        lost += [Dropped(i, UNPAIRED) for key in self._strays for i in self._waiting.of(key) if self._is_over(i)]
+        lost += [Dropped(i, UNPAIRED) for key in self._partners for i in self._waiting.of(key) if self._is_over(i)]
         for event in lost:
             self._waiting.remove(event.item)
         waits = {(c, i.stamp_ns) for c in self.cameras for i in self._waiting.of((c, IMAGE))}
@@ -260,7 +241,7 @@ class Pairing:
 
     def drop_partner(self, key: Input | None = None) -> list[Event]:
         """Drops the oldest depth or label image that waits for an image, of one input or of all; none if there is none."""
-        keys = self._strays if key is None else (key,)
+        keys = self._partners if key is None else (key,)
         lost = min((i for k in keys for i in self._waiting.of(k)), key=stamp_of, default=None)
         if lost is None:
             return []
@@ -278,4 +259,4 @@ class Pairing:
         return events
 
     def _unused(self) -> list[Item]:
-        return [i for key, strays in self._strays.items() for i in (*self._waiting.of(key), *strays)]
+        return [i for key in self._partners for i in self._waiting.of(key)] + self._strays.all()

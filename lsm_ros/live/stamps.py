@@ -87,3 +87,19 @@ class ImageStamps(Stamps):
         """Drops the image that is held: no second one confirmed its stamp."""
         held, self.held = self.held, None
         return [] if held is None else [Dropped(held, LEAP)]
+
+
+class OldTime:
+    """The time before a jump back: what was under way when it jumped still comes, and must not count as a new jump."""
+
+    def __init__(self, last_ns: int, jump_ns: int) -> None:
+        """last_ns: stamp before the jump; jump_ns: how far it went back."""
+        self._last_ns, self._reach_ns = last_ns, min(LATE_NS, jump_ns // 4)
+
+    def has(self, item: Item) -> bool:
+        """Compares stamps: True if the item is of the old time."""
+        return abs(item.stamp_ns - self._last_ns) <= self._reach_ns
+
+    def is_over(self, newest_ns: int | None) -> bool:
+        """Compares with the newest image: True when time has come round to the old one."""
+        return newest_ns is not None and newest_ns >= self._last_ns - 2 * self._reach_ns

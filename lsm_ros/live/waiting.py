@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lsm_ros.live.items import IMAGE, Input, Item
+
+STRAYS = 16  # so many of an input may wait far from all images
 
 
 def stamp_of(item: Item) -> int:
@@ -60,3 +62,27 @@ class Waiting:
     def has_nearer(self, camera: str, item: Item, gap_ns: int) -> bool:
         """Whether an image of a camera is nearer to an item than gap_ns."""
         return any(abs(image.stamp_ns - item.stamp_ns) < gap_ns for image in self._items[camera, IMAGE])
+
+
+class Strays:
+    """Depth and labels far from all images: their stamps are wrong, or time is about to jump to where they are."""
+
+    def __init__(self, inputs: Sequence[Input]) -> None:
+        self._items: dict[Input, list[Item]] = {key: [] for key in inputs}
+
+    def put(self, item: Item) -> list[Item]:
+        """Adds an item. Returns the newest of its input if they become too many."""
+        items = self._items[item.camera, item.kind]
+        insort(items, item, key=stamp_of)
+        return [items.pop()] if len(items) > STRAYS else []
+
+    def take(self, is_near: Callable[[Item], bool]) -> list[Item]:
+        """Takes out those that are far no longer."""
+        near = [item for item in self.all() if is_near(item)]
+        for item in near:
+            self._items[item.camera, item.kind].remove(item)
+        return near
+
+    def all(self) -> list[Item]:
+        """All items, by input."""
+        return [item for items in self._items.values() for item in items]
