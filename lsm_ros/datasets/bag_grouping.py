@@ -40,7 +40,8 @@ class BagGroups:
 
     def add(self, camera: str, kind: str, stamp_ns: int, recorded: Recorded) -> None:
         """Adds an image ('image'), or a depth or label image ('depth', 'labels')."""
-        self._warn(self._assembler.add(Item(camera, kind, stamp_ns, len(recorded.message.data), recorded)))
+        item = Item(camera, kind, stamp_ns, len(recorded.message.data), recorded)
+        self._warn(self._assembler.add(item, recorded.log_ns * 1e-9))
 
     def close_before(self, stamp_ns: int) -> None:
         """Lets groups go that begin before a stamp, although no image says that their time is over."""

@@ -13,9 +13,10 @@ LENGTH = 512
 
 @dataclass
 class Gone:
-    """A closed group: its oldest image, stamps of its images by camera, inputs that it lacks, when it began to arrive."""
+    """A closed group: the camera of its oldest image, stamps of its images by camera, inputs that it lacks, and when it
+    began to arrive."""
 
-    seed: Item
+    seed: str
     stamps: dict[str, int]
     lacking: set[Input]
     arrived: float
@@ -34,9 +35,9 @@ class History:
         self._gone: deque[Gone] = deque(maxlen=LENGTH)
 
     def add(self, seed: Item, group: Group) -> None:
-        """Takes a group that was closed; seed is its oldest image."""
+        """Takes a group that was closed; seed is its oldest image. No item is kept, since they are large."""
         lacking = set(self._inputs) - {(i.camera, i.kind) for i in group.items()}
-        self._gone.append(Gone(seed, {c: i.stamp_ns for c, i in group.images.items()}, lacking, group.arrived))
+        self._gone.append(Gone(seed.camera, {c: i.stamp_ns for c, i in group.images.items()}, lacking, group.arrived))
 
     @property
     def last_ns(self) -> int | None:
@@ -49,7 +50,7 @@ class History:
         for gone in reversed(self._gone):
             if gone.last_ns < item.stamp_ns - slop_ns:
                 break
-            camera = gone.seed.camera if item.kind == IMAGE else item.camera
+            camera = gone.seed if item.kind == IMAGE else item.camera
             if (item.camera, item.kind) in gone.lacking and camera in gone.stamps:
                 gap = abs(gone.stamps[camera] - item.stamp_ns)
                 if gap <= slop_ns and (best is None or gap < best[2]):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which image gets which depth and labels, and which images of other cameras: by stamps alone, without a clock.
+"""Which image gets which depth and labels, and which images of other cameras: by their stamps, without a clock.
 
 Who uses this decides when the oldest group is closed (`lsm_ros.live.grouping`: live; `lsm_ros.live.recorded`: a bag).
 """
@@ -129,14 +129,17 @@ class Pairing:
         return self._stamps[item.camera, item.kind].has_passed(item.stamp_ns)
 
     def add(self, item: Item, arrived: float = 0.0) -> list[Event]:
-        """Takes one item; `arrived` is only handed on. Returns events worth reporting."""
+        """Takes one item that arrived, or was recorded, at a time in seconds. Returns events worth reporting.
+
+        The time is handed on with the group; else it only tells a pause of a camera from a wrong stamp.
+        """
         if self._old is not None and self._old.is_over(self.newest_ns):
             self._old = None
         if self._old is not None and self._old.has(item):
             return [Dropped(item, LATE)]
         if item.kind != IMAGE:
             return self._add_partner(item)
-        old_ns, verdict = self._images[item.camera].last_ns, self._images[item.camera].judge(item)
+        old_ns, verdict = self._images[item.camera].last_ns, self._images[item.camera].judge(item, arrived)
         events = verdict.events
         more = self._jump(verdict.jump_ns, old_ns or 0, events) if verdict.jump_ns else []
         for image in verdict.taken:
@@ -163,6 +166,7 @@ class Pairing:
         if self._waiting.has((item.camera, IMAGE), item.stamp_ns):
             return [Dropped(item, REPEATED)]
         self._images[item.camera].note(item.stamp_ns)
+        self._images[item.camera].arrived = arrived
         if self._is_late(item) or self.find_gone(item) is not None:
             return [Dropped(item, LATE)]
         self._waiting.put(item)

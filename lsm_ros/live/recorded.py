@@ -30,9 +30,9 @@ class RecordedAssembler:
         """Bytes of all that waits."""
         return self._pairing.nbytes
 
-    def add(self, item: Item) -> list[Event]:
-        """Takes the next item of the recording. Returns what is worth reporting."""
-        events = self._pairing.add(item)
+    def add(self, item: Item, recorded: float = 0.0) -> list[Event]:
+        """Takes the next item, and when it was recorded (seconds). Returns what is worth reporting."""
+        events = self._pairing.add(item, recorded)
         if self._pairing.newest_ns is not None:
             events += self.close_before(self._pairing.newest_ns - self._reach_ns)
         while self._pairing.waiting_nbytes > self._capacity:

@@ -10,7 +10,7 @@ from lsm_ros.live.items import LEAP, REPEATED, Dropped, Event, Item, TimeGap
 
 LATE_NS = 1_000_000_000      # a stamp that goes back by no more is a late message, not a jump of time
 GAP_NS = 1_000_000_000       # a stamp that goes forward by more is reported
-LEAP_NS = 10_000_000_000     # a stamp that goes forward by more must be confirmed by the next one
+LEAP_NS = 10_000_000_000     # a stamp that goes forward by more than time did must be confirmed by the next one
 STEPS = 20                   # of so many steps the shortest says how soon the next message may come
 
 
@@ -53,10 +53,12 @@ class ImageStamps(Stamps):
     def __init__(self) -> None:
         super().__init__()
         self.held: Item | None = None
+        self.arrived = 0.0  # the last one that was believed
 
-    def judge(self, item: Item) -> Verdict:
-        """Says what becomes of an image, and of the one that is held."""
+    def judge(self, item: Item, arrived: float) -> Verdict:
+        """Says what becomes of an image that arrived at a time in seconds, and of the one that is held."""
         last, held = self.last_ns, self.held
+        pause_ns = max(0, round((arrived - self.arrived) * 1e9))
         if last is None:
             return Verdict([item])
         step = item.stamp_ns - last
@@ -64,7 +66,7 @@ class ImageStamps(Stamps):
             return Verdict(events=[Dropped(item, REPEATED)])
         if -LATE_NS <= step < 0:
             return Verdict([item])  # if its place is still free
-        if 0 < step <= LEAP_NS:
+        if 0 < step <= LEAP_NS + pause_ns:
             gap: list[Event] = [TimeGap(item.camera, step * 1e-9)] if step > GAP_NS else []
             return Verdict([item], self.release() + gap)
         if held is None or not self._confirms(item.stamp_ns, held.stamp_ns, last):

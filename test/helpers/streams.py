@@ -84,8 +84,8 @@ def live_groups(assembler, items, slow=1):
 def recorded_groups(assembler, items):
     """What a bag's assembler makes of a stream."""
     out, events = [], []
-    for item, _ in items:
-        events += assembler.add(item)
+    for item, arrived in items:
+        events += assembler.add(item, arrived)
         while (x := assembler.pop()) is not None:
             out.append(x)
     events += assembler.end()

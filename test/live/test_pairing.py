@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """Which items belong together, what may still come, and what becomes of stamps of another time."""
+import weakref
+
 import pytest
 
 from lsm_ros.live.items import DEPTH, IMAGE, LABELS, Dropped, Group, Item, TimeJump
@@ -136,6 +138,17 @@ def test_two_images_must_agree_on_a_new_time(second_ms, confirmed):
     assert (pairing.jumps == 1) is confirmed
 
 
+def test_a_pause_of_a_camera_is_no_leap():
+    pairing = make()
+    for t in (0, 60, 120):
+        assert not any(isinstance(e, Dropped) for e in pairing.add(item(1000 * t), arrived=7.0 + t))
+    assert pairing.add(item(200_000), arrived=130.0) == []  # 80 s in 3: held
+    assert pairing.count(("a", IMAGE)) == 3
+    for t in (90_000, 90_033, 110_000):  # a jump back to 90 s, and a leap
+        pairing.add(item(t), arrived=131.0)
+    assert pairing.jumps == 1 and pairing.count(("a", IMAGE)) == 2
+
+
 def test_repeated_stamps_of_all_kinds():
     pairing = make(item(0), item(33), item(0, DEPTH), item(33, DEPTH))
     for again in (item(0), item(33), item(0, DEPTH), item(33, DEPTH)):
@@ -154,3 +167,19 @@ def test_bytes_of_everything_that_waits():
 def test_without_an_image_there_is_no_group():
     with pytest.raises(RuntimeError, match="no image waits"):
         make(item(0, DEPTH)).close()
+
+
+def test_what_has_gone_is_not_kept_in_memory():
+    class Payload:
+        pass
+
+    pairing, payloads = Pairing(("a", "b"), 10 * MS), []
+    for n, (camera, kind) in enumerate(pairing.inputs * 5):
+        payload = Payload()
+        payloads.append(weakref.ref(payload))
+        pairing.add(Item(camera, kind, n // 6 * 100 * MS, 100, payload))
+    while pairing.oldest is not None:
+        pairing.close()
+    pairing.out.clear()
+    del payload
+    assert len(payloads) == 30 and [ref for ref in payloads if ref() is not None] == []
