@@ -65,6 +65,10 @@ class BagFile:
                 continue
             yield topic, stamp_ns, message
 
+    def named(self, msgtype: str, name: str) -> list[str]:
+        """The topic of this name and type, or nothing."""
+        return [t.name for t in self.topics if t.msgtype == msgtype and t.name == name]
+
     def close(self) -> None:
         """Closes the file."""
         reader, self._reader = self._reader, None
@@ -120,6 +124,11 @@ class BagFile:
                 self.log.add(f"bag {self.path.name} breaks off in the middle", _line(error))
                 return
             yield connection.topic, stamp_ns, raw
+
+
+def stamp_of(header: Any) -> int:
+    """Nanoseconds of a std_msgs/Header's stamp."""
+    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 
 def _line(error: BaseException) -> str:

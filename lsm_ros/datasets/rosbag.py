@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 
 from lsm_ros.datasets.bag_grouping import BagGroups, Recorded
+from lsm_ros.datasets.bag_storage import is_bag
 from lsm_ros.datasets.bag_topics import CAMERA_INFO, LABEL_INFO, CameraTopics, choose_topics, first_message
-from lsm_ros.datasets.bagfile import BagFile, is_bag
-from lsm_ros.datasets.base import T_BODY_OPTICAL, fit_to
-from lsm_ros.datasets.tf_tree import TransformError, TransformTree, pose_matrix
+from lsm_ros.datasets.bag_transforms import BagTransforms
+from lsm_ros.datasets.bagfile import BagFile, stamp_of
+from lsm_ros.datasets.base import fit_to
+from lsm_ros.datasets.tf_tree import TransformTree, pose_matrix
 from lsm_ros.geometry.camera import CameraIntrinsics
-from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.images import codecs
 from lsm_ros.live.items import Group, Item
 from lsm_ros.types import Frame, FrameSet, LabelSpace, TrajectoryPose
 
-_TF_TYPE, _POSE_TYPE = "tf2_msgs/msg/TFMessage", "geometry_msgs/msg/PoseStamped"
-_BASE_FRAMES = ("base_link", "base_footprint")
-_TF_PREVIEW = 500
+_POSE_TYPE = "geometry_msgs/msg/PoseStamped"
 _TF_LEAD_NS = 5_000_000_000  # an image that TF is so far ahead of goes on: the tree does not remember for ever
 
 
@@ -56,11 +55,10 @@ class RosbagSource:
         self._truth_topic, self._truth = ground_truth_topic, None
         try:
             self._cameras = choose_topics(self._bag, image_topic, depth_topic, labels_topic, camera_info_topic)
-            self._static, preview = self._read_transforms()
-            self.base_frame = self._find_base(preview, base_frame)
-            self.T_rig_cam = self._rig(preview)
+            self._transforms = BagTransforms(self._bag, self._cameras, base_frame, odom_frame)
+            self.base_frame, self.odom_frame = self._transforms.base_frame, self._transforms.odom_frame
+            self.T_rig_cam = self._transforms.T_rig_cam
             self._cameras = [c for c in self._cameras if c.camera in self.T_rig_cam]
-            self.odom_frame = self._find_odom(preview, odom_frame)
             self._spaces = {c.camera: self._label_space(c.label_info) for c in self._cameras if c.labels}
         except BaseException:
             self._bag.close()
@@ -84,7 +82,7 @@ class RosbagSource:
         """Poses of the rig in a world of their own, from the ground-truth topic; None if the bag has none."""
         if self._truth is None:
             poses = []
-            for _, _, message in self._bag.messages(self._topics_of(_POSE_TYPE, self._truth_topic)):
+            for _, _, message in self._bag.messages(self._bag.named(_POSE_TYPE, self._truth_topic)):
                 T_world_rig = pose_matrix(message.pose.position, message.pose.orientation)
                 poses.append(TrajectoryPose(stamp_of(message.header), T_world_rig))
             self._truth = poses
@@ -99,15 +97,12 @@ class RosbagSource:
 
     def __iter__(self) -> Iterator[FrameSet]:
         roles = {topic: (c, role) for c in self._cameras for role, topic in c.as_dict().items() if role != "label_info"}
-        tree = TransformTree()
-        for edge in self._static:
-            tree.set_static(*edge)
+        tree = self._transforms.tree()
         self._intrinsics = {c.camera: self._first_intrinsics(c) for c in self._cameras}
         groups = BagGroups(self.cameras, self._slop_ns, self._wait_ns, self._log)
-        moving = self._topics_of(_TF_TYPE, "/tf") if self.odom_frame else []
-        for topic, log_ns, message in self._bag.messages([*roles, *moving]):
-            if topic in moving:
-                self._add_transforms(tree, message)
+        for topic, log_ns, message in self._bag.messages([*roles, *self._transforms.topics]):
+            if topic in self._transforms.topics:
+                self._transforms.add(tree, message)
                 groups.close_before(max((stamp_of(t.header) for t in message.transforms), default=0) - _TF_LEAD_NS)
             else:
                 self._take(groups, *roles[topic], log_ns, message)
@@ -141,8 +136,8 @@ class RosbagSource:
                 frames.append(self._frame(camera, item, image, group))
         if not frames:
             return
-        yield FrameSet(group.stamp_ns, tuple(frames), dict(self.T_rig_cam), self._odometry(tree, group.stamp_ns),
-                           rig_is_base=bool(self.base_frame))
+        yield FrameSet(group.stamp_ns, tuple(frames), dict(self.T_rig_cam), self._transforms.odometry(tree, group.stamp_ns),
+                       rig_is_base=bool(self.base_frame))
 
     def _frame(self, camera: CameraTopics, item: Item, image: np.ndarray, group: Group) -> Frame:
         model = item.payload.intrinsics
@@ -161,13 +156,10 @@ class RosbagSource:
         frame_id = item.payload.message.header.frame_id
         return Frame(item.stamp_ns, camera.camera, image, model, parts["depth"], parts["labels"], space, frame_id)
 
-    def _topics_of(self, msgtype: str, name: str) -> list[str]:
-        return [t.name for t in self._bag.topics if t.msgtype == msgtype and t.name == name]
-
     # Calibration and labels
 
     def _first_intrinsics(self, camera: CameraTopics) -> CameraIntrinsics | None:
-        if not self._topics_of(CAMERA_INFO, camera.camera_info):
+        if not self._bag.named(CAMERA_INFO, camera.camera_info):
             self._log.add(f"{camera.camera} has no camera_info: it is taken as uncalibrated")
             return None
         message = first_message(self._bag, camera.camera_info)
@@ -185,94 +177,12 @@ class RosbagSource:
         return model
 
     def _label_space(self, topic: str) -> LabelSpace | None:
-        message = first_message(self._bag, topic) if self._topics_of(LABEL_INFO, topic) else None
+        message = first_message(self._bag, topic) if self._bag.named(LABEL_INFO, topic) else None
         if message is None:
             self._log.add("labels come without LabelInfo: they have numbers, no names")
             return None
         names = {int(c.class_id): c.class_name for c in message.class_map if c.class_id != 65535}
         return LabelSpace(names, float(message.threshold))
-
-    # Transforms
-
-    def _read_transforms(self) -> tuple[list[tuple[str, str, np.ndarray]], TransformTree]:
-        """The fixed edges, and a tree with them and the first moving ones."""
-        tree = TransformTree(2**62)
-        static = []
-        for _, _, message in self._bag.messages(self._topics_of(_TF_TYPE, "/tf_static")):
-            for t in message.transforms:
-                try:
-                    edge = (_clean(t.header.frame_id), _clean(t.child_frame_id),
-                            pose_matrix(t.transform.translation, t.transform.rotation))
-                except ValueError as error:
-                    self._log.add("/tf_static: transform skipped", str(error))
-                    continue
-                static.append(edge)
-                tree.set_static(*edge)
-        moving = self._bag.messages(self._topics_of(_TF_TYPE, "/tf"))
-        for i, (_, _, message) in enumerate(moving):
-            self._add_transforms(tree, message)
-            if i + 1 >= _TF_PREVIEW:
-                break
-        return static, tree
-
-    def _add_transforms(self, tree: TransformTree, message: Any) -> None:
-        for t in message.transforms:
-            try:
-                T_parent_child = pose_matrix(t.transform.translation, t.transform.rotation)
-            except ValueError as error:
-                self._log.add("/tf: transform skipped", str(error))
-                continue
-            tree.add(_clean(t.header.frame_id), _clean(t.child_frame_id), stamp_of(t.header), T_parent_child)
-
-    def _find_base(self, tree: TransformTree, wanted: str | None) -> str:
-        optical = self._cameras[0].frame_id
-        if wanted:
-            try:
-                tree.lookup(wanted, optical, None)
-            except TransformError as error:
-                raise ValueError(f"bag {self.path}: no transform from the camera to base_frame: {error}") from error
-            return wanted
-        return "" if wanted == "" else next((f for f in _BASE_FRAMES if _connected(tree, f, optical)), "")
-
-    def _rig(self, tree: TransformTree) -> dict[str, np.ndarray]:
-        """T_rig_cam of each camera that TF joins to the rig."""
-        first = self._cameras[0]
-        out = {} if self.base_frame else {first.camera: T_BODY_OPTICAL}
-        for camera in self._cameras:
-            if camera.camera in out:
-                continue
-            target = self.base_frame or first.frame_id
-            try:
-                T_target_cam = tree.lookup(target, camera.frame_id, None)
-            except TransformError as error:
-                self._log.add(f"camera {camera.camera} is left out: it is not joined to the rig", str(error))
-                continue
-            if not tree.is_static(target, camera.frame_id):
-                self._log.add(f"{target} -> {camera.frame_id} is not in /tf_static; taken as fixed")
-            out[camera.camera] = T_target_cam if self.base_frame else T_BODY_OPTICAL @ T_target_cam
-        return out
-
-    def _find_odom(self, tree: TransformTree, wanted: str | None) -> str:
-        source = self.base_frame or self._cameras[0].frame_id
-        if wanted:
-            try:
-                tree.lookup(wanted, source, None)
-            except TransformError as error:
-                raise ValueError(f"bag {self.path}: no transform from odom_frame to the rig: {error}") from error
-            return wanted
-        return "odom" if wanted is None and _connected(tree, "odom", source) else ""
-
-    def _odometry(self, tree: TransformTree, stamp_ns: int) -> np.ndarray | None:
-        if not self.odom_frame:
-            return None
-        try:
-            if self.base_frame:
-                return tree.lookup(self.odom_frame, self.base_frame, stamp_ns)
-            first = self._cameras[0]
-            return tree.lookup(self.odom_frame, first.frame_id, stamp_ns) @ se3_inverse(self.T_rig_cam[first.camera])
-        except TransformError as error:
-            self._log.add("frame set without odometry", str(error))
-            return None
 
 
 def decode_message(message: Any, kind: str) -> np.ndarray:
@@ -284,20 +194,3 @@ def decode_message(message: Any, kind: str) -> np.ndarray:
     decode = {"image": codecs.decode_image, "depth": codecs.decode_depth, "labels": codecs.decode_labels}[kind]
     return decode(message.encoding, message.width, message.height, message.step, message.data,
                   bool(message.is_bigendian))
-
-
-def stamp_of(header: Any) -> int:
-    """Nanoseconds of a std_msgs/Header's stamp."""
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
-
-
-def _clean(frame: str) -> str:
-    return frame.lstrip("/")
-
-
-def _connected(tree: TransformTree, target: str, source: str, stamp_ns: int | None = None) -> bool:
-    try:
-        tree.lookup(target, source, stamp_ns)
-    except TransformError:
-        return False
-    return True

@@ -198,6 +198,17 @@ class TestTransforms:
         assert [fs.T_odom_base is not None for fs in source] == [False, True, False]
         assert any("without odometry (2 times)" in w for w in source.warnings)
 
+    def test_images_far_apart_keep_their_odometry(self, tmp_path):
+        """TF of a minute is not remembered, so an image does not wait for the next one."""
+        with BagMaker(tmp_path / "bag") as bag:
+            bag.put("/tf_static", TF, 0, make.transforms([make.transform(0, "base_link", "cam_optical", OPTICAL)]))
+            for t in range(5, 1300):
+                T = make_se3(np.eye(3), [t / 10, 0, 0])
+                bag.put("/tf", TF, S * t // 10, make.transforms([make.transform(S * t // 10, "odom", "base_link", T)]))
+                if t % 600 == 10:
+                    bag.put("/front/image", IMAGE, S * t // 10 + 1, make.image(S * t // 10, "cam_optical", shade(1), "rgb8"))
+        np.testing.assert_allclose([fs.T_odom_base[0, 3] for fs in open_source(tmp_path / "bag")], [1, 61, 121])
+
     def test_other_names(self, tmp_path):
         source = open_source(self.write(tmp_path / "bag", base="robot"), base_frame="robot")
         np.testing.assert_allclose(next(iter(source)).T_rig_cam["front"], OPTICAL, atol=1e-9)
