@@ -223,6 +223,15 @@ def test_memory_is_bounded_and_drops_are_told():
     assert a.nbytes <= 1000
 
 
+def test_depth_that_no_image_takes_is_bounded_and_told():
+    a = make(capacity_bytes=10**6)
+    events = [e for k in range(70) for e in a.add(item(33 * k, DEPTH), 0.033 * k)]
+    assert events == [Dropped(item(33 * k, DEPTH), "overflow") for k in range(6)]
+    a.add(item(33 * 100), 3.3)
+    assert drain(a, 3.5)[0].stamp_ns == 3300 * MS
+    assert {e.reason for e in a.poll(3.5)} == {"unpaired"} and a.nbytes == 0
+
+
 def test_is_full_always_has_room_for_one():
     a = make(capacity_bytes=150)
     assert not a.is_full(10**9)

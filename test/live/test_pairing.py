@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from lsm_ros.live.items import DEPTH, IMAGE, LABELS, Dropped, Group, Item, TimeJump
+from lsm_ros.live.items import DEPTH, IMAGE, LABELS, Dropped, Group, Item, LateLabels, TimeJump
 from lsm_ros.live.pairing import Pairing
 from lsm_ros.live.waiting import STRAYS
 
@@ -86,6 +86,20 @@ def test_late_depth_and_images_that_have_gone():
     assert pairing.add(item(60, camera="b")) == []
 
 
+def test_an_image_gets_late_labels_once():
+    pairing = make(item(0))
+    pairing.close()
+    assert pairing.add(item(1, LABELS)) == [LateLabels(item(1, LABELS), 0)]
+    assert pairing.add(item(2, LABELS)) == []
+    assert pairing.end() == [Dropped(item(2, LABELS), "unpaired")]
+
+
+def test_an_image_that_the_group_has_overtaken_is_late():
+    pairing = make(item(0), item(1, camera="b"), item(3, camera="b"), item(5, camera="c"), cameras=("c", "a", "b"))
+    assert pairing.close() == [Dropped(item(3, camera="b"), "late")]
+    assert pairing.out[0].stamp_ns == 5 * MS
+
+
 def test_what_is_nearer_to_an_image_that_waits_is_not_late():
     pairing = make(item(0), item(12), cameras=("a", "b"))
     pairing.close()
@@ -140,8 +154,9 @@ def test_two_images_must_agree_on_a_new_time(second_ms, confirmed):
 
 def test_a_pause_of_a_camera_is_no_leap():
     pairing = make()
-    for t in (0, 60, 120):
+    for n, t in enumerate((0, 60, 120)):
         assert not any(isinstance(e, Dropped) for e in pairing.add(item(1000 * t), arrived=7.0 + t))
+        assert pairing.count(("a", IMAGE)) == n + 1
     assert pairing.add(item(200_000), arrived=130.0) == []  # 80 s in 3: held
     assert pairing.count(("a", IMAGE)) == 3
     for t in (90_000, 90_033, 110_000):  # a jump back to 90 s, and a leap

@@ -8,7 +8,7 @@ import pytest
 from helpers.streams import CAMERAS, MS, SLOP_NS, S, live_groups, recorded_groups, stream, summary
 
 from lsm_ros.live.grouping import Assembler
-from lsm_ros.live.items import DEPTH, IMAGE, LABELS, Dropped, Group, Item, LateLabels, TimeJump
+from lsm_ros.live.items import DEPTH, IMAGE, LABELS, Dropped, Group, Item, LateLabels, TimeGap, TimeJump
 from lsm_ros.live.recorded import RecordedAssembler
 
 
@@ -103,6 +103,20 @@ def test_messages_of_one_input_may_be_late_by_the_wait():
     got, events = run(make(("left",)), items)
     assert [g.stamp_ns // MS for g in got] == [100 * t for t in range(20)]
     assert all(g.depth and g.labels for g in got) and events == []
+
+
+def test_without_a_wait_the_slop_is_waited_for():
+    items = [item(100 * t + d, camera=c) for t in range(5) for c, d in (("left", 0), ("right", 10))]
+    got, events = run(make(wait_ns=0), items)
+    assert [len(g.images) for g in got] == [2] * 5 and events == []
+
+
+def test_the_time_of_recording_tells_a_pause_from_a_leap():
+    images = [item(60_000 * t) for t in range(4)]
+    got, events = recorded_groups(make(("left",)), [(i, i.stamp_ns * 1e-9) for i in images])
+    assert [g.stamp_ns for g in got] == [i.stamp_ns for i in images] and {type(e) for e in events} == {TimeGap}
+    _, events = recorded_groups(make(("left",)), [(i, 0.0) for i in images])
+    assert Dropped(images[-1], "leap") in events  # the last one is confirmed by nothing
 
 
 def test_what_is_later_than_the_wait_is_counted():
