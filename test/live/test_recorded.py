@@ -106,9 +106,10 @@ def test_messages_of_one_input_may_be_late_by_the_wait():
 
 
 def test_without_a_wait_the_slop_is_waited_for():
-    items = [item(100 * t + d, camera=c) for t in range(5) for c, d in (("left", 0), ("right", 10))]
+    items = [item(100 * t + d, kind, c) for t in range(5)
+             for kind, c, d in ((IMAGE, "left", 0), (IMAGE, "right", 10), (DEPTH, "left", 0))]
     got, events = run(make(wait_ns=0), items)
-    assert [len(g.images) for g in got] == [2] * 5 and events == []
+    assert [(len(g.images), len(g.depth)) for g in got] == [(2, 1)] * 5 and events == []
 
 
 def test_the_time_of_recording_tells_a_pause_from_a_leap():
