@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What can still be read of a bag that was cut off while it was written or copied.
+"""The part that can still be read of a bag that was cut off while it was written or copied.
 
 MCAP (specification at mcap.dev) is a chain of records: an opcode, a length, the content. Reading it from the start
 needs no index. SQLite keeps messages in pages that a cut leaves behind; they are read in their order until one is

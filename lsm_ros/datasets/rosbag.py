@@ -69,12 +69,12 @@ class RosbagSource:
 
     @property
     def warnings(self) -> list[str]:
-        """What was skipped or left out so far."""
+        """Everything that was skipped or left out so far, one line for each reason."""
         return self._log.lines()
 
     @property
     def stamp_offset_ns(self) -> int:
-        """What `record` added to the stamps of a dataset that started at zero."""
+        """Nanoseconds that `record` added to the stamps of a dataset that started at zero."""
         return int(self._bag.custom_data.get("stamp_offset_ns", "0"))
 
     @property

@@ -36,7 +36,7 @@ MAX_PARTNERS = 64
 
 @dataclass
 class _Input:
-    """What is known of one input."""
+    """Knowledge of one input."""
 
     arrival: float = 0.0
     known: bool = False

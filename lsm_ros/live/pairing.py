@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which image gets which depth and labels, and which images of other cameras: by their stamps, without a clock.
+"""The pairing of images with depth, labels and images of other cameras: by their stamps, without a clock.
 
 Who uses this decides when the oldest group is closed (`lsm_ros.live.grouping`: live; `lsm_ros.live.recorded`: a bag).
 """
@@ -87,7 +87,7 @@ class Pairing:
         return self._waiting.oldest
 
     def oldest_arrived(self) -> float:
-        """When the first image of the oldest group arrived; there must be one."""
+        """Time at which the first image of the oldest group arrived; there must be one."""
         return min(self._arrived[i.camera, i.stamp_ns] for i in self.oldest_images())
 
     def oldest_images(self) -> list[Item]:
@@ -203,7 +203,7 @@ class Pairing:
         return last_ns is not None and image.stamp_ns <= last_ns
 
     def _is_over(self, item: Item) -> bool:
-        """Whether no image can come any more that this one could belong to."""
+        """Compares with the groups that have gone: True if no image can come any more that this one could belong to."""
         last_ns = self._history.last_ns
         return last_ns is not None and item.stamp_ns + self._slop_ns <= last_ns
 

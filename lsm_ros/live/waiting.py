@@ -40,7 +40,7 @@ class Waiting:
         return [item for items in self._items.values() for item in items]
 
     def has(self, key: Input, stamp_ns: int) -> bool:
-        """Whether an input has an item of this very stamp."""
+        """Looks for an item of this very stamp: True if the input has one."""
         return any(item.stamp_ns == stamp_ns for item in self._items[key])
 
     @property
@@ -60,7 +60,7 @@ class Waiting:
         return min(free, key=lambda pair: pair[0], default=(0, None))[1]
 
     def has_nearer(self, camera: str, item: Item, gap_ns: int) -> bool:
-        """Whether an image of a camera is nearer to an item than gap_ns."""
+        """Looks for an image of a camera that is nearer to an item than gap_ns: True if there is one."""
         return any(abs(image.stamp_ns - item.stamp_ns) < gap_ns for image in self._items[camera, IMAGE])
 
 

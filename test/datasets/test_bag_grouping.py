@@ -41,7 +41,7 @@ def write(folder, items):
 
 
 def frames_of(groups, numbers):
-    """What a source should make of groups: by camera the stamps of the image, and the numbers of its depth and labels."""
+    """Frames that a source should make of groups: by camera the stamp of the image, the numbers of its depth and labels."""
     return [(g.stamp_ns, [(c, g.images[c].stamp_ns, numbers.get(g.depth.get(c)), numbers.get(g.labels.get(c)))
                           for c in CAMERAS if c in g.images]) for g in groups]
 

@@ -56,7 +56,7 @@ def plain(group: Group):
 
 
 def live_groups(assembler, items, slow=1):
-    """What a live assembler makes of a stream when all inputs exist; it is asked for groups after every `slow` items."""
+    """Groups and events that a live assembler makes of a stream; it is asked for groups after every `slow` items."""
     out, events = [], []
 
     def expect(now):
@@ -82,7 +82,7 @@ def live_groups(assembler, items, slow=1):
 
 
 def recorded_groups(assembler, items):
-    """What a bag's assembler makes of a stream."""
+    """Groups and events that the assembler of bags makes of a stream."""
     out, events = [], []
     for item, arrived in items:
         events += assembler.add(item, arrived)
