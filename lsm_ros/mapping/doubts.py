@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What people should know about geometry that a model predicts."""
+"""Warnings about geometry that a model predicts."""
 from __future__ import annotations
 
 from lsm_ros.pairs.base import PairModel

@@ -16,7 +16,7 @@ STRIDE = 8  # pixels
 
 
 class Levelling:
-    """Where gravity is known from: `none`, `base_link`, `floor`, or what a saved map says."""
+    """Source of gravity: `none`, `base_link`, `floor`, or what a saved map says."""
 
     def __init__(self, config: Config) -> None:
         self._wanted, self._seed = config.scale.gravity, config.seed

@@ -18,15 +18,15 @@ RESCALE = 0.01  # relative change of scale or focal length that is worth fusing 
 
 
 def cloud_of(view: FrameDepth) -> FrameCloud:
-    """What one frame shows."""
+    """Cloud of one frame."""
     frame = view.frame
     return FrameCloud(frame.camera, frame.frame_id, frame.stamp_ns, view.depth, frame.image, view.confidence, view.intrinsics,
                       frame.labels)
 
 
 def observation_of(given: KeyframeDepth, number: int, config: Config, features: np.ndarray | None = None) -> Observation:
-    """What a keyframe's camera gives to the map; beyond fusion.max_depth nothing is used. Measured depth has noise that the map
-    knows; else its confidence counts. features: as an `Observation` has them."""
+    """Observation that a keyframe's camera gives to the map; beyond fusion.max_depth nothing is used. Measured depth has noise
+    that the map knows; else its confidence counts. features: as an `Observation` has them."""
     view, frame = given.view, given.view.frame
     depth = np.where(view.depth <= min(config.fusion.max_depth, 65535 * Z_STEP), view.depth, 0.0)
     z = (depth / Z_STEP + 0.5).astype(np.uint16)

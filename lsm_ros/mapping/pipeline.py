@@ -128,7 +128,7 @@ class MappingPipeline:
             return TrackingUpdate(TrackingState.INITIALIZING, None, None, 0.0,
                                   reason=self.warnings.get("depth") or started.reason)
         for stamp_ns, T, keyframe in started.recovered:
-            self._history.add(stamp_ns, T, self.tracker.graph, keyframe, told=False)
+            self._history.add(stamp_ns, T, self.tracker.graph, keyframe, published=False)
         self._without_pose -= len(started.recovered)
         self._levelling.start(rig_is_base)
         self._session.found()
@@ -286,7 +286,7 @@ class MappingPipeline:
         return [TrajectoryPose(k.stamp_ns, k.T_map_rig.copy()) for _, k in sorted(self.tracker.graph.keyframes.items())]
 
     def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
-        """Where the rig is in the map, as somebody outside says. ValueError for what is no rigid transform, and where
+        """Takes the position of the rig in the map (4, 4) from outside. ValueError for what is no rigid transform, and where
         there is no map yet."""
         if not self.tracker.graph.keyframes:
             raise ValueError("an initial pose needs a map: load one, or wait for the first keyframe")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What people should know at the moment, by name, until it is over."""
+"""Present warnings, by name, each until it is over."""
 from __future__ import annotations
 
 

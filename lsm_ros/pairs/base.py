@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What every pair model offers."""
+"""The interface of pair models."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -85,7 +85,7 @@ class PairModel(ABC):
 
     @property
     def identity(self) -> str:
-        """What tokens and maps of this model are made with."""
+        """Name of what tokens and maps of this model are made with."""
         return self.name
 
     @abstractmethod
@@ -107,13 +107,13 @@ class PairModel(ABC):
 
 
 class PointmapPairModel(PairModel):
-    """A pair model whose predictions are dense pointmaps, and which tells from tokens alone which images show the same."""
+    """A pair model whose predictions are dense pointmaps, and which finds from tokens alone images that show the same."""
 
     gives = frozenset({POINTS})
 
     @abstractmethod
     def signature(self, tokens: Sequence[Any]) -> np.ndarray:
-        """What is kept of a frame set for `alike`; tokens of its cameras in order of their names."""
+        """Array that is kept of a frame set for `alike`; tokens: of its cameras in order of their names."""
 
     @abstractmethod
     def alike(self, tokens: Sequence[Any], signatures: Sequence[np.ndarray]) -> np.ndarray:

@@ -20,7 +20,7 @@ FEATURES = 800
 
 @dataclass
 class DepthTokens:
-    """What is kept of a frame for matching.
+    """A frame as it is kept for matching.
 
     gray: (H, W) uint8. depth_mm: (H, W) uint16 millimetres, 0 = none, or None. intrinsics: None while unknown.
     Corners and descriptors are made when first needed.
@@ -150,7 +150,7 @@ class DepthPairModel(SparsePairModel):
     def predict(self, pairs: Sequence[tuple[DepthTokens, DepthTokens]],
                 priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:
         """Predictions for pairs of tokens; priors: guesses of T_a_b (4, 4). ValueError when b has no depth, when
-        intrinsics are missing, or when too few points are found again to tell the pose."""
+        intrinsics are missing, or when too few points are found again to solve the pose."""
         return [self._predict(a, b, None if priors is None else priors[i]) for i, (a, b) in enumerate(pairs)]
 
     def _predict(self, a: DepthTokens, b: DepthTokens, prior: np.ndarray | None) -> PairPrediction:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 FINE_BELOW = 512  # pixels of width; smaller frames have a feature for each 8 pixels, larger ones for each 16
 UNIT = 127  # length of a feature there
-_SURE = 20.0  # confidences above are as good as this: they tell of depth, less of what a thing is
+_SURE = 20.0  # confidences above are as good as this: they are about depth, less about what a thing is
 
 
 class FeatureSum:

@@ -29,7 +29,7 @@ LANGUAGE_FILE = "language.safetensors"
 
 @dataclass
 class NetworkTokens:
-    """What is kept of a frame for pairing it with others.
+    """A frame as it is kept for pairing it with others.
 
     tokens: (N, D) fp16 on the model's device, of the image as the network saw it, `size` (H, W). crop: how pixels of the
     frame became those of the network. intrinsics: of the network's image, None while unknown.
@@ -134,7 +134,7 @@ class NetworkPairModel(PointmapPairModel):
         return [found[n] for n in range(len(pairs))]
 
     def signature(self, tokens: Sequence[NetworkTokens]) -> np.ndarray:
-        """What is kept of a frame set, for `alike`."""
+        """Array that is kept of a frame set for `alike`."""
         return self._retrieval.signature([t.tokens for t in tokens])
 
     def alike(self, tokens: Sequence[NetworkTokens], signatures: Sequence[np.ndarray]) -> np.ndarray:
@@ -196,8 +196,8 @@ def weights_of(config: PairConfig) -> str:
 
 
 def find_language_file(weights: str) -> Path | None:
-    """What the features of weights in a folder mean; None when there is no such file beside them: they were trained without
-    language."""
+    """File that says what the features of weights in a folder mean; None when there is no such file beside them: they were
+    trained without language."""
     path = Path(weights).expanduser()
     path = (path if path.is_dir() else path.parent) / LANGUAGE_FILE
     return path if path.is_file() else None

@@ -22,7 +22,7 @@ _REPEATS = 3
 
 @dataclass(frozen=True)
 class Trial:
-    """What a shorter format showed: how many times faster a product and a whole block are, and the block's error."""
+    """Measurement of a shorter format: factors by which a product and a whole block are faster, and the block's error."""
 
     dtype: torch.dtype
     product: float
@@ -30,7 +30,7 @@ class Trial:
     error: float
 
     def wins(self, worth: float) -> bool:
-        """Whether it is faster by that factor, and exact enough."""
+        """True if it is faster by that factor, and exact enough."""
         return min(self.product, self.block) > worth and self.error < LARGEST_ERROR
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which images show the same, from a network's tokens. What is kept of an image for that is an array, its signature."""
+"""Retrieval of images that show the same, by a network's tokens. An image is kept for that as an array, its signature."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -16,10 +16,10 @@ HEAD, CODEBOOK = "_trainingfree.pth", "_codebook.pkl"
 
 
 class Retrieval(Protocol):
-    """Tells which images are alike. tokens: (N, D) of each camera of a frame set."""
+    """Compares images by their tokens. tokens: (N, D) of each camera of a frame set."""
 
     def signature(self, tokens: Sequence[torch.Tensor]) -> np.ndarray:
-        """What is kept of a frame set."""
+        """Array that is kept of a frame set."""
         ...
 
     def alike(self, tokens: Sequence[torch.Tensor], signatures: Sequence[np.ndarray]) -> np.ndarray:

@@ -18,13 +18,13 @@ from lsm_ros.types import Frame, PairPrediction
 
 FEATURES = 1000
 CORNERS = 300
-GUESSED_LEVELS = 2  # of the pyramid, where a pose tells about where to look
+GUESSED_LEVELS = 2  # of the pyramid, where a pose says about where to look
 TOLERANCE_PX = 1.0  # of a match beside its epipolar line
 
 
 @dataclass
 class TwoViewTokens:
-    """What is kept of a frame for matching.
+    """A frame as it is kept for matching.
 
     gray: (H, W) uint8. intrinsics: None while unknown. inverse_depth: (N,) of the corners, NaN until it is known. dense:
     inverse depth of the image at reduced size, in the scale of the map, 0 = none. Corners and descriptors are made when
@@ -118,7 +118,7 @@ class TwoViewPairModel(DensePairModel):
         return find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, pixels_b)
 
     def correspond(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens) -> Correspondences:
-        """Points of both images by descriptors; depth_b is that of b's dense estimate. Depths of a are not told: they
+        """Points of both images by descriptors; depth_b is that of b's dense estimate. Depths of a are not given: they
         would come from the same images."""
         (pixels_a, features_a), (pixels_b, features_b) = tokens_a.features(), tokens_b.features()
         index_a, index_b = match_descriptors(features_a, features_b)

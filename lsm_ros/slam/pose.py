@@ -16,7 +16,7 @@ BETTER = 1.25  # times as well must another proposal explain the points: one ste
 
 @dataclass
 class View:
-    """What one camera saw: points_map (N, 3), pixels (N, 2), depth (N,) metres or NaN, pinhole without distortion."""
+    """Points that one camera found: points_map (N, 3), pixels (N, 2), depth (N,) metres or NaN, pinhole without distortion."""
 
     intrinsics: CameraIntrinsics
     T_rig_cam: np.ndarray
@@ -87,7 +87,7 @@ def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_
 
 
 def _support(s: _Stack, T_rig_map: np.ndarray, sigma_px: float) -> tuple[int, float]:
-    """How many points are within 4 sigma, and how well: each counts 1 - (error / 4 sigma)^2."""
+    """Number of points within 4 sigma, and how well they fit: each counts 1 - (error / 4 sigma)^2."""
     error = _errors(s, T_rig_map)[0] / (4 * sigma_px)
     return int(np.count_nonzero(error < 1)), float(np.maximum(1 - error**2, 0).sum())
 

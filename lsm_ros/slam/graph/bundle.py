@@ -158,7 +158,7 @@ def _group(p: BundleProblem) -> _Groups:
 
 @dataclass(frozen=True)
 class _State:
-    """What the present estimate gives: residual (M, 3) in standard deviations (two pixel rows, the depth row), their
+    """Residuals of the present estimate: residual (M, 3) in standard deviations (two pixel rows, the depth row), their
     weights, J (M, 3, 6) by a twist of the observing camera, J_rho (M, 3), J_focal (M, 3) by the focal factor's logarithm;
     T_cam_anchor (G, 4, 4) from the anchor's rig to the observing camera. prior_*: of the landmarks' measured depth, with
     prior_slope (L,) by the inverse depth.

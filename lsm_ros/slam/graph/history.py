@@ -19,7 +19,7 @@ MAX_POSES = 2_000_000
 @dataclass(frozen=True)
 class PoseRecord:
     """A frame's pose: its reference keyframe, T_keyframe_rig (4, 4), the keyframe's size then, and the pose as it was first
-    told, None if it was not."""
+    published, None if it was not."""
 
     stamp_ns: int
     keyframe: int
@@ -45,11 +45,11 @@ class PoseHistory:
         self._final: deque[TrajectoryPose] = deque(maxlen=MAX_POSES)
         self._online: deque[TrajectoryPose] = deque(maxlen=MAX_POSES)
 
-    def add(self, stamp_ns: int, T_map_rig: np.ndarray, graph: KeyframeGraph, keyframe: int, told: bool = True) -> None:
-        """A frame's pose, tied to a keyframe of the graph. told: false for a pose that was found only afterwards."""
+    def add(self, stamp_ns: int, T_map_rig: np.ndarray, graph: KeyframeGraph, keyframe: int, published: bool = True) -> None:
+        """A frame's pose, tied to a keyframe of the graph. published: false for a pose that was found only afterwards."""
         T_keyframe_rig = se3_inverse(graph.keyframes[keyframe].T_map_rig) @ T_map_rig
         self._records.append(PoseRecord(stamp_ns, keyframe, T_keyframe_rig, graph.keyframes[keyframe].size,
-                                        T_map_rig.copy() if told else None))
+                                        T_map_rig.copy() if published else None))
 
     def retire(self, graph: KeyframeGraph, keyframe: int | None = None) -> None:
         """Fixes the poses tied to a keyframe that leaves the graph, or all of them when the graph itself goes."""
@@ -69,6 +69,6 @@ class PoseHistory:
         return sorted([*self._final, *live], key=lambda p: p.stamp_ns)
 
     def online(self) -> list[TrajectoryPose]:
-        """Poses as they were first told, in order of time."""
+        """Poses as they were first published, in order of time."""
         live = [TrajectoryPose(r.stamp_ns, r.online) for r in self._records if r.online is not None]
         return sorted([*self._online, *live], key=lambda p: p.stamp_ns)

@@ -99,7 +99,7 @@ class LoopCloser:
         return [*self._connect(forth, new), *self._connect(back, old)]
 
     def _same(self, T: np.ndarray, T_other: np.ndarray, scale_of: Keyframe) -> bool:
-        """Whether two motions are one; where units are free, lengths may differ as much as the pointmaps' units do."""
+        """True if two motions are the same; where units are free, lengths may differ as much as the pointmaps' units do."""
         between = se3_inverse(T_other) @ T
         apart = float(np.linalg.norm(between[:3, 3]))
         if self.graph.free_scale:  # each direction is in the unit of its own keyframe, which may have drifted

@@ -115,6 +115,6 @@ def first_motion(points_kf: np.ndarray, matches: PairMatches, with_scale: bool, 
 
 
 def patches(pixels: np.ndarray, pinhole_width: int) -> int:
-    """How many patches of 16x16 pixels (N, 2) lie in: residuals of one patch are not independent."""
+    """Number of 16x16 patches that pixels (N, 2) lie in: residuals of one patch are not independent."""
     cell = (np.maximum(pixels, 0) / PATCH).astype(np.int64)
     return len(np.unique(cell[:, 1] * (pinhole_width // PATCH + 2) + cell[:, 0]))

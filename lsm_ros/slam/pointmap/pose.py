@@ -85,13 +85,13 @@ def solve_pair(rig: Rig, keyframe: Keyframe, predictions: dict[str, PairPredicti
     noise = AlignConfig(own.sigma_ray, own.sigma_distance, own.sigma_px, own.sigma_distance, config.tracking.huber)
     solved = align(views, first[1], np.array(scales), noise, free_scale=free_scale)
     if solved is None:
-        return "the matched points do not tell a pose"
+        return "the matched points do not determine a pose"
     return _judge(keyframe, predictions, matched, solved, pixels, config)
 
 
 def _judge(keyframe: Keyframe, predictions: dict[str, PairPrediction], matched: dict[str, PairMatches], solved: Alignment,
            pixels: dict[str, np.ndarray | None], config: Config) -> PairPose | str:
-    """Whether a solution agrees with enough of the matches; as what is needed of it, or why it is not believed."""
+    """Result of a solution that agrees with enough of the matches, or the reason why it is not believed."""
     inliers = dict(zip(matched, solved.inliers, strict=True))
     cells = sum(patches(m.pixels_new[inliers[c]], predictions[c].points_a.shape[1]) for c, m in matched.items())
     share = solved.inlier_count / max(sum(len(m) for m in matched.values()), 1)

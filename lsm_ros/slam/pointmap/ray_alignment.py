@@ -4,7 +4,7 @@
 
 Each camera's prediction may have a unit of its own: a point q of the map in the new camera is expected at s q, where s is one
 factor for each camera. With one camera this is a similarity; with factors held at 1 a rigid motion. Residuals on rays hold
-for any central camera and do not see errors of depth; the weak residual on distances tells s (MASt3R-SLAM, Murai et al., CVPR
+for any central camera and do not see errors of depth; the weak residual on distances gives s (MASt3R-SLAM, Murai et al., CVPR
 2025, sections 3.3 and 3.5). Gauss-Newton with Huber weights.
 """
 from __future__ import annotations
@@ -36,7 +36,7 @@ class AlignConfig:
 
 @dataclass(frozen=True)
 class MatchedView:
-    """What one camera found: points_kf (N, 3) of the keyframe in the keyframe's rig frame, units of the map, and the same
+    """Matches of one camera: points_kf (N, 3) of the keyframe in the keyframe's rig frame, units of the map, and the same
     points as the new camera's prediction has them, points_new (N, 3), in its own unit.
 
     pixels_new (N, 2) and intrinsics: of the new image, for calibrated cameras; without intrinsics rays count.

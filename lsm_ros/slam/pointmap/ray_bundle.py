@@ -109,7 +109,7 @@ def adjust_rays(problem: RayProblem, noise: RayNoise, iterations: int = 10) -> R
 
 @dataclass(frozen=True)
 class _State:
-    """What an estimate gives for each link: its cost (L,), the median of its ray residuals (L,), the products (L, 9, 9) of the
+    """Values of an estimate for each link: its cost (L,), the median of its ray residuals (L,), the products (L, 9, 9) of the
     derivatives by the twist of the observing camera (6), the logarithms of the anchor's and the observer's factors, and the
     residuals; T_cam_anchor (L, 4, 4) from the anchor's rig to the observing camera."""
 

@@ -2,7 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 """Matches between two pointmaps in one camera's frame: iterative projective search on rays, refined by descriptors.
 
-The first image's pointmap tells in which direction each of its pixels looks. A point of the second image, in the same frame,
+The first image's pointmap gives the direction of each of its pixels. A point of the second image, in the same frame,
 is looked for where that direction meets it: a few damped Gauss-Newton steps over the smooth image of rays, for all points at
 once. Nothing is assumed of the lens (projective matching as in MASt3R-SLAM, Murai et al., CVPR 2025, section 3.2).
 """

@@ -136,7 +136,7 @@ class PointmapView(KeyframeView):
 
 def frame_depth(points_cam: np.ndarray, confidence: np.ndarray, crop: Crop, intrinsics: CameraIntrinsics, least: float
                 ) -> tuple[DenseDepth, float]:
-    """What a pointmap (h, w, 3) says of the depth of a frame with these intrinsics; see `PointmapView.dense`."""
+    """Depth of a frame with these intrinsics from a pointmap (h, w, 3); see `PointmapView.dense`."""
     pinhole = crop.intrinsics(intrinsics)
     good = np.isfinite(points_cam).all(-1) & (confidence >= least)
     good &= np.where(np.isfinite(points_cam[..., 2]), points_cam[..., 2], 0) > 1e-6

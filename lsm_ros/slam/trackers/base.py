@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What every tracker offers to the pipeline, and the data that goes between the two.
+"""The interface of trackers to the pipeline, and the data that goes between the two.
 
 A new tracker is a file in this folder and a line in `lsm_ros.registry.TRACKERS`.
 """
@@ -61,8 +61,8 @@ class FrameDepth:
 
 @dataclass(frozen=True)
 class KeyframeDepth:
-    """What a keyframe's camera at T_rig_cam (4, 4) gives to the map. features: language features as an `Observation` has them,
-    where tracking has some."""
+    """Depth that a keyframe's camera at T_rig_cam (4, 4) gives to the map. features: language features as an `Observation` has
+    them, where tracking has some."""
 
     keyframe: int
     T_rig_cam: np.ndarray

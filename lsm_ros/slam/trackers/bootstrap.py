@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Start of a map from colour alone: corners are followed until their parallax tells pose and depth."""
+"""Start of a map from colour alone: corners are followed until their parallax gives pose and depth."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -106,7 +106,7 @@ class Bootstrap:
 
     def _refined(self, corners: np.ndarray, matches: Matches, intrinsics: CameraIntrinsics, T_a_b: np.ndarray
                  ) -> tuple[np.ndarray, np.ndarray]:
-        """T_a_b, and the inverse depth of the matches, from a bundle with frames between: two views alone tell little of a
+        """T_a_b, and the inverse depth of the matches, from a bundle with frames between: two views alone say little of a
         short way."""
         w = triangulate_inverse_depth(intrinsics.unproject(corners[matches.index_b]),
                                       intrinsics.unproject(matches.pixels_a)[:, :2], T_a_b)[0]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What tracking learns about cameras: focal lengths, and pixels that no pinhole explains."""
+"""Knowledge about cameras that tracking gains: focal lengths, and pixels that no pinhole explains."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ WRONG_FOCAL = 0.1  # relative; a calibration that is farther off is reported
 
 @dataclass
 class CameraKnowledge:
-    """What is known of each camera by name. focal_px: found so far; focal_std_px: its standard deviation, once there is one.
+    """Knowledge about each camera by name. focal_px: found so far; focal_std_px: its standard deviation, once there is one.
     off_pinhole: share of pixels that no pinhole explains. uncalibrated: cameras that came without calibration. given_px: focal
     length of those that came with one."""
 
@@ -46,7 +46,7 @@ class CameraKnowledge:
                 if c in self.focal_std_px and abs(np.log(self.focal_px[c] / given)) > WRONG_FOCAL}
 
     def to_dict(self) -> dict[str, Any]:
-        """What is sure enough, as plain values; a new session or a saved map goes on with it."""
+        """Values that are sure enough, in plain types; a new session or a saved map goes on with it."""
         return {"focal_px": {c: self.focal_px[c] for c in self.focal_std_px}, "focal_std_px": dict(self.focal_std_px),
                 "off_pinhole": dict(self.off_pinhole), "uncalibrated": sorted(self.uncalibrated)}
 

@@ -63,8 +63,8 @@ class PointmapFrame(TrackedFrame):
 class PointmapTracker(Tracker):
     """Tracks frame sets with predicted pointmaps; owns the keyframe graph. Not thread-safe.
 
-    Without a metric model one camera of a rig is used, the first: what unit the predictions for the others have, nothing
-    tells. The first keyframe's median depth is then 2 units.
+    Without a metric model one camera of a rig is used, the first, because the unit of the predictions for the others is
+    unknown. The first keyframe's median depth is then 2 units.
     """
 
     finds_focal = True
@@ -278,7 +278,7 @@ class PointmapTracker(Tracker):
         return view
 
     def depth_ratio(self, keyframe: Keyframe, camera: str, depth: np.ndarray) -> float:
-        """How the scale of a keyframe's pointmap has changed since its `depth` (H, W), 0 = none, was taken from it."""
+        """Change of the scale of a keyframe's pointmap since its `depth` (H, W), 0 = none, was taken from it."""
         view = keyframe.views[camera]
         x, y = np.rint(view.corners).astype(np.int64).T
         before = depth[np.clip(y, 0, depth.shape[0] - 1), np.clip(x, 0, depth.shape[1] - 1)]

@@ -34,7 +34,7 @@ BASELINE = 0.08  # best distance to a partner, relative to the median depth
 DENSE_BASELINE = 0.1
 MAX_TURN = 0.6  # radians between partners
 ENOUGH = 0.7  # of the landmarks may be without a depth
-FEW_NEAR = 5  # landmarks around a corner that tell its depth, when nothing else does
+FEW_NEAR = 5  # landmarks around a corner that give its depth, when nothing else does
 GUESS_STD = 3.0  # of the logarithm of a guessed depth: it counts where nothing else does, for guesses are wrong together
 SURE = 0.15  # relative deviation of inverse depth below which a landmark starts
 CALIBRATE_AT = (6, 10, 16, 25, 40, 64, 100)  # keyframes at which focal lengths are refined
@@ -79,7 +79,7 @@ class TwoViewTracker(LandmarkTracker):
         return update, new
 
     def start(self, new: TrackedFrame, T_map_rig: np.ndarray) -> Start:
-        """Collects frame sets until two tell pose and depth; these become the first two keyframes, and the newest is returned.
+        """Collects frame sets until two give pose and depth; these become the first two keyframes, and the newest is returned.
 
         T_map_rig: where the map starts. Frames between the two have their poses in `Start.recovered`.
         """
@@ -183,7 +183,7 @@ class TwoViewTracker(LandmarkTracker):
             if partners:
                 tokens.adopt(self._dense(new, camera, T_map_rig, partners, quick=True), SURE)
             unknown = np.isnan(tokens.inverse_depth)
-            if unknown.mean() > ENOUGH:  # the camera only turned: any depth tells where it looks
+            if unknown.mean() > ENOUGH:  # the camera only turned: any depth says where it looks
                 tokens.inverse_depth[unknown] = self._guess(new, camera, T_map_rig)[unknown]
         keyframe, loops = super().add_keyframe(new, T_map_rig)
         self._pending[keyframe.id] = new
@@ -257,7 +257,7 @@ class TwoViewTracker(LandmarkTracker):
         return out
 
     def depth_ratio(self, keyframe: Keyframe, camera: str, depth: np.ndarray) -> float:
-        """How the scale at a keyframe has changed since its `depth` (H, W), 0 = none, was made: median of landmark depth by
+        """Change of the scale at a keyframe since its `depth` (H, W), 0 = none, was made: median of landmark depth by
         that depth, at the landmarks that others see. 1 where fewer than ten landmarks have one."""
         view = keyframe.views[camera]
         x, y = np.rint(view.corners).astype(np.int64).T
