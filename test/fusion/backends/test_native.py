@@ -3,6 +3,7 @@
 """The kernels are built where there is a compiler, at first use too, and for the GPUs that nobody has here."""
 import ctypes
 import ctypes.util
+import re
 import shutil
 import stat
 import subprocess
@@ -99,6 +100,20 @@ def test_without_a_compiler_the_error_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("CC", str(tmp_path / "missing"))
     with pytest.raises(RuntimeError, match="missing cannot run"):
         native.compiled(tmp_path)
+
+
+def statements(name: str) -> set[str]:
+    """Those of a kernel source, without comments, however they are spaced."""
+    text = re.sub(r"/\*.*?\*/", "", (native.SOURCES / name).read_text(), flags=re.S)
+    return {" ".join(s.split()) for s in re.split("[;{}]", text)}
+
+
+def test_formulas_stand_in_the_shared_header_alone():
+    """The GPU's source has only the walk: no constants to compute with, and no arithmetic that the CPU's has too."""
+    gpu = statements("gpu.cu")
+    assert set(re.findall(r"\b\d+\.\d*(?:e-?\d+)?f?", " ".join(gpu))) <= {"0.0f", "1.0f"}
+    for path in native.SOURCES.glob("cpu_*.h"):
+        assert [s for s in gpu & statements(path.name) if re.search(r"= .*[-+*/]", s)] == [], path.name
 
 
 def test_a_compiler_that_fails_is_quoted(tmp_path, monkeypatch):

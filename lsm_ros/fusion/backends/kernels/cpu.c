@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Copyright 2026 The lsm_ros authors
  *
- * The voxel map's work on the CPU, with threads. Every function is called by lsm_ros/fusion/backends/cpu.py, which checks sizes.
+ * The voxel map's work on the CPU, with threads: the walk over the items, while all formulas are in kernels.h. Every
+ * function is called by lsm_ros/fusion/backends/cpu.py, which checks sizes.
  * Build: cc -O3 -std=c11 -ffp-contract=off -fno-trapping-math -fno-math-errno -fPIC -shared -pthread cpu.c
  */
 #include <pthread.h>

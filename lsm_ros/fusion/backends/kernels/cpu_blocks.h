@@ -71,17 +71,18 @@ static float *make_rays(ray_row *r, int count, int samples) {
 }
 
 WIDE static void read_rays(const lsm_view *v, const lsm_pixel *pixel, int row, int count, const ray_row *r) {
-    const float *R = v->rotation, y = ((float)row - v->cy) * v->inverse_fy, cx = v->cx, inverse_fx = v->inverse_fx;
-    const float z_step = v->z_step, y0 = R[1] * y, y1 = R[4] * y, y2 = R[7] * y;
+    const float y = lsm_ray(row, v->cy, v->inverse_fy), cx = v->cx, inverse_fx = v->inverse_fx, z_step = v->z_step;
     const int step = v->step;
+    float R[9];
+    memcpy(R, v->rotation, sizeof R);
     float *restrict z = r->z;
     float *restrict dx = r->direction[0], *restrict dy = r->direction[1], *restrict dz = r->direction[2];
     for (int i = 0; i < count; i++) z[i] = lsm_depth(pixel[i * step].geometry, z_step);
     for (int i = 0; i < count; i++) {
-        const float x = ((float)(i * step) - cx) * inverse_fx;
-        dx[i] = (R[0] * x + y0) + R[2];
-        dy[i] = (R[3] * x + y1) + R[5];
-        dz[i] = (R[6] * x + y2) + R[8];
+        const float x = lsm_ray(i * step, cx, inverse_fx);
+        dx[i] = lsm_direction(R, x, y);
+        dy[i] = lsm_direction(R + 3, x, y);
+        dz[i] = lsm_direction(R + 6, x, y);
     }
 }
 
@@ -96,12 +97,11 @@ WIDE static int place_samples(const lsm_view *v, int s, int count, const ray_row
     unsigned char *restrict fresh = r->fresh;
     int outside = 0;
     for (int i = 0; i < count; i++) {
-        const float along = scale * z[i] + offset;
+        const float along = lsm_along(scale, z[i], offset);
         const int used = (z[i] > 0.0f) & (along > 0.0f);
         const int p = lsm_block_index(dx[i], along, f0, b0), q = lsm_block_index(dy[i], along, f1, b1);
         const int t = lsm_block_index(dz[i], along, f2, b2);
-        const int inside = lsm_in_world(p) & lsm_in_world(q) & lsm_in_world(t);
-        outside |= used & !inside;
+        outside |= used & !lsm_in_world(p, q, t);
         fresh[i] = used & ((p != x[i]) | (q != y[i]) | (t != w[i]));
         x[i] = used ? p : LSM_HALF; /* what is no block is none that a ray lies in */
         y[i] = q;

@@ -30,9 +30,9 @@ static int may_be_free(const free_job *p, const float *axis[3][3]) {
     float left = LSM_INFINITY, top = LSM_INFINITY, end = -LSM_INFINITY, ground = -LSM_INFINITY, size = 0.0f;
     for (int corner = 0; corner < 8; corner++) {
         const int i = corner & 1 ? 7 : 0, j = corner & 2 ? 7 : 0, k = corner & 4 ? 7 : 0;
-        const float x = ((axis[0][0][i] + axis[1][0][j]) + axis[2][0][k]) * v->fx;
-        const float y = ((axis[0][1][i] + axis[1][1][j]) + axis[2][1][k]) * v->fy;
-        const float z = (axis[0][2][i] + axis[1][2][j]) + axis[2][2][k], inverse = 1.0f / z;
+        const float x = lsm_center(axis[0][0][i], axis[1][0][j], axis[2][0][k]) * v->fx;
+        const float y = lsm_center(axis[0][1][i], axis[1][1][j], axis[2][1][k]) * v->fy;
+        const float z = lsm_center(axis[0][2][i], axis[1][2][j], axis[2][2][k]), inverse = 1.0f / z;
         const float inside[4] = {x + v->cx * z, right * z - x, y + v->cy * z, bottom * z - y}; /* of the view: all positive */
         for (int side = 0; side < 4; side++) most[side] = inside[side] > most[side] ? inside[side] : most[side];
         const float far_off = lsm_abs(x) + lsm_abs(y) + lsm_abs(z) * per_depth;
@@ -48,13 +48,9 @@ static int may_be_free(const free_job *p, const float *axis[3][3]) {
     for (int side = 0; side < 4; side++)
         if (most[side] < -1e-4f * size) return 0; /* with room for what is rounded */
     if (low <= v->cell_radius) return 1;
-    int level = 0, tile = LSM_TILE;
-    while (level < v->levels - 1 && (float)tile < 2.0f * (v->cell_radius / low) * v->largest_f) {
-        level += 1;
-        tile *= 2;
-    }
-    const int columns = (v->width + tile - 1) / tile, rows = (v->height + tile - 1) / tile;
-    const float *far = p->far + v->level_offset[level], limit = (low + v->cell_radius) + v->cell_margin;
+    const int level = lsm_level(v, 2.0f * (v->cell_radius / low) * v->largest_f), tile = lsm_tile_width(level);
+    const int columns = lsm_tiles(v->width, tile), rows = lsm_tiles(v->height, tile);
+    const float *far = p->far + v->level_offset[level], limit = lsm_free_limit(v, low);
     const int c0 = tile_at(left + v->cx - 1.0f, tile, columns), c1 = tile_at(end + v->cx + 1.0f, tile, columns);
     const int r0 = tile_at(top + v->cy - 1.0f, tile, rows), r1 = tile_at(ground + v->cy + 1.0f, tile, rows);
     for (int r = r0; r <= r1; r++)
@@ -65,7 +61,8 @@ static int may_be_free(const free_job *p, const float *axis[3][3]) {
 
 WIDE static void free_block(const free_job *p, int n) {
     const lsm_view *v = p->v;
-    const int b[3] = {n / (p->blocks[1] * p->blocks[2]), n / p->blocks[2] % p->blocks[1], n % p->blocks[2]};
+    int b[3];
+    lsm_box_place(n, p->blocks[1], p->blocks[2], b);
     const float *axis[3][3]; /* [map axis][camera axis]: the cells' share of a camera coordinate */
     for (int a = 0; a < 3; a++)
         for (int m = 0; m < 3; m++) axis[a][m] = p->axes[a] + ((size_t)m * p->blocks[a] + b[a]) * LSM_BLOCK;
@@ -73,18 +70,14 @@ WIDE static void free_block(const free_job *p, int n) {
     unsigned char *out = p->weights + (size_t)n * LSM_VOXELS, used = 0;
     for (int i = 0; i < 8; i++)
         for (int j = 0; j < 8; j++) {
-            float x[8], y[8], z[8], xy = axis[0][0][i] + axis[1][0][j];
-            const float yy = axis[0][1][i] + axis[1][1][j], zz = axis[0][2][i] + axis[1][2][j];
+            float x[8], y[8], z[8];
             int inside[8], any = 0;
-            for (int k = 0; k < 8; k++) {
-                x[k] = xy + axis[2][0][k];
-                y[k] = yy + axis[2][1][k];
-                z[k] = zz + axis[2][2][k];
-                /* as in lsm_free, so that what it would refuse at once is not asked */
-                int front = (z[k] > v->cell_radius) & (z[k] <= v->cell_reach);
-                float inverse = 1.0f / (front ? z[k] : 1.0f);
-                float u = (x[k] * inverse) * v->fx + v->cx, w = (y[k] * inverse) * v->fy + v->cy;
-                inside[k] = front & (u >= 0.0f) & (u <= (float)(v->width - 1)) & (w >= 0.0f) & (w <= (float)(v->height - 1));
+            for (int k = 0; k < 8; k++) { /* what lsm_free would refuse at once is not asked */
+                float u, w, inverse;
+                x[k] = lsm_center(axis[0][0][i], axis[1][0][j], axis[2][0][k]);
+                y[k] = lsm_center(axis[0][1][i], axis[1][1][j], axis[2][1][k]);
+                z[k] = lsm_center(axis[0][2][i], axis[1][2][j], axis[2][2][k]);
+                inside[k] = lsm_center_seen(v, x[k], y[k], z[k], &u, &w, &inverse);
                 any |= inside[k];
             }
             if (!any) continue;
@@ -104,9 +97,11 @@ static void free_blocks(job *j, int first, int last) {
 
 /* Weights (blocks, 512) that see cells empty, of the box of `blocks` (3) blocks of cells; zero before. axes[a]: the three
  * camera coordinates' shares (3, 8 * blocks[a]) along map axis a. used: blocks with any. */
-EXPORT void lsm_free_cells(const lsm_view *v, const float *near, const int *known, const float *far, const float *x, const float *y,
-                           const float *z, const int *blocks, unsigned char *weights, unsigned char *used, int threads) {
-    free_job p = {.v = v, .near = near, .known = known, .far = far, .axes = {x, y, z}, .blocks = blocks, .weights = weights, .used = used};
+EXPORT void lsm_free_cells(const lsm_view *v, const float *near, const int *known, const float *far, const float *x,
+                           const float *y, const float *z, const int *blocks, unsigned char *weights, unsigned char *used,
+                           int threads) {
+    free_job p = {.v = v, .near = near, .known = known, .far = far, .axes = {x, y, z}, .blocks = blocks, .weights = weights,
+                  .used = used};
     p.j.work = free_blocks;
     run(&p.j, blocks[0] * blocks[1] * blocks[2], 4, threads);
 }

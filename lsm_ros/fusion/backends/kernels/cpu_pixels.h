@@ -33,10 +33,7 @@ WIDE static void raw_row(const lsm_view *v, const unsigned short *z, const unsig
 /* Depth without what hangs in the air. Rows have a zero before and after them. */
 WIDE static void clean_row(const float *raw, int stride, int width, float *depth) {
     const float *up = raw - stride, *down = raw + stride;
-    for (int c = 0; c < width; c++) {
-        int hangs = lsm_hangs(raw[c], raw[c - 1], raw[c + 1]) | lsm_hangs(raw[c], up[c], down[c]);
-        depth[c] = hangs ? 0.0f : raw[c];
-    }
+    for (int c = 0; c < width; c++) depth[c] = lsm_clean(raw[c], raw[c - 1], raw[c + 1], up[c], down[c]);
 }
 
 WIDE static void invert_row(const float *depth, int width, float *inverse) {
@@ -97,25 +94,20 @@ WIDE static void read_tiles(prepare_job *p, band *b, int tile_row, int ring, int
     const float *q0 = inverse, *q1 = q0 + stride, *q2 = q1 + stride, *q3 = q2 + stride;
     const float *d0 = depth, *d1 = d0 + stride, *d2 = d1 + stride, *d3 = d2 + stride;
     for (int c = 0; c < columns * 4; c++) {
-        sum[c] = ((q0[c] + q1[c]) + q2[c]) + q3[c];
+        sum[c] = lsm_tile_column(q0[c], q1[c], q2[c], q3[c]);
         seen[c] = (d0[c] > 0.0f) + (d1[c] > 0.0f) + (d2[c] > 0.0f) + (d3[c] > 0.0f);
     }
-    for (int c = 0; c < columns * 4; c++) {
-        float n0 = d0[c] > 0.0f ? d0[c] : LSM_INFINITY, n1 = d1[c] > 0.0f ? d1[c] : LSM_INFINITY;
-        float n2 = d2[c] > 0.0f ? d2[c] : LSM_INFINITY, n3 = d3[c] > 0.0f ? d3[c] : LSM_INFINITY;
-        float first = n0 < n1 ? n0 : n1, last = n2 < n3 ? n2 : n3;
-        nearest[c] = first < last ? first : last;
-    }
+    for (int c = 0; c < columns * 4; c++)
+        nearest[c] = lsm_smaller(lsm_smaller(lsm_near(d0[c]), lsm_near(d1[c])), lsm_smaller(lsm_near(d2[c]), lsm_near(d3[c])));
     float *near = p->near + (size_t)tile_row * columns;
     int *known = p->known + (size_t)tile_row * columns;
     for (int t = 0; t < columns; t++) {
         const float *s = b->sum + 4 * t, *n = b->nearest + 4 * t;
         const int *k = b->count + 4 * t;
         int count = (k[0] + k[1]) + (k[2] + k[3]);
-        float left = n[0] < n[1] ? n[0] : n[1], right = n[2] < n[3] ? n[2] : n[3];
-        rho[t] = lsm_tile_mean((s[0] + s[1]) + (s[2] + s[3]), count);
+        rho[t] = lsm_tile_mean(s[0], s[1], s[2], s[3], count);
         if (!keep) continue;
-        near[t] = left < right ? left : right;
+        near[t] = lsm_smaller(lsm_smaller(n[0], n[1]), lsm_smaller(n[2], n[3]));
         known[t] = count;
     }
 }
@@ -124,7 +116,7 @@ WIDE static void read_tiles(prepare_job *p, band *b, int tile_row, int ring, int
  * middle row, and how it changes from row to row. */
 WIDE static void spread_tiles(prepare_job *p, band *b, int tile_row, int ring) {
     const float fx = p->v->fx, fy = p->v->fy, tile_cx = p->v->tile_cx;
-    const float middle_y = (float)(tile_row * LSM_TILE) + p->v->tile_cy;
+    const float middle_y = lsm_tile_middle(tile_row, p->v->tile_cy);
     const int columns = p->v->tile_columns;
     const float *rho = b->rho + ring * (columns + 2) + 1;
     const float *above = b->rho + (ring + 2) % 3 * (columns + 2) + 1, *below = b->rho + (ring + 1) % 3 * (columns + 2) + 1;
@@ -135,17 +127,14 @@ WIDE static void spread_tiles(prepare_job *p, band *b, int tile_row, int ring) {
         dv[t] = rho[t] > 0.0f ? w : 0.0f;
     }
     for (int t = 0; t < columns; t++) {
-        float tile = lsm_tile_slope(fx, fy, (float)(t * LSM_TILE) + tile_cx, middle_y, rho[t], du[t], dv[t]);
+        float tile = lsm_tile_slope(fx, fy, lsm_tile_middle(t, tile_cx), middle_y, rho[t], du[t], dv[t]);
         slope[t] = rho[t] > 0.0f ? tile : 1.0f;
     }
     for (int t = 0; t < columns; t++) {
         float *restrict each = b->slope + 4 * t, *restrict middle = b->middle + 4 * t, *restrict down = b->down + 4 * t;
         each[0] = each[1] = each[2] = each[3] = slope[t];
         down[0] = down[1] = down[2] = down[3] = dv[t];
-        middle[0] = rho[t] + -1.5f * du[t];
-        middle[1] = rho[t] + -0.5f * du[t];
-        middle[2] = rho[t] + 0.5f * du[t];
-        middle[3] = rho[t] + 1.5f * du[t];
+        for (int i = 0; i < LSM_TILE; i++) middle[i] = lsm_expected(rho[t], lsm_off_middle(i), du[t]);
     }
 }
 
@@ -164,15 +153,12 @@ WIDE static void write_row(const lsm_view *v, const band *b, const float *depth,
         confidence = b->row_confidence;
     }
     for (int c = 0; c < width; c++) {
-        float slope = lsm_pixel_slope(inverse[c], b->middle[c] + down * b->down[c], b->slope[c]);
+        float slope = lsm_pixel_slope(inverse[c], lsm_expected(b->middle[c], down, b->down[c]), b->slope[c]);
         geometry[c] = lsm_geometry(0, slope);
         most[c] = depth[c] > most[c] ? depth[c] : most[c];
     }
-    for (int c = 0; c < width; c++) {
-        int weight = lsm_weight(quality, (float)confidence[c], inverse[c]);
-        rgbw[c] = (unsigned int)(depth[c] > 0.0f ? weight : 0) << 24;
-    }
-    for (int c = 0; c < width; c++) geometry[c] |= (unsigned int)z[c] & -(unsigned int)(depth[c] > 0.0f);
+    for (int c = 0; c < width; c++) rgbw[c] = lsm_rgbw(0, lsm_pixel_weight(depth[c], quality, confidence[c], inverse[c]));
+    for (int c = 0; c < width; c++) geometry[c] |= lsm_pixel_z(z[c], depth[c]);
     const int last = width - 1;
     for (int c = 0; c < last; c++) { /* four bytes at once, of which one is the next pixel's */
         unsigned int color;
@@ -182,7 +168,7 @@ WIDE static void write_row(const lsm_view *v, const band *b, const float *depth,
     }
     rgb += (size_t)3 * n * last;
     out[last].geometry = geometry[last];
-    out[last].rgbw = rgbw[last] | rgb[0] | (unsigned int)rgb[1] << 8 | (unsigned int)rgb[2] << 16;
+    out[last].rgbw = rgbw[last] | lsm_color(rgb);
 }
 
 static void write_pixels(prepare_job *p, band *b, int tile_row, int ring) {
@@ -193,7 +179,7 @@ static void write_pixels(prepare_job *p, band *b, int tile_row, int ring) {
         const size_t row = (size_t)tile_row * 4 + i, full = row * n * v->full_width;
         const float *depth = b->depth + (ring * 4 + i) * b->stride, *inverse = b->inverse + (ring * 4 + i) * b->stride;
         lsm_pixel *out = p->pixels + row * v->width;
-        write_row(v, b, depth, inverse, (float)i - 1.5f, p->z + full, p->confidence + full, p->rgb + 3 * full, out);
+        write_row(v, b, depth, inverse, lsm_off_middle(i), p->z + full, p->confidence + full, p->rgb + 3 * full, out);
         for (int c = 0; p->labels && c < v->width; c++)
             if (depth[c] > 0.0f) __atomic_store_n(&p->present[p->labels[full + (size_t)c * n]], 1, __ATOMIC_RELAXED);
     }
@@ -241,9 +227,8 @@ static void prepare_band(job *j, int first, int last) {
 /* Two rows of tiles, each of an even number of columns, to one of half as many. */
 WIDE static void halve_near(const float *restrict a, const float *restrict b, int count, float *restrict out) {
     for (int c = 0; c < count; c++) {
-        const float left = a[2 * c] < b[2 * c] ? a[2 * c] : b[2 * c];
-        const float right = a[2 * c + 1] < b[2 * c + 1] ? a[2 * c + 1] : b[2 * c + 1];
-        out[c] = left < right ? left : right;
+        const float left = lsm_smaller(a[2 * c], b[2 * c]), right = lsm_smaller(a[2 * c + 1], b[2 * c + 1]);
+        out[c] = lsm_smaller(left, right);
     }
 }
 
@@ -297,7 +282,8 @@ static int fill_pyramid(const lsm_view *v, float *near, int *known, float *far) 
     return 0;
 }
 
-/* Makes pixels of an observation. near, known, far: its pyramid. labels may be NULL; present (65536) marks the labels seen. -1: no memory. */
+/* Makes pixels of an observation. near, known, far: its pyramid. labels may be NULL; present (65536) marks the labels seen.
+ * -1: no memory. */
 EXPORT int lsm_prepare(const lsm_view *v, const unsigned short *z, const unsigned char *confidence, const unsigned char *rgb,
                        const unsigned short *labels, lsm_pixel *pixels, float *near, int *known, float *far,
                        unsigned char *present, float *farthest, int threads) {

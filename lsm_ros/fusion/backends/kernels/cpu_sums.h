@@ -22,8 +22,8 @@ typedef struct {
 
 /* Voxels of one block. pixel: -1 where none is seen; then distance is beyond all and weight 0. */
 typedef struct {
-    int pixel[LSM_VOXELS], weight[LSM_VOXELS], color[LSM_VOXELS];
-    unsigned int geometry[LSM_VOXELS];
+    int pixel[LSM_VOXELS], weight[LSM_VOXELS];
+    unsigned int geometry[LSM_VOXELS], rgbw[LSM_VOXELS];
     float depth[LSM_VOXELS], distance[LSM_VOXELS];
 } seen_block;
 
@@ -41,12 +41,12 @@ WIDE static void see_block(const sum_job *p, const int *block, seen_block *s) {
     for (int i = 0; i < LSM_VOXELS; i++) {
         const lsm_pixel *q = p->pixels + (s->pixel[i] < 0 ? 0 : s->pixel[i]);
         s->geometry[i] = q->geometry;
-        s->color[i] = (int)q->rgbw;
+        s->rgbw[i] = q->rgbw;
     }
     for (int i = 0; i < LSM_VOXELS; i++) {
         float d = lsm_distance(steps, z_step, s->geometry[i], s->depth[i]);
-        int w = (int)((unsigned int)s->color[i] >> 24);
-        int kept = (s->pixel[i] >= 0) & (w > 0) & (d >= -LSM_STEPS);
+        int w = lsm_weight_of(s->rgbw[i]);
+        int kept = (s->pixel[i] >= 0) & lsm_counts(w, d);
         d = kept ? d : 2.0f * LSM_STEPS;
         w = lsm_voxel_weight(one_voxel, behind, w, d);
         s->distance[i] = d;
@@ -57,7 +57,8 @@ WIDE static void see_block(const sum_job *p, const int *block, seen_block *s) {
 /* Adds to six columns of 512 voxels each; what nobody saw near a surface has no colour. */
 WIDE static void sum_block(const seen_block *s, int *sums, int sign) {
     for (int g = 0; g < LSM_VOXELS; g += GROUP) {
-        const int *weight = s->weight + g, *color = s->color + g;
+        const int *weight = s->weight + g;
+        const unsigned int *rgbw = s->rgbw + g;
         const float *distance = s->distance + g;
         int any = 0, near[GROUP], any_near = 0;
         for (int i = 0; i < GROUP; i++) any |= weight[i];
@@ -67,16 +68,16 @@ WIDE static void sum_block(const seen_block *s, int *sums, int sign) {
             int w = weight[i] * sign;
             sdf[i] += lsm_steps(distance[i]) * w;
             total[i] += w;
-            near[i] = distance[i] <= LSM_STEPS ? w : 0;
+            near[i] = lsm_has_color(distance[i]) ? w : 0;
         }
         for (int i = 0; i < GROUP; i++) any_near |= near[i];
         if (!any_near) continue;
         int *red = sums + LSM_RED * LSM_VOXELS + g, *green = sums + LSM_GREEN * LSM_VOXELS + g;
         int *blue = sums + LSM_BLUE * LSM_VOXELS + g, *known = sums + LSM_NEAR * LSM_VOXELS + g;
         for (int i = 0; i < GROUP; i++) {
-            red[i] += (color[i] & 255) * near[i];
-            green[i] += (color[i] >> 8 & 255) * near[i];
-            blue[i] += (color[i] >> 16 & 255) * near[i];
+            red[i] += lsm_channel(rgbw[i], 0) * near[i];
+            green[i] += lsm_channel(rgbw[i], 1) * near[i];
+            blue[i] += lsm_channel(rgbw[i], 2) * near[i];
             known[i] += near[i];
         }
     }
@@ -86,8 +87,8 @@ static void sum_labels(const sum_job *p, const seen_block *s, int *counts) {
     const int width = p->v->label_width;
     const float one_voxel = p->v->one_voxel;
     for (int i = 0; i < LSM_VOXELS; i++) {
-        if (!(s->weight[i] > 0) || !(lsm_abs(s->distance[i]) <= one_voxel)) continue;
-        int column = p->column_of[p->shown[s->pixel[i]]], cell = ((i >> 7) * 4 + (i >> 4 & 3)) * 4 + (i >> 1 & 3);
+        if (!(s->weight[i] > 0) || !lsm_on_surface(s->distance[i], one_voxel)) continue;
+        int column = p->column_of[p->shown[s->pixel[i]]], cell = lsm_label_cell(i);
         if (column >= 0) counts[cell * width + column] += s->weight[i] * p->sign;
     }
 }
@@ -105,7 +106,7 @@ static void sum_codes(const sum_job *p, const seen_block *s, int *sums) {
         int weight = 0;
         for (int k = 0; k < 8; k++) {
             const int i = corner | (k & 4) << 4 | (k & 2) << 2 | (k & 1);
-            if (!(s->weight[i] > 0) || !(lsm_abs(s->distance[i]) <= p->v->one_voxel)) continue;
+            if (!(s->weight[i] > 0) || !lsm_on_surface(s->distance[i], p->v->one_voxel)) continue;
             const unsigned int here = p->shown[s->pixel[i]];
             if (here == LSM_UNLABELLED) continue;
             if (here != label && weight) add_code(sums, lsm_code(label), weight * p->sign);
@@ -123,14 +124,9 @@ WIDE static void sum_features(const sum_job *p, int n) {
     lsm_unpack(p->keys[n], block);
     int *sums = p->sums + p->slots[n] * LSM_CELLS * (dim + 1);
     for (int cell = 0; cell < LSM_CELLS; cell++, sums += dim + 1) {
-        const double i = 2 * (cell >> 4) + 0.5, j = 2 * (cell >> 2 & 3) + 0.5, k = 2 * (cell & 3) + 0.5;
-        float z;
-        const int pixel = lsm_see(v, block, i, j, k, &z);
-        if (pixel < 0) continue;
-        const lsm_pixel *q = p->pixels + pixel;
-        int weight = (int)(q->rgbw >> 24);
-        if (!weight || !(lsm_abs(lsm_distance(v->steps, v->z_step, q->geometry, z)) <= v->one_voxel)) continue;
-        weight *= p->sign;
+        int pixel;
+        const int weight = lsm_feature_weight(v, p->pixels, block, cell, &pixel) * p->sign;
+        if (!weight) continue;
         const signed char *f = p->features + (size_t)lsm_feature_row(v, pixel) * dim;
         for (int d = 0; d < dim; d++) sums[d] += f[d] * weight;
         sums[dim] += weight;
@@ -144,7 +140,7 @@ static void sum_blocks(job *j, int first, int last) {
         int block[3];
         lsm_unpack(p->keys[n], block);
         if (p->voxels || p->labels) see_block(p, block, &seen);
-        if (p->voxels) sum_block(&seen, p->voxels + p->slots[n] * (LSM_VOXELS * LSM_COLUMNS), p->sign);
+        if (p->voxels) sum_block(&seen, p->voxels + lsm_first_sum(p->slots[n]), p->sign);
         int *labels = p->labels ? p->labels + p->slots[n] * LSM_CELLS * p->v->label_width : NULL;
         if (labels && p->column_of) sum_labels(p, &seen, labels);
         if (labels && !p->column_of) sum_codes(p, &seen, labels);
@@ -160,7 +156,8 @@ EXPORT void lsm_sum(const lsm_view *v, const lsm_pixel *pixels, const long long 
                     const signed char *features, int sign, int threads) {
     float inside[3][LSM_VOXELS];
     for (int axis = 0; axis < 3; axis++)
-        for (int i = 0; i < LSM_VOXELS; i++) inside[axis][i] = lsm_inside(v, axis, i >> 6, i >> 3 & 7, i & 7);
+        for (int i = 0; i < LSM_VOXELS; i++)
+            inside[axis][i] = lsm_inside(v, axis, lsm_place(i, 0), lsm_place(i, 1), lsm_place(i, 2));
     sum_job p = {.v = v, .pixels = pixels, .keys = keys, .slots = slots, .voxels = voxels, .labels = labels, .sums = sums,
                  .shown = shown, .column_of = column_of, .features = features, .inside = inside, .sign = sign};
     p.j.work = sum_blocks;

@@ -2,7 +2,8 @@
  * Copyright 2026 The lsm_ros authors
  *
  * The voxel map's work on a GPU: one pixel, tile, voxel or cell per thread, launched by lsm_ros/fusion/backends/cuda.py.
- * Compiled at run time with -fmad=false. Sums are of integers, so the order of threads does not matter.
+ * Only the walk over the items is here, all formulas are in kernels.h. Compiled at run time with -fmad=false. Sums are of
+ * integers, so the order of threads does not matter.
  */
 #include "kernels.h"
 
@@ -11,7 +12,8 @@
     const long long item = (long long)blockIdx.x * blockDim.x + threadIdx.x; \
     if (item >= (count)) return
 
-static __device__ float raw_at(const lsm_view *v, const unsigned short *z, const unsigned char *confidence, int row, int column) {
+static __device__ float raw_at(const lsm_view *v, const unsigned short *z, const unsigned char *confidence, int row,
+                               int column) {
     if (row < 0 || column < 0 || row >= v->full_height || column >= v->full_width) return 0.0f;
     const long long at = (long long)row * v->full_width + column;
     return lsm_raw_depth(v->z_step, v->max_depth, z[at], confidence[at]);
@@ -24,7 +26,7 @@ KERNEL lsm_gpu_depth(const lsm_view *v, const unsigned short *z, const unsigned 
     const float d = raw_at(v, z, confidence, row, column);
     const float left = raw_at(v, z, confidence, row, column - 1), right = raw_at(v, z, confidence, row, column + 1);
     const float up = raw_at(v, z, confidence, row - 1, column), down = raw_at(v, z, confidence, row + 1, column);
-    depth[item] = lsm_hangs(d, left, right) | lsm_hangs(d, up, down) ? 0.0f : d;
+    depth[item] = lsm_clean(d, left, right, up, down);
 }
 
 /* Mean inverse depth of each tile, and the first level of the pyramid. */
@@ -39,14 +41,12 @@ KERNEL lsm_gpu_tiles(const lsm_view *v, const float *depth, float *rho, float *n
             const int inside = row + r < v->height && column + c < v->width;
             const float d = inside ? depth[(long long)(row + r) * v->width + column + c] : 0.0f;
             inverse[r] = lsm_inverse(d);
-            if (d > 0.0f) {
-                seen++;
-                nearest = d < nearest ? d : nearest;
-            }
+            nearest = lsm_smaller(lsm_near(d), nearest);
+            seen += d > 0.0f;
         }
-        sum[c] = ((inverse[0] + inverse[1]) + inverse[2]) + inverse[3];
+        sum[c] = lsm_tile_column(inverse[0], inverse[1], inverse[2], inverse[3]);
     }
-    rho[item] = lsm_tile_mean((sum[0] + sum[1]) + (sum[2] + sum[3]), seen);
+    rho[item] = lsm_tile_mean(sum[0], sum[1], sum[2], sum[3], seen);
     near[item] = nearest;
     known[item] = seen;
 }
@@ -61,7 +61,7 @@ KERNEL lsm_gpu_pyramid(const lsm_view *v, float *near, int *known, int level, in
     int total = 0;
     for (int i = 2 * r; i < rows && i < 2 * r + 2; i++)
         for (int j = 2 * c; j < columns && j < 2 * c + 2; j++) {
-            nearest = n[i * columns + j] < nearest ? n[i * columns + j] : nearest;
+            nearest = lsm_smaller(n[i * columns + j], nearest);
             total += k[i * columns + j];
         }
     near[v->level_offset[level] + item] = nearest;
@@ -85,15 +85,13 @@ KERNEL lsm_gpu_pixels(const lsm_view *v, const float *depth, const float *rho, c
         const float left = tile_column > 0 ? tile[-1] : 0.0f, right = tile_column < columns - 1 ? tile[1] : 0.0f;
         const float up = tile_row > 0 ? tile[-columns] : 0.0f, down = tile_row < v->tile_rows - 1 ? tile[columns] : 0.0f;
         const float du = lsm_gradient(left, here, right), dv = lsm_gradient(up, here, down);
-        const float across = (float)(column % LSM_TILE) - 1.5f, below = (float)(row % LSM_TILE) - 1.5f;
-        const float expected = (here + across * du) + below * dv;
-        const float middle_x = (float)(tile_column * LSM_TILE) + v->tile_cx;
-        const float middle_y = (float)(tile_row * LSM_TILE) + v->tile_cy;
+        const float across = lsm_off_middle(column % LSM_TILE), below = lsm_off_middle(row % LSM_TILE);
+        const float expected = lsm_expected(lsm_expected(here, across, du), below, dv);
+        const float middle_x = lsm_tile_middle(tile_column, v->tile_cx), middle_y = lsm_tile_middle(tile_row, v->tile_cy);
         slope = lsm_pixel_slope(inverse, expected, lsm_tile_slope(v->fx, v->fy, middle_x, middle_y, here, du, dv));
     }
-    unsigned int weight = d > 0.0f ? (unsigned int)lsm_weight(v->quality, (float)confidence[from], inverse) : 0u;
-    out.rgbw = rgb[3 * from] | (unsigned int)rgb[3 * from + 1] << 8 | (unsigned int)rgb[3 * from + 2] << 16 | weight << 24;
-    out.geometry = lsm_geometry(d > 0.0f ? z[from] : 0u, slope);
+    out.rgbw = lsm_rgbw(lsm_color(rgb + 3 * from), lsm_pixel_weight(d, v->quality, confidence[from], inverse));
+    out.geometry = lsm_geometry(lsm_pixel_z(z[from], d), slope);
     pixels[item] = out;
     if (d > 0.0f) {
         if (labels) present[labels[from]] = 1;
@@ -111,17 +109,19 @@ KERNEL lsm_gpu_blocks(const lsm_view *v, const lsm_pixel *pixels, unsigned long 
     const int row = (int)(item / columns) * v->step, column = (int)(item % columns) * v->step;
     const float z = lsm_depth(pixels[(long long)row * v->width + column].geometry, v->z_step);
     if (!(z > 0.0f)) return;
-    const float *R = v->rotation;
-    const float x = ((float)column - v->cx) * v->inverse_fx, y = ((float)row - v->cy) * v->inverse_fy;
-    const float dx = (R[0] * x + R[1] * y) + R[2], dy = (R[3] * x + R[4] * y) + R[5], dz = (R[6] * x + R[7] * y) + R[8];
+    const float x = lsm_ray(column, v->cx, v->inverse_fx), y = lsm_ray(row, v->cy, v->inverse_fy);
+    float direction[3];
+    for (int a = 0; a < 3; a++) direction[a] = lsm_direction(v->rotation + 3 * a, x, y);
     for (int s = 0; s < v->samples; s++) {
-        const float along = v->scale * z + v->offsets[s];
+        const float along = lsm_along(v->scale, z, v->offsets[s]);
         if (!(along > 0.0f)) continue;
-        const long long key = lsm_block_at(v, dx, dy, dz, along);
-        if (key < 0) {
+        int block[3];
+        for (int a = 0; a < 3; a++) block[a] = lsm_block_index(direction[a], along, v->fraction[a], v->base[a]);
+        if (!lsm_in_world(block[0], block[1], block[2])) {
             state[2] = 1;
             continue;
         }
+        const long long key = lsm_pack(block[0], block[1], block[2]);
         const unsigned long long none = ~0ull;
         unsigned int h = lsm_hash(key) & (unsigned int)mask;
         int tries = 0;
@@ -141,11 +141,13 @@ KERNEL lsm_gpu_free(const lsm_view *v, const float *near, const int *known, cons
                     int nx, int ny, int nz, unsigned char *weights, unsigned char *used, int count) {
     ITEM(count);
     const int n = (int)(item / LSM_VOXELS), cell = (int)(item % LSM_VOXELS);
-    const int i = n / (ny * nz) * LSM_BLOCK + (cell >> 6), j = n / nz % ny * LSM_BLOCK + (cell >> 3 & 7);
-    const int k = n % nz * LSM_BLOCK + (cell & 7);
+    int block[3], place[3];
+    lsm_box_place(n, ny, nz, block);
+    for (int a = 0; a < 3; a++) place[a] = block[a] * LSM_BLOCK + lsm_place(cell, a);
     float at[3];
     for (int m = 0; m < 3; m++)
-        at[m] = (x[m * nx * LSM_BLOCK + i] + y[m * ny * LSM_BLOCK + j]) + z[m * nz * LSM_BLOCK + k];
+        at[m] = lsm_center(x[m * nx * LSM_BLOCK + place[0]], y[m * ny * LSM_BLOCK + place[1]],
+                           z[m * nz * LSM_BLOCK + place[2]]);
     const int weight = lsm_free(v, near, known, at[0], at[1], at[2]);
     weights[item] = (unsigned char)weight;
     if (weight) used[n] = 1;
@@ -156,31 +158,30 @@ KERNEL lsm_gpu_sum(const lsm_view *v, const lsm_pixel *pixels, const long long *
                    int *labels, const unsigned short *shown, const signed char *column_of, int sign, int count) {
     ITEM(count);
     const int n = (int)(item / LSM_VOXELS), voxel = (int)(item % LSM_VOXELS);
-    const int i = voxel >> 6, j = voxel >> 3 & 7, k = voxel & 7;
     int block[3];
     lsm_unpack(keys[n], block);
     float z;
-    const int pixel = lsm_see(v, block, i, j, k, &z);
+    const int pixel = lsm_see(v, block, lsm_place(voxel, 0), lsm_place(voxel, 1), lsm_place(voxel, 2), &z);
     if (pixel < 0) return;
     const lsm_pixel q = pixels[pixel];
-    int weight = (int)(q.rgbw >> 24);
+    int weight = lsm_weight_of(q.rgbw);
     const float distance = lsm_distance(v->steps, v->z_step, q.geometry, z);
-    if (!weight || !(distance >= -LSM_STEPS)) return;
+    if (!lsm_counts(weight, distance)) return;
     weight = lsm_voxel_weight(v->one_voxel, v->behind, weight, distance) * sign;
     if (voxels) {
-        int *sums = voxels + slots[n] * (LSM_VOXELS * LSM_COLUMNS) + voxel;
+        int *sums = voxels + lsm_first_sum(slots[n]) + voxel;
         sums[LSM_SDF * LSM_VOXELS] += lsm_steps(distance) * weight;
         sums[LSM_WEIGHT * LSM_VOXELS] += weight;
-        if (distance <= LSM_STEPS) {
-            sums[LSM_RED * LSM_VOXELS] += (int)(q.rgbw & 255) * weight;
-            sums[LSM_GREEN * LSM_VOXELS] += (int)(q.rgbw >> 8 & 255) * weight;
-            sums[LSM_BLUE * LSM_VOXELS] += (int)(q.rgbw >> 16 & 255) * weight;
+        if (lsm_has_color(distance)) {
+            sums[LSM_RED * LSM_VOXELS] += lsm_channel(q.rgbw, 0) * weight;
+            sums[LSM_GREEN * LSM_VOXELS] += lsm_channel(q.rgbw, 1) * weight;
+            sums[LSM_BLUE * LSM_VOXELS] += lsm_channel(q.rgbw, 2) * weight;
             sums[LSM_NEAR * LSM_VOXELS] += weight;
         }
     }
-    const unsigned int label = labels && lsm_abs(distance) <= v->one_voxel ? shown[pixel] : LSM_UNLABELLED;
+    const unsigned int label = labels && lsm_on_surface(distance, v->one_voxel) ? shown[pixel] : LSM_UNLABELLED;
     if (label == LSM_UNLABELLED) return;
-    int *evidence = labels + (slots[n] * LSM_CELLS + ((i >> 1) * 4 + (j >> 1)) * 4 + (k >> 1)) * v->label_width;
+    int *evidence = labels + (slots[n] * LSM_CELLS + lsm_label_cell(voxel)) * v->label_width;
     if (column_of) {
         if (column_of[label] >= 0) atomicAdd(evidence + column_of[label], weight);
         return;
@@ -196,15 +197,10 @@ KERNEL lsm_gpu_features(const lsm_view *v, const lsm_pixel *pixels, const long l
     ITEM(count);
     const int columns = v->feature_dim + 1, d = (int)(item % columns), cell = (int)(item / columns % LSM_CELLS);
     const long long n = item / columns / LSM_CELLS;
-    const double i = 2 * (cell >> 4) + 0.5, j = 2 * (cell >> 2 & 3) + 0.5, k = 2 * (cell & 3) + 0.5;
-    int block[3];
+    int block[3], pixel;
     lsm_unpack(keys[n], block);
-    float z;
-    const int pixel = lsm_see(v, block, i, j, k, &z);
-    if (pixel < 0) return;
-    const lsm_pixel q = pixels[pixel];
-    const int weight = (int)(q.rgbw >> 24);
-    if (!weight || !(lsm_abs(lsm_distance(v->steps, v->z_step, q.geometry, z)) <= v->one_voxel)) return;
+    const int weight = lsm_feature_weight(v, pixels, block, cell, &pixel);
+    if (!weight) return;
     const long long row = (long long)lsm_feature_row(v, pixel) * v->feature_dim;
     sums[(slots[n] * LSM_CELLS + cell) * columns + d] += (d < v->feature_dim ? features[row + d] : 1) * weight * sign;
 }
