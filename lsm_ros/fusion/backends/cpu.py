@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The backend in C, with threads. Sizes are checked before they get here."""
+"""The backend in C, with threads: arrays of NumPy and calls of cpu.c. Formulas are in kernels.h, steps around the calls that
+the GPU takes too in `compiled`. Sizes are checked before they get here."""
 from __future__ import annotations
 
 import ctypes
@@ -10,12 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsm_ros.fusion.backends.blocks import HALF, BlockPool, far_away
+from lsm_ros.fusion.backends.compiled import CompiledBackend, column_table
 from lsm_ros.fusion.backends.extract import Crossings
-from lsm_ros.fusion.backends.freespace import CELLS, FreeContribution, free_box, nothing_free
+from lsm_ros.fusion.backends.freespace import CELLS, FreeBox, FreeContribution
 from lsm_ros.fusion.backends.integrate import VOXELS
-from lsm_ros.fusion.backends.layout import CameraPose, Layout
+from lsm_ros.fusion.backends.layout import Layout
 from lsm_ros.fusion.backends.native import library
-from lsm_ros.fusion.backends.view import View, blocks_of_rays, pixel_view
+from lsm_ros.fusion.backends.view import View, pixel_view
 from lsm_ros.types import UNLABELLED, Observation
 
 PIXEL = np.dtype([("geometry", "<u4"), ("rgbw", "<u4")])  # lsm_pixel of kernels.h
@@ -103,7 +105,7 @@ class HashIndex:
         self._table = _at(self._keys), _at(self._slots), self._mask
 
 
-class CpuBackend:
+class CpuBackend(CompiledBackend):
     """See `backends.Backend`. threads: at most this many work on one observation; lib: instead of the usual one."""
 
     name = "cpu"
@@ -143,10 +145,6 @@ class CpuBackend:
         last = self._spare.pop() if self._spare else None
         return last if last is not None and len(last) == count else np.empty(count, PIXEL)
 
-    def surface_blocks(self, pixels: CpuPixels, view: View) -> np.ndarray:
-        """See Backend."""
-        return blocks_of_rays(lambda v: self._blocks(pixels, v), view, pixels.farthest)
-
     def _blocks(self, pixels: CpuPixels, view: View) -> np.ndarray:
         while True:
             count = self._lib.lsm_surface_blocks(ctypes.addressof(view), _at(pixels.pixels), _at(self._keys),
@@ -159,18 +157,13 @@ class CpuBackend:
                 return self._keys[:count]
             self._keys = np.empty(2 * count, np.int64)
 
-    def free_cells(self, pixels: CpuPixels, view: View, pose: CameraPose, layout: Layout) -> FreeContribution:
-        """See Backend."""
-        box = free_box(view, pose, layout, pixels.farthest)
-        if box is None:
-            return nothing_free()
+    def _free(self, pixels: CpuPixels, view: View, box: FreeBox) -> tuple[np.ndarray, np.ndarray]:
         count = int(box.blocks.prod())
         weights, used = np.zeros((count, CELLS), np.uint8), np.zeros(count, np.uint8)
         axes = [np.ascontiguousarray(a) for a in box.axes]
         self._lib.lsm_free_cells(ctypes.addressof(view), _at(pixels.near), _at(pixels.known), _at(pixels.far),
                                  *(_at(a) for a in axes), _at(box.blocks), _at(weights), _at(used), self._threads)
-        rows = np.flatnonzero(used)
-        return FreeContribution(box.keys(rows), weights, rows)
+        return weights, used
 
     def sum(self, pool: BlockPool, slots: np.ndarray, pixels: CpuPixels, view: View, keys: np.ndarray,
             columns: np.ndarray | None, sign: int, labels_only: bool = False) -> None:
@@ -179,10 +172,7 @@ class CpuBackend:
         view.label_width = pool.columns("labels")
         column_of = labels = None
         if len(pixels.label_ids):
-            labels = pool.raw("labels")
-            if columns is not None:
-                column_of = np.full(UNLABELLED + 1, -1, np.int8)
-                column_of[pixels.label_ids] = columns
+            labels, column_of = pool.raw("labels"), column_table(pixels.label_ids, columns)
         voxels = None if labels_only else pool.raw("voxels")
         features = None if labels_only else pixels.features
         sums = None if features is None else pool.raw("features")

@@ -2,7 +2,8 @@
 # Copyright 2026 The lsm_ros authors
 """The backend on a GPU, with CuPy: sums and pixels live on the device, the index of blocks on the host.
 
-Per observation a handful of transfers, whatever the number of blocks: images go up, keys come down, slots go up.
+Formulas are in kernels.h, which the C backend compiles too; gpu.cu has one thread for each item, `compiled` the steps that
+both take around their kernels. Per observation a handful of transfers, whatever the number of blocks: images go up, keys come down, slots go up.
 """
 from __future__ import annotations
 
@@ -15,12 +16,13 @@ import numpy as np
 
 from lsm_ros.fusion.backends import native
 from lsm_ros.fusion.backends.blocks import HALF, BlockPool, DictIndex, Rows, far_away
+from lsm_ros.fusion.backends.compiled import CompiledBackend, column_table
 from lsm_ros.fusion.backends.cpu import HashIndex, functions
 from lsm_ros.fusion.backends.extract import Crossings
-from lsm_ros.fusion.backends.freespace import CELLS, FreeContribution, free_box, nothing_free
+from lsm_ros.fusion.backends.freespace import CELLS, FreeBox, FreeContribution
 from lsm_ros.fusion.backends.integrate import LABEL_CELLS, VOXELS
-from lsm_ros.fusion.backends.layout import CameraPose, Layout
-from lsm_ros.fusion.backends.view import View, blocks_of_rays, pixel_view
+from lsm_ros.fusion.backends.layout import Layout
+from lsm_ros.fusion.backends.view import View, pixel_view
 from lsm_ros.types import UNLABELLED, Observation
 
 OPTIONS = ("--std=c++14", "-fmad=false", "-ftz=false", "-prec-div=true", "-prec-sqrt=true")
@@ -87,7 +89,7 @@ class CudaPool(BlockPool):
         return self._cupy.zeros(shape, np.int32)
 
 
-class CudaBackend:
+class CudaBackend(CompiledBackend):
     """See `backends.Backend`. cupy: the module, imported if not given.
 
     RuntimeError, saying what to install, if CuPy or a device is missing, or the kernels do not compile.
@@ -133,10 +135,6 @@ class CudaBackend:
         return CudaPixels(v, pixels, near, known, shown, np.flatnonzero(seen).astype(np.uint16), features,
                           float(cp.asnumpy(farthest).view(np.float32)[0]))
 
-    def surface_blocks(self, pixels: CudaPixels, view: View) -> np.ndarray:
-        """See Backend."""
-        return blocks_of_rays(lambda v: self._blocks(pixels, v), view, pixels.farthest)
-
     def _blocks(self, pixels: CudaPixels, view: View) -> np.ndarray:
         cp, rays = self._cupy, -(-view.height // view.step) * -(-view.width // view.step)
         while True:
@@ -150,17 +148,12 @@ class CudaBackend:
                 return cp.asnumpy(keys[:count])
             self._set_size *= 4
 
-    def free_cells(self, pixels: CudaPixels, view: View, pose: CameraPose, layout: Layout) -> FreeContribution:
-        """See Backend."""
-        cp, box = self._cupy, free_box(view, pose, layout, pixels.farthest)
-        if box is None:
-            return nothing_free()
-        count = int(box.blocks.prod())
+    def _free(self, pixels: CudaPixels, view: View, box: FreeBox) -> tuple[Any, np.ndarray]:
+        cp, count = self._cupy, int(box.blocks.prod())
         weights, used = cp.empty((count, CELLS), np.uint8), cp.zeros(count, np.uint8)
         axes = [cp.asarray(np.ascontiguousarray(a)) for a in box.axes]
         self._launch("free", count * CELLS, self._upload(view), pixels.near, pixels.known, *axes, *box.blocks, weights, used)
-        rows = np.flatnonzero(cp.asnumpy(used))
-        return FreeContribution(box.keys(rows), weights, rows)
+        return weights, cp.asnumpy(used)
 
     def sum(self, pool: BlockPool, slots: np.ndarray, pixels: CudaPixels, view: View, keys: np.ndarray,
             columns: np.ndarray | None, sign: int, labels_only: bool = False) -> None:
@@ -171,11 +164,8 @@ class CudaBackend:
         view.label_width = pool.columns("labels")
         column_of, labels = _NONE, _NONE
         if len(pixels.label_ids):
-            labels = pool.raw("labels")
-            if columns is not None:
-                table = np.full(UNLABELLED + 1, -1, np.int8)
-                table[pixels.label_ids] = columns
-                column_of = cp.asarray(table)
+            labels, table = pool.raw("labels"), column_table(pixels.label_ids, columns)
+            column_of = _NONE if table is None else cp.asarray(table)
         voxels = _NONE if labels_only else pool.raw("voxels")
         on_device = self._upload(view), pixels.pixels, cp.asarray(keys), cp.asarray(slots)
         self._launch("sum", len(keys) * VOXELS, *on_device, voxels, labels, pixels.labels, column_of,
