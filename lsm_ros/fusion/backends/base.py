@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What computes the map: NumPy (the reference), C on the CPU, or CUDA. All give the same bits."""
+"""The backends that compute the map: NumPy (the reference), C on the CPU, or CUDA. All give the same bits."""
 from __future__ import annotations
 
 import logging

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The free-space layer: coarse cells that an observation sees as wholly empty. A pure function as in `integrate`."""
+"""The free-space layer: coarse cells that an observation sees as wholly empty. A pure function as in `integrate`.
+
+The box of cells (`free_box`) serves all backends; `free_contribution` is the reference in NumPy, of which kernels.h holds
+the same for C and CUDA.
+"""
 from __future__ import annotations
 
 import math

@@ -3,7 +3,8 @@
 """What an observation contributes to the map: a pure function of (observation, pose, voxel index).
 
 Voxel centres are projected to the nearest pixel. Only element-wise arithmetic is used, so that a voxel's contribution is
-the same bits whatever else is computed along with it. This is the reference in NumPy; kernels.h holds the same.
+the same bits whatever else is computed along with it. This is the reference in NumPy; kernels.h holds the same for C and
+CUDA, in sums and blocks alike.
 """
 from __future__ import annotations
 

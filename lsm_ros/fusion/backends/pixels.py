@@ -2,7 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 """An observation made ready for projection: per pixel depth, weight and slope. A function of the observation alone.
 
-This is the reference in NumPy; kernels.h holds the same, and both must agree bit for bit.
+This is the reference in NumPy; kernels.h holds the same for C and CUDA, and all must agree bit for bit.
 """
 from __future__ import annotations
 
