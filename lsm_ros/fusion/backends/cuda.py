@@ -3,7 +3,8 @@
 """The backend on a GPU, with CuPy: sums and pixels live on the device, the index of blocks on the host.
 
 Formulas are in kernels.h, which the C backend compiles too; gpu.cu has one thread for each item, `compiled` the steps that
-both take around their kernels. Per observation a handful of transfers, whatever the number of blocks: images go up, keys come down, slots go up.
+both take around their kernels. Per observation a handful of transfers, whatever the number of blocks: images go up, keys
+come down, slots go up.
 """
 from __future__ import annotations
 

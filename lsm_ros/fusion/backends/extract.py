@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which voxels are on the surface, and where in them: the reference in NumPy; kernels.h holds the same for C and
-CUDA."""
+"""Voxels on the surface, and where in them: the reference in NumPy; kernels.h holds the same for C and CUDA."""
 from __future__ import annotations
 
 from dataclasses import dataclass
