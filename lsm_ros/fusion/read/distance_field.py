@@ -4,52 +4,31 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
-from lsm_ros.fusion.read.grid import OCCUPIED, UNKNOWN
+from lsm_ros.fusion.read.grid_reader import OCCUPIED, UNKNOWN
 from lsm_ros.types import OccupancyMap
 
 FULL = 100
-"""Value of `DistanceField.scaled` at the largest distance and beyond."""
+"""Value of a scaled field at the largest distance and beyond."""
 
 
-@dataclass(frozen=True)
-class DistanceField:
-    """distance: (rows, columns) float32 metres from the centre of a cell to that of the nearest occupied cell, 0 in occupied
-    cells, NaN where the grid is unknown, inf where nothing is occupied at all. Row 0 at origin_y.
+def scaled(distance: np.ndarray, occupancy: OccupancyMap, max_distance: float) -> OccupancyMap:
+    """Distances as a grid of int8 at the place of `occupancy`: 100 * distance / max_distance, rounded down, at most 100.
 
-    origin_x, origin_y: position of the corner of cell (0, 0) in the map frame in metres. resolution: metres per cell.
+    distance (rows, columns) float32 in metres, inf where nothing is occupied at all, NaN where the grid is unknown, which
+    gives -1. Rounded down, so that a distance read back is never larger than it is. ValueError for max_distance not above 0.
     """
-
-    distance: np.ndarray
-    origin_x: float
-    origin_y: float
-    resolution: float
-
-    def scaled(self, max_distance: float) -> OccupancyMap:
-        """As a grid of int8: 100 * distance / max_distance, rounded down, at most 100; -1 where unknown.
-
-        Rounded down, so that a distance read back is never larger than it is. ValueError for max_distance not above 0.
-        """
-        if not (math.isfinite(max_distance) and max_distance > 0):
-            raise ValueError(f"max_distance must be a length above 0, got {max_distance!r}")
-        known = ~np.isnan(self.distance)
-        grid = np.full(self.distance.shape, UNKNOWN, np.int8)
-        # A hair is added since a distance that is a whole number of steps may come out just below it.
-        steps = self.distance[known].astype(np.float64) * (FULL / max_distance) + 1e-4
-        grid[known] = np.minimum(np.floor(steps), FULL).astype(np.int8)
-        return OccupancyMap(grid, self.origin_x, self.origin_y, self.resolution)
-
-
-def distance_field(occupancy: OccupancyMap) -> DistanceField:
-    """Exact Euclidean distance transform of a grid, as in Felzenszwalb and Huttenlocher, "Distance transforms of sampled
-    functions" (2012). Unknown cells are no obstacles, and have no distance."""
-    distance = _distances(occupancy.grid == OCCUPIED, occupancy.resolution)
-    distance[occupancy.grid == UNKNOWN] = np.nan
-    return DistanceField(distance, occupancy.origin_x, occupancy.origin_y, occupancy.resolution)
+    if not (math.isfinite(max_distance) and max_distance > 0):
+        raise ValueError(f"max_distance must be a length above 0, got {max_distance!r}")
+    known = ~np.isnan(distance)
+    grid = np.full(distance.shape, UNKNOWN, np.int8)
+    # A hair is added since a distance that is a whole number of steps may come out just below it.
+    steps = distance[known].astype(np.float64) * (FULL / max_distance) + 1e-4
+    grid[known] = np.minimum(np.floor(steps), FULL).astype(np.int8)
+    return OccupancyMap(grid, occupancy.origin_x, occupancy.origin_y, occupancy.resolution)
 
 
 class DistanceReader:
@@ -83,7 +62,7 @@ class DistanceReader:
             distance[inner] = fresh[inner]
         self._seen, self._distance = (occupancy, max_distance), distance
         shown = np.where(occupancy.grid == UNKNOWN, np.float32(np.nan), distance)
-        self._scaled = DistanceField(shown, occupancy.origin_x, occupancy.origin_y, occupancy.resolution).scaled(max_distance)
+        self._scaled = scaled(shown, occupancy, max_distance)
         return self._scaled
 
 
@@ -109,7 +88,11 @@ def _box(mask: np.ndarray, margin: int) -> tuple[slice, slice]:
 
 
 def _distances(occupied: np.ndarray, resolution: float) -> np.ndarray:
-    """Distance (rows, columns) float32 in metres to the nearest true cell, inf without any."""
+    """Distance (rows, columns) float32 in metres from each cell's centre to that of the nearest true cell, inf without any.
+
+    An exact Euclidean distance transform, as in Felzenszwalb and Huttenlocher, "Distance transforms of sampled functions"
+    (2012). Unknown cells are no obstacles.
+    """
     if not occupied.any():
         return np.full(occupied.shape, np.inf, np.float32)
     return (distance_transform_edt(~occupied) * resolution).astype(np.float32)

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""2D occupancy that is kept: only the columns of blocks that changed are looked at again. Its rules are those of `grid`."""
+"""2D occupancy of a height band, kept: only the columns of blocks that changed are looked at again.
+
+Occupied: a surface voxel within [min_height, max_height]. Free: not occupied, and seen free within the band, or a level
+surface seen below it (down to the band's height under its bottom). Else unknown.
+"""
 from __future__ import annotations
 
 import numpy as np
@@ -9,11 +13,13 @@ from lsm_ros.config import GridConfig
 from lsm_ros.fusion.backends.blocks import pack_keys, unpack_keys
 from lsm_ros.fusion.backends.layout import BLOCK, Layout
 from lsm_ros.fusion.map.pools import Pools
-from lsm_ros.fusion.read.grid import FLAT, FREE, MOST_CELLS, OCCUPIED, UNKNOWN
 from lsm_ros.fusion.read.reading import FACES, ChangeTracker, least_weight, live_keys, read_visible
 from lsm_ros.fusion.read.surface import distances
 from lsm_ros.types import OccupancyMap
 
+UNKNOWN, FREE, OCCUPIED = -1, 0, 100
+FLAT = 0.7  # z of the normal of a surface that can be driven on
+MOST_CELLS = 1 << 28
 _FREE, _OCCUPIED = np.uint8(1), np.uint8(2)
 _MARGIN = 8  # blocks of room on each side when the picture grows
 _CHUNK = 512
@@ -84,8 +90,10 @@ class GridReader:
         self._grid: OccupancyMap | None = None
 
     def read(self, pools: Pools, seq: int, min_weight: float, config: GridConfig) -> OccupancyMap:
-        """The grid at `seq`; the same object while nothing changed. Equal to `grid.occupancy`. ValueError if the area is too
-        large for a grid, or the band is empty."""
+        """The grid at `seq`, with cells of a voxel's size; z of the map is up. The same object while nothing changed.
+
+        ValueError if the area is too large for a grid, or the band is empty.
+        """
         if not config.min_height < config.max_height:
             raise ValueError(f"min_height {config.min_height} must be below max_height {config.max_height}")
         if config != self._config:

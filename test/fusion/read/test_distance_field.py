@@ -3,56 +3,58 @@
 import numpy as np
 import pytest
 
-from lsm_ros.fusion.read.distance_field import DistanceReader, distance_field
+from lsm_ros.fusion.read.distance_field import DistanceReader, scaled
 from lsm_ros.types import OccupancyMap
 
 
-def brute_force(grid, resolution):
+def brute_force(seen):
     """Distance of every known cell to every occupied one, by the book."""
-    rows, columns = np.indices(grid.shape)
-    out = np.full(grid.shape, np.inf)
-    for r, c in np.argwhere(grid == 100):
-        out = np.minimum(out, np.hypot(rows - r, columns - c) * resolution)
-    out[grid == -1] = np.nan
-    return out
+    rows, columns = np.indices(seen.grid.shape)
+    out = np.full(seen.grid.shape, np.inf)
+    for r, c in np.argwhere(seen.grid == 100):
+        out = np.minimum(out, np.hypot(rows - r, columns - c) * seen.resolution)
+    out[seen.grid == -1] = np.nan
+    return out.astype(np.float32)
+
+
+def anew(seen, reach):
+    return scaled(brute_force(seen), seen, reach).grid
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_exact(seed):
     rng = np.random.default_rng(seed)
-    grid = rng.choice([-1, 0, 100], (23, 31), p=[0.3, 0.68, 0.02]).astype(np.int8)
-    field = distance_field(OccupancyMap(grid, -1.5, 2.0, 0.05))
-    assert (field.origin_x, field.origin_y, field.resolution) == (-1.5, 2.0, 0.05) and field.distance.dtype == np.float32
-    assert np.allclose(field.distance, brute_force(grid, 0.05), equal_nan=True, rtol=1e-6)
+    seen = OccupancyMap(rng.choice([-1, 0, 100], (23, 31), p=[0.3, 0.68, 0.02]).astype(np.int8), -1.5, 2.0, 0.05)
+    field = DistanceReader().read(seen, 0.8)
+    assert (field.origin_x, field.origin_y, field.resolution) == (-1.5, 2.0, 0.05) and field.grid.dtype == np.int8
+    assert np.array_equal(field.grid, anew(seen, 0.8)) and len(np.unique(field.grid)) > 20
 
 
 def test_unknown_cells_neither_block_nor_have_a_distance():
-    grid = np.array([[100, -1, 0, 0]], np.int8)
-    distance = distance_field(OccupancyMap(grid, 0, 0, 0.5)).distance
-    assert np.array_equal(distance, [[0, np.nan, 1.0, 1.5]], equal_nan=True)
+    seen = OccupancyMap(np.array([[100, -1, 0, 0]], np.int8), 0, 0, 0.5)
+    assert DistanceReader().read(seen, 2.0).grid.tolist() == [[0, -1, 50, 75]]
 
 
 def test_nothing_occupied():
-    field = distance_field(OccupancyMap(np.array([[0, -1]], np.int8), 0, 0, 0.1))
-    assert np.array_equal(field.distance, [[np.inf, np.nan]], equal_nan=True)
-    assert field.scaled(2.0).grid.tolist() == [[100, -1]]
-    empty = distance_field(OccupancyMap(np.zeros((0, 0), np.int8), 0, 0, 0.1))
-    assert empty.distance.shape == (0, 0) and empty.scaled(1.0).grid.shape == (0, 0)
+    seen = OccupancyMap(np.array([[0, -1]], np.int8), 0, 0, 0.1)
+    assert DistanceReader().read(seen, 2.0).grid.tolist() == [[100, -1]]
+    assert DistanceReader().read(OccupancyMap(np.zeros((0, 0), np.int8), 0, 0, 0.1), 1.0).grid.shape == (0, 0)
 
 
 def test_scaled():
     grid = np.zeros((1, 60), np.int8)
     grid[0, 0], grid[0, 7] = 100, -1
-    scaled = distance_field(OccupancyMap(grid, 1.0, 2.0, 0.05)).scaled(2.0)
-    assert scaled.grid.dtype == np.int8 and (scaled.origin_x, scaled.origin_y, scaled.resolution) == (1.0, 2.0, 0.05)
+    seen = OccupancyMap(grid, 1.0, 2.0, 0.05)
+    field = scaled(brute_force(seen), seen, 2.0)
+    assert field.grid.dtype == np.int8 and (field.origin_x, field.origin_y, field.resolution) == (1.0, 2.0, 0.05)
     # 5 cm a cell, 2 cm a step, rounded down; a whole number of steps stays what it is
-    assert scaled.grid[0, :8].tolist() == [0, 2, 5, 7, 10, 12, 15, -1]
-    assert (scaled.grid[0, 40:] == 100).all() and scaled.grid[0, 39] == 97
-    tenths = distance_field(OccupancyMap(np.array([[100, *[0] * 10]], np.int8), 0, 0, 0.1)).scaled(1.0)
-    assert tenths.grid[0].tolist() == list(range(0, 101, 10))
+    assert field.grid[0, :8].tolist() == [0, 2, 5, 7, 10, 12, 15, -1]
+    assert (field.grid[0, 40:] == 100).all() and field.grid[0, 39] == 97
+    tenths = OccupancyMap(np.array([[100, *[0] * 10]], np.int8), 0, 0, 0.1)
+    assert DistanceReader().read(tenths, 1.0).grid[0].tolist() == list(range(0, 101, 10))
     for bad in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="max_distance"):
-            distance_field(OccupancyMap(grid, 0, 0, 0.05)).scaled(bad)
+            scaled(brute_force(seen), seen, bad)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -70,9 +72,9 @@ def test_kept_is_the_same_as_anew(seed):
             high = np.clip(high + rng.integers(-5, 15, 2), low + 5, (200, 240))
         reach = 0.6 if step < 12 else 1.1
         seen = OccupancyMap(world[low[0]:high[0], low[1]:high[1]].copy(), low[1] * 0.05 - 3, low[0] * 0.05 - 4, 0.05)
-        kept, anew = reader.read(seen, reach), distance_field(seen).scaled(reach)
-        assert np.array_equal(kept.grid, anew.grid), step
-        assert (kept.origin_x, kept.origin_y) == (anew.origin_x, anew.origin_y)
+        kept = reader.read(seen, reach)
+        assert np.array_equal(kept.grid, anew(seen, reach)), step
+        assert (kept.origin_x, kept.origin_y) == (seen.origin_x, seen.origin_y)
         assert reader.read(seen, reach) is kept
 
 
@@ -81,4 +83,4 @@ def test_grids_far_from_each_other_and_empty_ones():
     a = OccupancyMap(np.array([[0, 100], [0, 0]], np.int8), 0.0, 0.0, 0.1)
     b = OccupancyMap(np.array([[0, 0, 0]], np.int8), 50.0, -20.0, 0.1)
     for seen in (a, b, OccupancyMap(np.zeros((0, 0), np.int8), 0.0, 0.0, 0.1), a):
-        assert np.array_equal(reader.read(seen, 1.0).grid, distance_field(seen).scaled(1.0).grid)
+        assert np.array_equal(reader.read(seen, 1.0).grid, anew(seen, 1.0))

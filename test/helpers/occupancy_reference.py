@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""2D occupancy of a height band."""
+"""2D occupancy of a height band, computed from all of a map at once: what the grid that is kept must be equal to."""
 from __future__ import annotations
 
 import numpy as np
@@ -9,13 +9,11 @@ from lsm_ros.config import GridConfig
 from lsm_ros.fusion.backends.blocks import unpack_keys
 from lsm_ros.fusion.backends.layout import BLOCK, Layout
 from lsm_ros.fusion.map.pools import Pools
+from lsm_ros.fusion.read.grid_reader import FLAT, FREE, MOST_CELLS, OCCUPIED, UNKNOWN
 from lsm_ros.fusion.read.surface import Surface, distances
 from lsm_ros.types import OccupancyMap
 
-UNKNOWN, FREE, OCCUPIED = -1, 0, 100
-FLAT = 0.7  # z of the normal of a surface that can be driven on
 _CHUNK = 512
-MOST_CELLS = 1 << 28
 
 
 def occupancy(pools: Pools, surface: Surface, layout: Layout, config: GridConfig) -> OccupancyMap:
