@@ -46,24 +46,23 @@ def take_off_leaves(plan: Plan) -> None:
             plan.openings = [replace(o, leaf=None) if o.zones[0] in alike else o for o in plan.openings]
 
 
-def furnish(plan: Plan, i: int, fixed: list[tuple[Thing, np.ndarray]], clutter: float | None
+def furnish(plan: Plan, i: int, fixed: list[tuple[Thing, np.ndarray]], clutter: float
             ) -> list[tuple[Thing, np.ndarray]]:
     """Things of room i and their poses (4, 4) in the world; `fixed` is there already.
 
-    clutter: 0 to 1, how many small things; None: ceiling lamps only. The same room always gets the same things.
+    clutter: 0 to 1, how many small things. The same room always gets the same things.
     """
     space = Space(plan, i)
-    placer = Placer(space, np.random.default_rng([space.room.style, 41, i]), 0.0 if clutter is None else clutter)
+    placer = Placer(space, np.random.default_rng([space.room.style, 41, i]), clutter)
     for thing, T in fixed:
         if thing.label in ("door", "window"):
             space.put(body_of(thing, T))
     _ceiling_lamps(placer)
-    if clutter is not None:
-        _windows(placer)
-        _room(placer)
-        _fill(placer)
-        _on_top(placer)
-        _clutter(placer)
+    _windows(placer)
+    _room(placer)
+    _fill(placer)
+    _on_top(placer)
+    _clutter(placer)
     return [(b.thing, b.T) for b in placer.placed]
 
 

@@ -38,12 +38,6 @@ def build_world(seed: int, kind: str = "room", *, movers: int = 0, clutter: floa
     return _build(seed, kind, int(movers), float(clutter), size)
 
 
-def empty_world(seed: int, kind: str = "room", *, size: tuple | None = None) -> World:
-    """The shell of `build_world` with its doors, windows and ceiling lamps, but without furniture."""
-    seed, size = _checked(seed, kind, size)
-    return _build(seed, kind, 0, None, size)
-
-
 def _checked(seed: int, kind: str, size: tuple | None) -> tuple[int, tuple | None]:
     if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
         raise ValueError(f"a seed is a whole number of at least 0, got {seed!r}")
@@ -67,7 +61,7 @@ def _checked(seed: int, kind: str, size: tuple | None) -> tuple[int, tuple | Non
     return int(seed), values
 
 
-def _build(seed: int, kind: str, movers: int, clutter: float | None, size: tuple | None) -> World:
+def _build(seed: int, kind: str, movers: int, clutter: float, size: tuple | None) -> World:
     plan = make_plan(seed, kind, size)
     take_off_leaves(plan)
     rng = np.random.default_rng([seed, 2])

@@ -109,11 +109,6 @@ class Plan:
         T[:2, 3] = room.center - T[:2, :2] @ self.rooms[room.source].center
         return T
 
-    def twins(self) -> list[tuple[int, ...]]:
-        """Groups of two rooms or more that are alike, the source first."""
-        sources = sorted({r.source for r in self.rooms if r.source is not None})
-        return [(s, *(i for i, r in enumerate(self.rooms) if r.source == s)) for s in sources]
-
 
 def side_line(room: Room, side: int) -> tuple[float, float, float]:
     """Place of a side across its normal, and where it starts and ends along it (low, high)."""

@@ -247,12 +247,6 @@ class VoxelMap:
         rank = ledger.ranks((e for e in self._entries.values() if e.fused), self.config.view_cell)
         return tuple(sorted(i for i, n in rank.items() if n >= self.config.view_cell_keyframes))
 
-    def returnable_observations(self) -> tuple[int, ...]:
-        """Resting observations that are again among the newest of their view cell, in order of id."""
-        rank = ledger.ranks(self._entries.values(), self.config.view_cell)
-        return tuple(sorted(i for i, n in rank.items()
-                            if n < self.config.view_cell_keyframes and not self._entries[i].fused))
-
     # reading
 
     def changed_blocks(self, since_seq: int) -> np.ndarray:

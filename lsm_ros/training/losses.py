@@ -13,7 +13,6 @@ from typing import NamedTuple
 import torch
 
 View = Mapping[str, torch.Tensor]
-SKY_LOSS = 2.0
 TINY = 1e-8
 
 
@@ -93,66 +92,5 @@ def confident(loss: Regression, conf1: torch.Tensor, conf2: torch.Tensor, alpha:
     return total
 
 
-def scale_shift_invariant(truth1: View, truth2: View, view1: View, view2: View, *, gt_scale: bool = True) -> Regression:
-    """Distances after the prediction is brought to the truth in depth and scale: for tests, not for training.
-
-    The joint median of z is taken off both; then both are divided by the median distance to their median centre, or, with
-    gt_scale, the prediction is brought to the truth's. Scales of the prediction are clipped to 1e-3 and 1e3.
-    """
-    valid1, valid2 = truth1["valid_mask"], truth2["valid_mask"]
-    true = points_in_first(truth1, truth2)
-    points = view1["pts3d"], view2["pts3d_in_other_view"]
-    if not gt_scale:
-        true = _divide(true, average_distance(*true, valid1, valid2))
-    points = _divide(points, average_distance(*points, valid1, valid2))
-    points, true = (_without_depth(p, valid1, valid2) for p in (points, true))
-    true_scale = _spread(true, valid1, valid2)
-    scale = _spread(points, valid1, valid2).clamp(1e-3, 1e3)
-    if gt_scale:
-        points = _divide(points, scale / true_scale)
-    else:
-        points, true = _divide(points, scale), _divide(true, true_scale)
-    a, b = ((p - t).norm(dim=-1)[m] for p, t, m in zip(points, true, (valid1, valid2), strict=True))
-    return Regression((a, b), (valid1, valid2))
-
-
 def _per_sample(x: torch.Tensor) -> torch.Tensor:
     return x[:, None, None, None]
-
-
-def _divide(points: tuple[torch.Tensor, torch.Tensor], by: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    return points[0] / _per_sample(by), points[1] / _per_sample(by)
-
-
-def _joint(points: tuple[torch.Tensor, torch.Tensor], valid1: torch.Tensor, valid2: torch.Tensor) -> torch.Tensor:
-    nan = points[0].new_tensor(float("nan"))
-    valid = zip(points, (valid1, valid2), strict=True)
-    return torch.cat([torch.where(v[..., None], p, nan).flatten(1, 2) for p, v in valid], 1)
-
-
-def _without_depth(points: tuple[torch.Tensor, torch.Tensor], valid1: torch.Tensor, valid2: torch.Tensor
-                   ) -> tuple[torch.Tensor, torch.Tensor]:
-    shift = _joint(points, valid1, valid2)[..., 2].nanmedian(1).values
-    away = torch.stack([torch.zeros_like(shift), torch.zeros_like(shift), shift], -1)[:, None, None]
-    return points[0] - away, points[1] - away
-
-
-def _spread(points: tuple[torch.Tensor, torch.Tensor], valid1: torch.Tensor, valid2: torch.Tensor) -> torch.Tensor:
-    joint = _joint(points, valid1, valid2)
-    centre = joint.nanmedian(1, keepdim=True).values
-    return (joint - centre).norm(dim=-1).nanmedian(1).values
-
-
-def best_scale(true: tuple[torch.Tensor, torch.Tensor], points: tuple[torch.Tensor, torch.Tensor], valid1: torch.Tensor,
-               valid2: torch.Tensor, *, steps: int = 10, lowest: float = 1e-3) -> torch.Tensor:
-    """(B,) the factor s that minimises the sum of |s * true - points| over the valid pixels of both views.
-
-    Least squares, then Weiszfeld steps; at least `lowest`.
-    """
-    t, p = (_joint(x, valid1, valid2).nan_to_num(nan=0.0) for x in (true, points))
-    along, square = (t * p).sum(-1), (t * t).sum(-1)
-    scale = along.mean(1) / square.mean(1)
-    for _ in range(steps):
-        weight = 1 / (p - scale[:, None, None] * t).norm(dim=-1).clamp(min=TINY)
-        scale = (weight * along).mean(1) / (weight * square).mean(1)
-    return scale.clamp(min=lowest)

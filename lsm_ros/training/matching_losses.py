@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import torch
 
-MATCHING_WEIGHT = 0.075
 ALPHA = 10.0
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -127,6 +127,6 @@ def language_loss(features: torch.Tensor, labels: torch.Tensor, targets: ClassTa
     return distance + config.language_contrast * cross_entropy(similarity / config.language_temperature, right)
 
 
-def make_objective(config: TrainConfig, codec: TextCodec | None, device: torch.device) -> Any:
+def make_objective(config: TrainConfig, codec: TextCodec | None, device: torch.device) -> Objective:
     """The objective that the config names."""
     return Completion(config) if config.objective == "completion" else Pairs(config, codec, device)

@@ -8,6 +8,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from helpers.metrics_keys import undocumented
 
 from lsm_ros import cli
 from lsm_ros.commands import mapping_run
@@ -85,7 +86,7 @@ class TestMap:
 
     def test_metrics(self, mapped, tum):
         found = metrics.read(mapped / "metrics.json")
-        assert metrics.undocumented(found) == []
+        assert undocumented(found) == []
         assert found["coverage"] == 1.0 and found["frames"] == FRAMES and found["source"]["kind"] == "TumSource"
         assert set(found["stages_ms"]) >= {"track", "fuse"} and found["stages_ms"]["track"]["count"] == FRAMES
         assert found["peak_rss_bytes"] > 10**7 and found["config_hash"] and found["seed"] == 0

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
+from helpers.metrics_keys import undocumented
 
 from lsm_ros.config import from_dict
 from lsm_ros.evaluation import metrics
@@ -115,7 +116,7 @@ def test_empty_map_and_no_truth(tmp_path):
 
 
 def test_metrics_of_a_run_are_documented():
-    assert metrics.undocumented(record().metrics) == [] and metrics.undocumented(record(truth=False).metrics) == []
+    assert undocumented(record().metrics) == [] and undocumented(record(truth=False).metrics) == []
 
 
 def test_a_pause_is_not_bridged(tmp_path):

@@ -8,6 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from lsm_ros.fusion.backends.integrate import Contribution, surface_blocks, view_contribution
+from lsm_ros.fusion.backends.layout import CameraPose, Layout
+from lsm_ros.fusion.backends.pixels import Pixels
+from lsm_ros.fusion.backends.view import posed_view
 from lsm_ros.geometry import CameraIntrinsics, make_se3, so3_exp
 from lsm_ros.types import UNLABELLED, Observation
 
@@ -69,6 +73,15 @@ def observe(surfaces: list, T_map_rig: np.ndarray, number: int = 0, keyframe: in
 
 ROOM = [plane((0, 0, 1), 0.0), plane((1, 0, 0), 2.6), plane((0, 1, 0), 1.7), plane((0, 1, 0), -1.7),
         sphere((1.7, 0.2, 0.5), 0.35)]
+
+
+def contribution(pixels: Pixels, pose: CameraPose, layout: Layout, keys: np.ndarray | None = None) -> Contribution:
+    """The contribution of an observation at a pose; `keys`: the blocks it touches, where they are known already.
+
+    ValueError if block indices overflow.
+    """
+    view = posed_view(pixels.view, pose, layout, pixels.farthest)
+    return view_contribution(pixels, view, surface_blocks(pixels, view) if keys is None else keys)
 
 
 def state_of(voxel_map: object) -> tuple[dict, dict]:

@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from lsm_sim.generator import build_world
+from lsm_sim.plan import Plan
 from lsm_sim.world import Shape, World
 
 STEPS = (-1.0, -0.5, 0.0, 0.5, 1.0)
@@ -65,3 +66,9 @@ def interpenetrations(world: World, shrink: float = 0.006) -> Counter:
             if holds(world, j, points).any():
                 found[tuple(sorted((names[i], names[j])))] += 1
     return found
+
+
+def twins(plan: Plan) -> list[tuple[int, ...]]:
+    """Groups of two rooms or more of a plan that are alike, the source first."""
+    sources = sorted({r.source for r in plan.rooms if r.source is not None})
+    return [(s, *(i for i, r in enumerate(plan.rooms) if r.source == s)) for s in sources]

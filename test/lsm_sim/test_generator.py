@@ -8,16 +8,15 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from helpers.solids_of import GRID, holds, made, part_bounds
+from helpers.solids_of import GRID, holds, made, part_bounds, twins
 
-from lsm_sim.generator import WORLD_KINDS, build_world, empty_world
+from lsm_sim.generator import WORLD_KINDS, build_world
 from lsm_sim.labels import indoor_labels
 from lsm_sim.layouts import make_plan
 from lsm_sim.movers import segment_distance, walk
 from lsm_sim.world import World
 
 ARRAYS = ("shape", "center", "R", "half", "taper", "label", "instance", "mover", "material")
-SHELL = ("wall", "floor", "ceiling")
 
 
 def same(a: World, b: World) -> bool:
@@ -113,14 +112,6 @@ def test_clutter_adds_small_things():
     assert full > 1.4 * bare
 
 
-@pytest.mark.parametrize("kind", WORLD_KINDS)
-def test_an_empty_world_has_its_shell_alone(kind):
-    world, furnished = empty_world(2, kind), build_world(2, kind)
-    assert set(world.things) <= {*SHELL, "door", "window", "lamp"} and world.lamps
-    assert [z.kind for z in world.zones] == [z.kind for z in furnished.zones]
-    assert len(world.doorways) == len(furnished.doorways)
-
-
 def contents(world: World, i: int, T: np.ndarray) -> list[tuple]:
     """Parts whose middle is in zone i, taken by T (4, 4), as rows to compare: classes, sizes, looks, places."""
     zone, names = world.zones[i], np.array(world.things)[world.instance]
@@ -135,7 +126,7 @@ def contents(world: World, i: int, T: np.ndarray) -> list[tuple]:
 def test_lookalike_zones_are_equal_up_to_turns():
     for seed in range(8):
         plan, world = make_plan(seed, "lookalike"), build_world(seed, "lookalike")
-        for group in plan.twins():
+        for group in twins(plan):
             for j in group[1:]:
                 theirs = contents(world, group[0], plan.T_copy_source(j))
                 own = contents(world, j, np.eye(4))

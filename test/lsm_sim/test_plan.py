@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.solids_of import twins
 
 from lsm_sim.layouts import LAYOUTS, RING_LENGTH, RING_WIDTH, make_plan
 from lsm_sim.plan import Opening, Plan, Room, check_plan, free_stretches, on_side, subtract
@@ -125,8 +126,8 @@ def test_a_ring_is_closed():
 
 def test_lookalike_plans_have_copies_that_agree_with_their_source():
     for plan in plans("lookalike"):
-        assert plan.twins() and all(len(group) >= 2 for group in plan.twins())
-        for group in plan.twins():
+        assert twins(plan) and all(len(group) >= 2 for group in twins(plan))
+        for group in twins(plan):
             for j in group[1:]:
                 T = plan.T_copy_source(j)
                 corners = np.array([plan.rooms[group[0]].low, plan.rooms[group[0]].high]) @ T[:2, :2].T + T[:2, 3]

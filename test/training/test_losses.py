@@ -6,21 +6,12 @@ import pytest
 import torch
 
 from lsm_ros.training.config import train_config
-from lsm_ros.training.losses import (
-    SKY_LOSS,
-    best_scale,
-    confident,
-    regression,
-    scale_shift_invariant,
-)
-from lsm_ros.training.matching_losses import (
-    MATCHING_WEIGHT,
-    average_precision,
-    confident_matches,
-    info_nce,
-)
+from lsm_ros.training.losses import confident, regression
+from lsm_ros.training.matching_losses import average_precision, confident_matches, info_nce
 from lsm_ros.training.objectives import Pairs, scale_loss
 from lsm_sim.sampler import PairBatch
+
+SKY_LOSS, MATCHING_WEIGHT = 2.0, 0.075  # of the golden numbers
 
 
 @pytest.fixture
@@ -40,8 +31,6 @@ def test_golden_geometry(case):
     plain = regression(g1, g2, p1, p2)
     assert plain.mean().item() == pytest.approx(case.out["dust3r/regr3d"].item(), rel=1e-5)
     assert confident(plain, p1["conf"], p2["conf"]).item() == pytest.approx(case.out["dust3r/conf"].item(), rel=1e-5)
-    aligned = scale_shift_invariant(g1, g2, p1, p2)
-    assert aligned.mean().item() == pytest.approx(case.out["dust3r/scaleshiftinv_gtscale"].item(), rel=1e-5)
     for mode in ("avg_dis", "?avg_dis"):
         loss = regression(g1, g2, p1, p2, norm_mode=mode, sky_loss=SKY_LOSS)
         got = confident(loss, p1["conf"], p2["conf"]).item()
@@ -65,12 +54,6 @@ def test_golden_matching(case):
 def test_golden_average_precision(case):
     loss, _ = matching(case, average_precision)
     assert 0.0504 <= loss.mean().item() <= 0.0526
-
-
-def test_golden_scale(case):
-    g1, g2, p1, p2 = parts(case)
-    got = best_scale((g1["pts3d"], g2["pts3d"]), (p1["pts3d"], p2["pts3d_in_other_view"]), g1["valid_mask"], g2["valid_mask"])
-    assert torch.allclose(got, case.out["opt_scaling"], rtol=1e-4)
 
 
 def truth(points, valid=None):

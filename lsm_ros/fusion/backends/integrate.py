@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsm_ros.fusion.backends.blocks import pack_keys, unpack_keys
-from lsm_ros.fusion.backends.layout import BLOCK, STEPS, CameraPose, Layout
+from lsm_ros.fusion.backends.layout import BLOCK, STEPS
 from lsm_ros.fusion.backends.pixels import Pixels
-from lsm_ros.fusion.backends.view import View, posed_view
+from lsm_ros.fusion.backends.view import View
 
 VOXELS = BLOCK**3
 LABEL_CELLS = (BLOCK // 2) ** 3  # label cells have twice the voxel size
@@ -48,15 +48,6 @@ class Contribution:
     count: np.ndarray
     feature_cell: np.ndarray
     feature: np.ndarray
-
-
-def contribution(pixels: Pixels, pose: CameraPose, layout: Layout, keys: np.ndarray | None = None) -> Contribution:
-    """The contribution of an observation at a pose; `keys`: the blocks it touches, where they are known already.
-
-    ValueError if block indices overflow.
-    """
-    view = posed_view(pixels.view, pose, layout, pixels.farthest)
-    return view_contribution(pixels, view, surface_blocks(pixels, view) if keys is None else keys)
 
 
 def view_contribution(pixels: Pixels, view: View, keys: np.ndarray) -> Contribution:

@@ -63,12 +63,6 @@ class TransformOutput:
         with self._lock:
             self._T_map_odom = None
 
-    @property
-    def T_map_odom(self) -> np.ndarray | None:
-        """The correction that is being broadcast."""
-        with self._lock:
-            return self._T_map_odom
-
     def pose(self, stamp_ns: int, T_map_base: np.ndarray, T_odom_base: np.ndarray, state: OdometryState,
              is_metric: bool) -> None:
         """A believed pose of the frame at `stamp_ns`, in both frames. is_metric: map -> odom may be told."""

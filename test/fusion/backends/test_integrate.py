@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers.fusion_scenes import MIDDLE, ROOM, SMALL, T_RIG_CAM, observe, plane, pose, sphere
+from helpers.fusion_scenes import MIDDLE, ROOM, SMALL, T_RIG_CAM, contribution, observe, plane, pose, sphere
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion.backends.blocks import unpack_keys
 from lsm_ros.fusion.backends.freespace import free_contribution
-from lsm_ros.fusion.backends.integrate import GREEN, NEAR, SDF, VOXELS, WEIGHT, contribution
+from lsm_ros.fusion.backends.integrate import GREEN, NEAR, SDF, VOXELS, WEIGHT
 from lsm_ros.fusion.backends.layout import CameraPose, Layout, check_pose
 from lsm_ros.fusion.backends.pixels import hanging, pixel_weight, prepare, tangent_slope
 from lsm_ros.fusion.backends.view import pixel_view
