@@ -2,7 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 """Simulated rooms: images per second, and of each stage, against a plain loop over the parts of a world.
 
-    python bench/sim.py [--quick] [--threads N] [--json FILE]
+    python bench/sim.py [--quick] [--only DEVICE/SCENE/SIZE] [--threads N] [--json FILE]
 
 Furnished rooms and a ring of corridor with rooms, seen from places in the air. At 224x160 and 640x480, on the CPU and on
 a GPU if there is one. The peer meets all rays of an image with one part after another, in PyTorch too, and its depth and
@@ -16,6 +16,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -144,6 +145,7 @@ def measure(worlds: Sequence[World], name: str, device: str, repeat: int, peers:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer worlds and repetitions")
+    parser.add_argument("--only", default="", help="what begins so: cuda, or cpu/rooms/224x160 (scenes: rooms, ring)")
     parser.add_argument("--threads", type=int, help="threads of PyTorch on the CPU")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
@@ -152,23 +154,23 @@ def main() -> int:
     seeds = range(2 if args.quick else 6)
     scenes = {"rooms": [build_world(s) for s in seeds], "ring": [build_world(1, "loop")]}
     devices = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+    measured = [m for m in product(devices, scenes, SIZES) if "/".join(m).startswith(args.only)]
+    if not measured:
+        raise ValueError(f"--only {args.only} fits none of {', '.join('/'.join(m) for m in product(devices, scenes, SIZES))}")
     result: dict = {"threads": torch.get_num_threads()}
     print(f"{'':44} {'here':>10} {'peer':>10} {'ratio':>7}")
-    for device in devices:
-        for scene, worlds in scenes.items():
-            parts = sum(len(w) for w in worlds) / len(worlds)
-            for name in SIZES:
-                r = measure(worlds, name, device, 3 if args.quick else 9, 1 if args.quick else 3)
-                result[f"{device}/{scene}/{name}"] = r
-                title = f"{device}, {scene} ({parts:.0f} parts), {name}"
-                for what, here, peer in (("images/s", r["images_per_s"], r["peer_images_per_s"]),
-                                         ("cast, images/s", 1e3 / r["cast_ms"], 1e3 / r["peer_cast_ms"])):
-                    print(f"{title + ': ' + what:50} {here:8.1f} {peer:10.2f} {here / peer:7.1f}", flush=True)
-                stages = ", ".join(f"{k} {r[k + '_ms']:.2f} ({r[k + '_cpu_ms']:.2f})" for k in ("cast", "shade", "sensor"))
-                print(f"    ms an image (of processor time): {stages}; other parts than the peer in "
-                      f"{100 * r['pixels_of_other_parts']:.3f} % of pixels, "
-                      f"depth within {1e3 * r['depth_off_m']:.3f} mm (99 %)"
-                      + (f"; aim {AIMS[device, name]:.0f} images/s" if (device, name) in AIMS else ""), flush=True)
+    for device, scene, name in measured:
+        parts = sum(len(w) for w in scenes[scene]) / len(scenes[scene])
+        r = measure(scenes[scene], name, device, 3 if args.quick else 9, 1 if args.quick else 3)
+        result[f"{device}/{scene}/{name}"] = r
+        title = f"{device}, {scene} ({parts:.0f} parts), {name}"
+        for what, here, peer in (("images/s", r["images_per_s"], r["peer_images_per_s"]),
+                                 ("cast, images/s", 1e3 / r["cast_ms"], 1e3 / r["peer_cast_ms"])):
+            print(f"{title + ': ' + what:50} {here:8.1f} {peer:10.2f} {here / peer:7.1f}", flush=True)
+        stages = ", ".join(f"{k} {r[k + '_ms']:.2f} ({r[k + '_cpu_ms']:.2f})" for k in ("cast", "shade", "sensor"))
+        print(f"    ms an image (of processor time): {stages}; other parts than the peer in "
+              f"{100 * r['pixels_of_other_parts']:.3f} % of pixels, depth within {1e3 * r['depth_off_m']:.3f} mm (99 %)"
+              + (f"; aim {AIMS[device, name]:.0f} images/s" if (device, name) in AIMS else ""), flush=True)
     if args.json:
         args.json.write_text(json.dumps(result, indent=2))
     return 0
