@@ -19,6 +19,7 @@ CAMERA = CameraIntrinsics(16, 12, 10.0, 10.0, 7.5, 5.5)
 IMAGE, COMPRESSED, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", "sensor_msgs/msg/CameraInfo"
 TF, LABELS = "tf2_msgs/msg/TFMessage", "vision_msgs/msg/LabelInfo"
 OPTICAL = np.array([[0.0, 0, 1, 0.1], [-1, 0, 0, 0], [0, -1, 0, 1.1], [0, 0, 0, 1]])
+pytest.importorskip("rosbags", reason="rosbags is not installed (pip install rosbags)")
 STORE = typestore()
 make = MessageMaker(STORE)
 

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from helpers.fusion_backends import make_backend
 from helpers.fusion_scenes import ROOM, observe, plane, pose, state_of
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from helpers.properties import given, settings, st
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import MapFullError, VoxelMap

@@ -2,8 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from helpers.properties import given, settings, st
 
 from lsm_ros.geometry import (
     DegenerateGeometryError,

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from helpers.fusion_backends import make_backend
 from helpers.fusion_scenes import MIDDLE, ROOM, SMALL, observe, pose, state_of
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from helpers.properties import HealthCheck, given, settings, st
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers.fusion_scenes import MIDDLE, ROOM, observe, plane, pose, sphere
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from helpers.properties import HealthCheck, Phase, given, settings, st
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap

@@ -2,8 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 import numpy as np
 from helpers.fusion_scenes import ROOM, observe, plane, pose
-from hypothesis import given
-from hypothesis import strategies as st
+from helpers.properties import given, st
 
 from lsm_ros.config import FusionConfig
 from lsm_ros.fusion import VoxelMap
