@@ -2,7 +2,8 @@
 # Copyright 2026 The lsm_ros authors
 """The voxel map against Open3D's VoxelBlockGrid: time, memory and accuracy from the same depth images.
 
-    python bench/fusion.py [--quick] [--source TUM_FOLDER_OR_BAG] [--threads N] [--backend NAME] [--peer NAME] [--json FILE]
+    python bench/fusion.py [--quick] [--frames N] [--source TUM_FOLDER_OR_BAG] [--threads N] [--backend NAME]
+                           [--peer NAME] [--json FILE]
 
 --peer cpu compares with this package's own C backend instead, for a GPU on a machine without Open3D; accuracy is left out
 then, since both make the same map.
@@ -224,6 +225,7 @@ def report_speed(title: str, r: dict[str, float]) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer frames")
+    parser.add_argument("--frames", type=int, help="of each scene, instead of 80, or 15 with --quick")
     parser.add_argument("--source", type=Path, help="with depth and poses; default: the kitchen, where it is at hand")
     parser.add_argument("--threads", type=int, default=0, help="of the map (0: as many as cores)")
     parser.add_argument("--backend", default="auto", help="auto, cpu, cuda or numpy")
@@ -232,6 +234,7 @@ def main() -> int:
     args = parser.parse_args()
     base = FusionConfig(backend=args.backend, threads=args.threads)
     frames, rooms = (15, 1) if args.quick else (80, 3)
+    frames = args.frames or frames
     path = args.source or (KITCHEN if KITCHEN.is_dir() else None)
     real = views_of(open_source(path), 2 * frames) if path else []
     sources = [SimSource(seed, frames=frames, noise=False, rate_hz=2.0) for seed in range(rooms)]
