@@ -70,20 +70,20 @@ WIDE static void free_block(const free_job *p, int n) {
     unsigned char *out = p->weights + (size_t)n * LSM_VOXELS, used = 0;
     for (int i = 0; i < 8; i++)
         for (int j = 0; j < 8; j++) {
-            float x[8], y[8], z[8];
-            int inside[8], any = 0;
-            for (int k = 0; k < 8; k++) { /* what lsm_free would refuse at once is not asked */
-                float u, w, inverse;
-                x[k] = lsm_center(axis[0][0][i], axis[1][0][j], axis[2][0][k]);
-                y[k] = lsm_center(axis[0][1][i], axis[1][1][j], axis[2][1][k]);
-                z[k] = lsm_center(axis[0][2][i], axis[1][2][j], axis[2][2][k]);
-                inside[k] = lsm_center_seen(v, x[k], y[k], z[k], &u, &w, &inverse);
-                any |= inside[k];
+            const float x0 = axis[0][0][i], y0 = axis[0][1][i], z0 = axis[0][2][i];
+            const float x1 = axis[1][0][j], y1 = axis[1][1][j], z1 = axis[1][2][j];
+            float z[8], u[8], w[8], inverse[8];
+            int seen[8], any = 0;
+            for (int k = 0; k < 8; k++) {
+                const float x = lsm_center(x0, x1, axis[2][0][k]), y = lsm_center(y0, y1, axis[2][1][k]);
+                z[k] = lsm_center(z0, z1, axis[2][2][k]);
+                seen[k] = lsm_center_seen(v, x, y, z[k], u + k, w + k, inverse + k);
+                any |= seen[k];
             }
             if (!any) continue;
             for (int k = 0; k < 8; k++)
-                if (inside[k]) {
-                    unsigned char weight = (unsigned char)lsm_free(v, p->near, p->known, x[k], y[k], z[k]);
+                if (seen[k]) {
+                    unsigned char weight = (unsigned char)lsm_free(v, p->near, p->known, z[k], u[k], w[k], inverse[k]);
                     out[(i * 8 + j) * 8 + k] = weight;
                     used |= weight;
                 }

@@ -148,7 +148,9 @@ KERNEL lsm_gpu_free(const lsm_view *v, const float *near, const int *known, cons
     for (int m = 0; m < 3; m++)
         at[m] = lsm_center(x[m * nx * LSM_BLOCK + place[0]], y[m * ny * LSM_BLOCK + place[1]],
                            z[m * nz * LSM_BLOCK + place[2]]);
-    const int weight = lsm_free(v, near, known, at[0], at[1], at[2]);
+    float u, w, inverse;
+    const int seen = lsm_center_seen(v, at[0], at[1], at[2], &u, &w, &inverse);
+    const int weight = seen ? lsm_free(v, near, known, at[2], u, w, inverse) : 0;
     weights[item] = (unsigned char)weight;
     if (weight) used[n] = 1;
 }

@@ -302,7 +302,7 @@ LSM_FN int lsm_center_seen(const lsm_view *p, float x, float y, float z, float *
 LSM_FN int lsm_tile_width(int level) { return LSM_TILE << level; }
 LSM_FN int lsm_level(const lsm_view *p, float pixels) {
     int level = 0;
-    while (level < p->levels - 1 && (float)lsm_tile_width(level) < pixels) level++;
+    for (float width = LSM_TILE; level < p->levels - 1 && width < pixels; width += width) level++;
     return level;
 }
 LSM_FN int lsm_tiles(int pixels, int tile) { return (pixels + tile - 1) / tile; }
@@ -310,11 +310,9 @@ LSM_FN int lsm_tiles(int pixels, int tile) { return (pixels + tile - 1) / tile; 
 /* Depth that all that is seen around a cell with its centre at depth z must exceed for the cell to be free. */
 LSM_FN float lsm_free_limit(const lsm_view *p, float z) { return (z + p->cell_radius) + p->cell_margin; }
 
-/* Weight that sees a cell with this centre (camera coordinates) wholly empty, 0 if it is not. near, known: pyramid of
- * nearest depth and number of known pixels, from tiles of 4 pixels on. */
-LSM_FN int lsm_free(const lsm_view *p, const float *near, const int *known, float x, float y, float z) {
-    float u, v, inverse;
-    if (!lsm_center_seen(p, x, y, z, &u, &v, &inverse)) return 0;
+/* Weight that sees a cell whose centre is seen (lsm_center_seen) at depth z wholly empty, 0 if it is not. near, known:
+ * pyramid of nearest depth and number of known pixels, from tiles of 4 pixels on. */
+LSM_FN int lsm_free(const lsm_view *p, const float *near, const int *known, float z, float u, float v, float inverse) {
     float reach = (p->cell_radius * inverse) * p->largest_f;
     int level = lsm_level(p, reach), tile = lsm_tile_width(level);
     int columns = lsm_tiles(p->width, tile), rows = lsm_tiles(p->height, tile);
