@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from lsm_sim.export import export
-from lsm_sim.source import SimSource
+from lsm_sim.source import RoomSource
 
-FRAMES = 120
+FRAMES = 60
 
 
 class HalfDepth:
@@ -31,7 +31,7 @@ class HalfDepth:
 
 
 def render_sequence(folder: Path) -> Path:
-    """A device in a hand goes through a furnished room: 120 frames of 320x240 at 15 Hz as a TUM RGB-D folder, with noise."""
-    source = SimSource(5, path="hand", frames=FRAMES, width=320, height=240, rate_hz=15.0, labels=False, odometry=False)
+    """A robot goes through a furnished room: 60 frames of 320x240 at 10 Hz as a TUM RGB-D folder, with the noise of sensors."""
+    source = RoomSource(seed=5, frames=FRAMES, labels=False, odometry=False)
     export(HalfDepth(source), folder)
     return folder
