@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What moves along a path takes up room: whether it is free of the solids of a world."""
+"""Room that a moving body takes up along a path, and its distance to the solids of a world."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def _gap(world: World, T: np.ndarray, body: Body, parts: np.ndarray, time_s: flo
 
 
 def _in_heights(world: World, body: Body) -> np.ndarray:
-    """Which parts (P,) reach into the heights of a body, taken as if none moved."""
+    """(P,) bool: parts that reach into the heights of a body, as if none moved."""
     up, half, taper = world.R[:, 2], world.half, world.taper.astype(float)
     box = (np.abs(up) * half).sum(1)
     ball = np.linalg.norm(up * half, axis=1)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Ray-caster: which part each pixel of many cameras in many worlds sees, and how far away, on CPU and GPU."""
+"""Ray-caster: the part seen by each pixel of many cameras in many worlds, and its depth, on CPU and GPU."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ _CHUNK_PAIRS = {"cpu": 1 << 17, "cuda": 1 << 23}  # rays x parts
 
 @dataclass(frozen=True)
 class Hits:
-    """What C cameras see: depth (C, H, W) float32 metres along z, inf where nothing; part (C, H, W) int32, row of the
+    """View of C cameras: depth (C, H, W) float32 metres along z, inf where nothing; part (C, H, W) int32, row of the
     packed parts, NO_PART where nothing; face (C, H, W) uint8, number of the part's face in `FACES`.
     """
 
@@ -51,7 +51,7 @@ class RayCaster:
     @torch.no_grad()
     def cast(self, world: torch.Tensor | Sequence[int], T_world_cam: torch.Tensor | np.ndarray, camera: CameraIntrinsics,
              time_s: torch.Tensor | Sequence[float] | None = None) -> Hits:
-        """What cameras see. world (C,) index of each one's world, T_world_cam (C, 4, 4), time_s (C,) seconds (0 if None).
+        """Casts the rays of cameras. world (C,) index of each one's world, T_world_cam (C, 4, 4), time_s (C,) seconds or None.
 
         Pixels without a ray of the lens see nothing. ValueError for an index out of range and for a pose that is not
         finite or not rigid.
@@ -69,7 +69,7 @@ class RayCaster:
     def cast_rays(self, world: torch.Tensor | Sequence[int], origins: torch.Tensor | np.ndarray,
                   directions: torch.Tensor | np.ndarray, time_s: torch.Tensor | Sequence[float] | None = None,
                   near: float = NEAR) -> tuple[torch.Tensor, torch.Tensor]:
-        """Where single rays end: t (N,) float64 in lengths of the directions, inf for nothing, and part (N,) int32.
+        """Ends of single rays: t (N,) float64 in lengths of the directions, inf for nothing, and part (N,) int32.
 
         world (N,), origins and directions (N, 3) in the world, time_s (N,), near: the least t. Tries all parts in
         float64: for few rays. ValueError for an index out of range and for values that are not finite.

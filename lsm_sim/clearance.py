@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""How far free floor is from what stands or hangs in the way, on a grid."""
+"""Distance of free floor to the nearest obstacle, on a grid."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from lsm_sim.footprints import distance_to_polygon, outline
 from lsm_sim.world import Mover, World
 
 FAR = 0.8
-"""Clearances in metres are told up to here."""
+"""Largest clearance in metres that a map holds."""
 
 _MARGIN = 0.3
 _TRACK_STEP = 0.05

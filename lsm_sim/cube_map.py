@@ -31,7 +31,7 @@ def cube_poses(positions: np.ndarray) -> np.ndarray:
 
 
 def cube_lookup(d: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Where directions (3, ...) meet a cube: side (...) int64, place (x, y) in [-1, 1], and depth along the side's axis."""
+    """Hits of directions (3, ...) on a cube: side (...) int64, place (x, y) in [-1, 1], and depth along the side's axis."""
     x, y, z = d.unbind(0)
     ax, ay, az = d.abs().unbind(0)
     by_x, by_y = (ax >= ay) & (ax >= az), ay >= az

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What a depth camera and a network for labels get wrong."""
+"""Errors of a depth camera and of a network for labels."""
 from __future__ import annotations
 
 import cv2

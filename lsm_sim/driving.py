@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""How a differential-drive base follows curves, turns on the spot and waits, within its limits."""
+"""Motion of a differential-drive base within its limits: it follows curves, turns on the spot and waits."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _PEAK_RATE, _PEAK_ACCELERATION = 1.875, 5.7735
 
 @dataclass(frozen=True)
 class Limits:
-    """What a base can do: m/s, m/s^2, rad/s, rad/s^2."""
+    """Limits of a base: m/s, m/s^2, rad/s, rad/s^2."""
 
     speed: float = 0.6
     acceleration: float = 0.5

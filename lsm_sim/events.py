@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What is made to happen on a path so that mapping has a hard time: kidnapping, covered lenses, blank walls, rotations."""
+"""Events on a path that make mapping difficult: kidnapping, covered lenses, blank walls, rotations."""
 from __future__ import annotations
 
 import math
@@ -24,7 +24,7 @@ WALL_DISTANCE = 0.5
 _PEAK_OF_QUINTIC = 1.875
 _KIDNAP_AT_LEAST = 1.5
 _BARE = ((0.45, 0.5, 1.7), (0.3, 0.8, 1.5))
-"""Half width, and from which to which height, that a wall must be bare to stare at; the first that there is."""
+"""Half width, lowest and highest height of the bare piece of wall to stare at; the first that exists is taken."""
 
 
 @dataclass(frozen=True)
@@ -65,38 +65,38 @@ def insert_events(plan: list[Segment], events: Sequence[Event], planner: Planner
     goes on then; what comes later is later by as much as it takes.
     ValueError for an event after the end.
     """
-    told: list[Event] = []
+    happened: list[Event] = []
     jumps: list[float] = []
     for event in sorted(events, key=lambda e: e.start_s):
         total = float(sum(s.duration for s in plan))
         if event.start_s >= total:
             raise ValueError(f"event {event.kind!r} at {event.start_s} s is after the end of the path at {total:.1f} s")
         if event.kind == "covered_lens":
-            told.append(event)
+            happened.append(event)
             continue
-        before, after, pose = split_plan(plan, _free_time(event.start_s, told))
+        before, after, pose = split_plan(plan, _free_time(event.start_s, happened))
         since = float(sum(s.duration for s in before))
         lead, stay = _happening(event, pose, planner, rng)
         at = sum(s.duration for s in (*before, *lead))
         length = event.duration_s if event.kind in ("kidnap", "blank_wall") else sum(s.duration for s in stay)
         plan = [*before, *lead, *stay, *after]
-        told, jumps = put_off(told, jumps, since, float(sum(s.duration for s in plan)) - total)
-        told.append(Event(event.kind, float(at), float(length), event.camera))
+        happened, jumps = put_off(happened, jumps, since, float(sum(s.duration for s in plan)) - total)
+        happened.append(Event(event.kind, float(at), float(length), event.camera))
         if event.kind == "kidnap":
             jumps.append(at)
-    return plan, told, jumps
+    return plan, happened, jumps
 
 
-def put_off(told: Sequence[Event], jumps: Sequence[float], since: float, delay: float) -> tuple[list[Event], list[float]]:
+def put_off(happened: Sequence[Event], jumps: Sequence[float], since: float, delay: float) -> tuple[list[Event], list[float]]:
     """Events and jumps when all from a time on is later by a delay; lenses stay covered when they were meant to be."""
     later = [e if e.kind == "covered_lens" or e.start_s < since - 1e-6 else replace(e, start_s=e.start_s + delay)
-             for e in told]
+             for e in happened]
     return later, [t if t < since - 1e-6 else t + delay for t in jumps]
 
 
-def _free_time(start_s: float, told: Sequence[Event]) -> float:
+def _free_time(start_s: float, happened: Sequence[Event]) -> float:
     """The time, or if an event goes on then, just after it."""
-    for event in sorted(told, key=lambda e: e.start_s):
+    for event in sorted(happened, key=lambda e: e.start_s):
         if event.kind != "covered_lens" and event.start_s - 1e-3 <= start_s <= event.start_s + event.duration_s:
             start_s = event.start_s + event.duration_s + 1e-3
     return start_s
@@ -104,7 +104,7 @@ def _free_time(start_s: float, told: Sequence[Event]) -> float:
 
 def _happening(event: Event, pose: np.ndarray, planner: Planner,
                rng: np.random.Generator) -> tuple[list[Segment], list[Segment]]:
-    """What leads up to an event from a pose (3,), and the event with what leads back to the pose."""
+    """Segments that lead from a pose (3,) to an event, and the event with the segments back to the pose."""
     if event.kind == "pause":
         return [], rest(pose, event.duration_s)
     if event.kind == "kidnap":
@@ -169,7 +169,7 @@ def _towards(world: World, points: np.ndarray, walls: np.ndarray) -> tuple[np.nd
 
 def _bare(world: World, points: np.ndarray, heading: np.ndarray, gap: np.ndarray, walls: np.ndarray,
           patch: tuple[float, float, float]) -> np.ndarray:
-    """Whether there is bare wall (N,) ahead: just before it the wall is near and all else is not."""
+    """True (N,) for bare wall ahead: just before it the wall is near and all else is not."""
     half, low, high = patch
     across, up = (a.ravel() for a in np.meshgrid(np.linspace(-half, half, 7), np.linspace(low, high, 7)))
     ahead = np.stack([np.cos(heading), np.sin(heading)], -1)

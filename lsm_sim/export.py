@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ExportSummary:
-    """What was written: the folder, the number of frame sets, and bytes on disk."""
+    """Result of an export: the folder, the number of frame sets, and bytes on disk."""
 
     path: Path
     frame_sets: int

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Where a point lies on a face: for each face of each part, its place (s, t) in [0, 1]^2, normal, picture and light map.
+"""Places of points on faces: for each face of each part, the place (s, t) in [0, 1]^2, normal, picture and light map.
 
 (s, t) is affine in the point for flat faces: s to the right and t downwards as one looks at the face from outside with the
 part's z axis upwards (the top as seen from its front). Where wood has its grain along the longer side instead, s and t

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What belongs to the building: doors with their frames, windows with their daylight."""
+"""Fixtures of the building: doors with their frames, windows with their daylight."""
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What a part covers of the floor: convex outlines of the slice of it between two heights."""
+"""Floor area covered by a part: convex outlines of its slice between two heights."""
 from __future__ import annotations
 
 import numpy as np

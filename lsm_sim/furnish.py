@@ -174,7 +174,7 @@ def _on_top(p: Placer) -> None:
 
 
 def _clutter(p: Placer) -> None:
-    """What lies about along walls."""
+    """Things that lie along walls."""
     names = CLUTTER[p.space.room.kind]
     for _ in range(int(p.rng.poisson(p.clutter * (1.5 + 0.25 * p.space.room.area)))):
         thing = p.make(str(p.rng.choice(names)), accept=lambda t, s: t.place != "wall" and max(s[:2]) < 0.8)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""How a device moves in the hand of somebody who walks: 6 degrees of freedom, smooth, looking about."""
+"""Motion of a device in the hand of a walking person: 6 degrees of freedom, smooth, looking around."""
 from __future__ import annotations
 
 import numpy as np
@@ -19,10 +19,10 @@ _STEP_ANGLE = np.radians(0.8)
 
 
 def in_hand(planar: np.ndarray, rate_hz: float, rng: np.random.Generator, jumps: np.ndarray | None = None) -> np.ndarray:
-    """T_world_device (N, 4, 4), x forward and z up, of somebody whose middle and heading follow `planar` (N, 3).
+    """T_world_device (N, 4, 4), x forward and z up, held by a person who walks along `planar` (N, 3).
 
-    planar: x, y, heading in metres and radians at rate_hz, the heading without jumps of 2 pi. jumps: indices of samples
-    that do not follow from the one before. The device sways and bobs with the steps, rises and sinks between LOWEST and
+    planar: x, y, heading of the person in metres and radians at rate_hz, the heading without jumps of 2 pi. jumps: indices of
+    samples that do not follow from the one before. The device sways and bobs with the steps, rises and sinks between LOWEST and
     HIGHEST, looks sideways and mostly a little down; turns and stops are made soft.
     """
     smooth = np.empty_like(planar)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What an IMU on the base measures along a path: angular velocity and specific force, with bias and noise."""
+"""Measurements of an IMU on the base along a path: angular velocity and specific force, with bias and noise."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ def imu_along(path: Path, rate_hz: float = 200.0, noise: ImuNoise | None = None,
     """Readings of an IMU at rate_hz along a path; without `noise`, exactly those of the motion.
 
     The motion is the spline through the path's poses that is continuous up to its second derivative. Specific force is
-    R^T (a - g). T_base_imu (4, 4): where the IMU is, the base's own frame if None. Jumps of the path are not felt.
+    R^T (a - g). T_base_imu (4, 4): where the IMU is, the base's own frame if None. Jumps of the path are not measured.
     The same seed gives the same readings. ValueError for a rate outside of 10 to 2000 Hz.
     """
     if isinstance(rate_hz, bool) or not 10 <= rate_hz <= 2000:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What JPEG does to a picture, in PyTorch: YCbCr, chroma at half size, cosine transform of 8x8 blocks, quantisation.
+"""Effect of JPEG on a picture, in PyTorch: YCbCr, chroma at half size, cosine transform of 8x8 blocks, quantisation.
 
 ITU-T T.81 (baseline), its example tables of Annex K scaled as libjpeg does. Entropy coding loses nothing and is left
 out. Sums are written out rather than left to matrix products, so that a picture's result does not depend on its batch.

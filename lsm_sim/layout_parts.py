@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What floor plans are drawn with: doors, passages, windows, rooms along a corridor, and rectangles cut into rooms."""
+"""Elements of floor plans: doors, passages, windows, rooms along a corridor, and rectangles cut into rooms."""
 from __future__ import annotations
 
 import math

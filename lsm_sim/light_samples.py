@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The lights of a world as points, each with a cube map of what it sees: lamps, windows, and what surfaces throw back.
+"""The lights of a world as points, each with a cube map of its view: lamps, windows, and what surfaces throw back.
 
 A lamp with a radius becomes a few points spread over it, which softens shadows. A wide lamp close to a wall is a window:
 it shines away from the wall. Light thrown back (and that of a zone's surroundings) comes from points on the surfaces

@@ -38,7 +38,7 @@ _REST = 0.06
 """Share of a zone's ambient light that reaches every corner."""
 
 _MORE_BOUNCES = 1.8
-"""What the second and later bounces add to the first."""
+"""Light that the second and later bounces add to the first."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Light:
 
 
 def sample_places(world: World, table: FaceTable, device: torch.device) -> Places:
-    """Where the samples of the light maps lie."""
+    """Places of the samples of the light maps."""
     n = table["nu"].astype(np.int64) * table["nv"].astype(np.int64)
     n[np.diff(np.append(table.light, table.samples)) == 0] = 0
     face = np.repeat(np.arange(len(n)), n)
@@ -192,7 +192,7 @@ def _falling(p: torch.Tensor, n: torch.Tensor, lights: LightSamples, k: torch.Te
     shape = torch.stack([area * (1 / np.pi) + (area == 0) * lights.radius[k] ** 2,
                          torch.where(area > 0, area * (1 / np.pi), torch.where(omni[:, 0], 1.0, 2.0))])[:, light]
     strength = shape[1] * facing / (r * (r2 + shape[0])) * torch.where(omni[light, 0], 1.0, leaving / r)
-    # A point is looked up a little before its surface, lest that shade itself by the coarseness of the map.
+    # A point is looked up a little before its surface, or the surface would shade itself in the coarse map.
     d.addcmul_(n.index_select(1, point), 0.01 + (1.5 / lights.depth.shape[-1]) * r)
     strength *= _visible(lights.depth, chosen, d, bool((lights.area == 0).any()))
     falling = p.new_zeros(len(k) * p.shape[1])

@@ -24,7 +24,7 @@ TRIES = 400
 def add_movers(builder: WorldBuilder, plan: Plan, bodies: list[Body], count: int, rng: np.random.Generator) -> None:
     """Adds `count` people to a builder; bodies: all things that stand still. ValueError if there is no room for them.
 
-    They keep to rooms while these have room: in a corridor nobody gets past them.
+    They keep to rooms while these have room: a corridor is too narrow to pass them.
     """
     room, origin = _room_about(plan, bodies)
     aside, _ = _room_about(plan, bodies, "corridor")
@@ -41,7 +41,7 @@ def add_movers(builder: WorldBuilder, plan: Plan, bodies: list[Body], count: int
 
 
 def _is_ring(plan: Plan) -> bool:
-    """Whether corridors lead round a block; then one walker would close the only way round."""
+    """True if corridors lead round a block; then one walker would close the only way round."""
     corridors = {i for i, r in enumerate(plan.rooms) if r.kind == "corridor"}
     joints = {tuple(sorted(o.zones)) for o in plan.openings if o.kind in ("door", "passage") and set(o.zones) <= corridors}
     return len(corridors) > 2 and len(joints) >= len(corridors)

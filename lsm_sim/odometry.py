@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What the wheels of a robot say about its way, and how that drifts."""
+"""Odometry from the wheels of a robot, with drift."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ _FLAT = 1e-6
 def drifting_odometry(T_world_base: np.ndarray, rng: np.random.Generator, scale_error: float = 0.01,
                       yaw_error: float = 0.008, noise: float = 0.02, slips: int = 0,
                       jumps: Sequence[int] = ()) -> np.ndarray:
-    """T_odom_base (N, 4, 4) of poses on the floor (N, 4, 4): it starts with the identity, where the base woke up.
+    """T_odom_base (N, 4, 4) of poses on the floor (N, 4, 4): it starts with the identity.
 
     scale_error, yaw_error: standard deviations of what the wheels are off by all the time, in the way and in the turning.
     noise: of a step of 0.05 m or radians, as a share of it; its variance grows with the way and the turning, whatever the
-    steps. slips: how many times the wheels spin: the way is told 1.3 to 2 times too long for up to 5 % of the path, and
+    steps. slips: how many times the wheels spin: the way is reported 1.3 to 2 times too long for up to 5 % of the path, and
     the turning is off. jumps: indices of poses that do not follow from the one before; odometry does not notice these.
     ValueError for poses that leave the floor or tilt, errors below 0, or jumps out of range.
     """
@@ -43,10 +43,10 @@ def drifting_odometry(T_world_base: np.ndarray, rng: np.random.Generator, scale_
     scale, turn = 1 + scale_error * rng.standard_normal(), 1 + yaw_error * rng.standard_normal()
     spin, twist = _slips(way, slips, rng)
     length = np.linalg.norm(way, axis=1)
-    told = way * (scale * spin)[:, None] + noise * np.sqrt(_STEP * length)[:, None] * rng.standard_normal(way.shape)
+    measured = way * (scale * spin)[:, None] + noise * np.sqrt(_STEP * length)[:, None] * rng.standard_normal(way.shape)
     # Turning is felt in both wheels, so driving adds to its noise too, less.
     wobble = noise * np.sqrt(_STEP * (np.abs(yaw) + 0.25 * length)) * rng.standard_normal(len(yaw))
-    return _chain(told, yaw * turn + twist + wobble)
+    return _chain(measured, yaw * turn + twist + wobble)
 
 
 def _slips(way: np.ndarray, slips: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

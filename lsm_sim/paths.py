@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Paths through worlds: free of collisions, smooth, with revisits, at the pace of a robot or of somebody who walks."""
+"""Paths through worlds: free of collisions, smooth, with revisits, at the pace of a robot or of a walking person."""
 from __future__ import annotations
 
 import math
@@ -21,7 +21,7 @@ from lsm_sim.world import World
 from lsm_sim.yielding import Walkers, with_waits
 
 PATH_KINDS = ("robot", "hand", "look_around", "shuttle")
-"""A robot from place to place; a device in the hand of somebody who walks; a robot that turns once round at each place; a
+"""A robot from place to place; a device in the hand of a walking person; a robot that turns once round at each place; a
 robot that goes to and fro along one way."""
 
 ROBOT_LIMITS = Limits()
@@ -38,7 +38,7 @@ _LONGEST = 3600.0
 
 @dataclass(frozen=True)
 class Path:
-    """Where a base is over time.
+    """Poses of a base over time.
 
     times (N,) s from 0, evenly spaced. T_world_base (N, 4, 4): of a robot the base on the floor, x ahead; of kind 'hand' the
     device itself, x ahead, z up. events: what happens on it, as it happens. jumps (J,): indices of samples that do not
@@ -98,16 +98,16 @@ def plan_path(world: World, kind: str = "robot", *, length_m: float | None = Non
         try:
             planner = Planner(world, clearance, body, limits, margin)
             plan = _plan(planner, kind, length_m, duration_s, rounds, events, rng)
-            plan, told, leaps = insert_events(plan, events, planner, rng)
+            plan, happened, leaps = insert_events(plan, events, planner, rng)
             if walkers is not None:
                 plan, shifts = with_waits(plan, walkers)
                 for since, delay in shifts:
-                    told, leaps = put_off(told, leaps, since, delay)
+                    happened, leaps = put_off(happened, leaps, since, delay)
         except BlockedError as error:
             problem = problem or error
             continue
         plan = plan if duration_s is None else cut_to(plan, duration_s)
-        path = _sampled(plan, kind, body, seed, rate_hz, told, leaps, rng)
+        path = _sampled(plan, kind, body, seed, rate_hz, happened, leaps, rng)
         gap = check_free(world, path)
         if gap.min() > 0:
             return path
@@ -118,7 +118,7 @@ def plan_path(world: World, kind: str = "robot", *, length_m: float | None = Non
 
 
 def _attempts(world: World, body: Body, handheld: bool) -> Iterator[tuple[ClearanceMap, float, Walkers | None]]:
-    """Ways to try: the map, the margin in metres to keep, and whom to wait for.
+    """Ways to try: the map, the margin in metres to keep, and the walkers to wait for.
 
     Where people walk, their ways are left out, or if that leaves too little of the floor, they are let pass.
     """
@@ -163,7 +163,7 @@ def _plan(planner: Planner, kind: str, length_m: float | None, duration_s: float
     return planner.tour(length, rng, full_turns=kind == "look_around")
 
 
-def _sampled(plan: list[Segment], kind: str, body: Body, seed: int, rate_hz: float, told: list[Event], leaps: list[float],
+def _sampled(plan: list[Segment], kind: str, body: Body, seed: int, rate_hz: float, happened: list[Event], leaps: list[float],
              rng: np.random.Generator) -> Path:
     total = sum(s.duration for s in plan)
     times = np.arange(max(2, math.ceil(total * rate_hz - 1e-6) + 1)) / rate_hz
@@ -175,7 +175,7 @@ def _sampled(plan: list[Segment], kind: str, body: Body, seed: int, rate_hz: flo
         c, s, zero, one = np.cos(planar[:, 2]), np.sin(planar[:, 2]), np.zeros(len(planar)), np.ones(len(planar))
         R = np.stack([np.stack([c, -s, zero], -1), np.stack([s, c, zero], -1), np.stack([zero, zero, one], -1)], 1)
         T = make_se3(R, np.c_[planar[:, :2], zero])
-    kept = tuple(e for e in told if e.start_s < times[-1])
+    kept = tuple(e for e in happened if e.start_s < times[-1])
     return Path(kind, times, T, body, int(seed), kept, jumps)
 
 

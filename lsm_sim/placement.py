@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Whether a thing fits where it is put: no two things share space, and one can still walk through the room.
+"""Test if a thing fits at its place: no two things share space, and one can still walk through the room.
 
 Things stand upright, so that every part counts as an upright box: a rectangle on the floor and a range of heights.
 """
@@ -115,7 +115,7 @@ def body_of(thing: Thing, T: np.ndarray) -> Body:
 
 
 def overlap(a: Body, b: Body, touch: float = TOUCH) -> bool:
-    """Whether two bodies share space by more than `touch` metres (separating axes of their rectangles, and heights)."""
+    """True if two bodies share space by more than `touch` metres (separating axes of their rectangles, and heights)."""
     if (np.minimum(a.high, b.high) - np.maximum(a.low, b.low) <= touch).any():
         return False
     near_a = ((a.middle - np.abs(a.half).max(1, keepdims=True) * 1.5 < b.high[:2]).all(1)
@@ -210,7 +210,7 @@ class Space:
         return distance >= WALK_RADIUS / CELL
 
     def can_walk(self, body: Body | None = None) -> bool:
-        """Whether, with another body, all anchors stay connected by ways that are wide enough, and enough floor free."""
+        """True if with one more body all anchors stay connected by ways that are wide enough, and enough floor free."""
         solid = self._solid
         if body is not None:
             solid = solid.copy()
@@ -226,7 +226,7 @@ class Space:
         return stats[best, cv2.CC_STAT_AREA] >= self.least_area
 
     def fits(self, body: Body, reserved: bool = True, walk: bool = True, inside: float = SKIRTING) -> bool:
-        """Whether a body is in the room, in no other, off reserved floor (if asked), and leaves ways free (if asked)."""
+        """True if a body is in the room, in no other, off reserved floor (optional), and leaves ways free (optional)."""
         edge = np.array([inside, inside, 0.0])
         if (body.low < self.low + edge - 1e-6).any() or (body.high > self.high - edge + 1e-6).any():
             return False
@@ -237,14 +237,14 @@ class Space:
         return not walk or self.can_walk(body)
 
     def hit(self, body: Body) -> bool:
-        """Whether a body shares space with one that is there."""
+        """True if a body shares space with one that was placed before."""
         if not len(self._boxes):
             return False
         apart = (self._boxes[:, :3] >= body.high - TOUCH) | (self._boxes[:, 3:] <= body.low + TOUCH)
         return any(overlap(self.bodies[i], body) for i in np.flatnonzero(~apart.any(1)))
 
     def put(self, body: Body) -> Body:
-        """Adds a body, whatever `fits` says, and keeps free what it wants to have free in front of it."""
+        """Adds a body without asking `fits`, and keeps the floor free that it needs in front of it."""
         self.bodies.append(body)
         self._boxes = np.vstack([self._boxes, np.r_[body.low, body.high]])
         self._draw(self._solid, body)
@@ -253,7 +253,7 @@ class Space:
         return body
 
     def fits_below(self, body: Body) -> bool:
-        """Whether a carpet lies in the room, off other carpets, doors and low things; furniture presses into it."""
+        """True if a carpet lies in the room, off other carpets, doors and low things; furniture presses into it."""
         if (body.low < self.low + [SKIRTING, SKIRTING, 0] - 1e-6).any() or (body.high > self.high - SKIRTING).any():
             return False
         solid = (b for b in self.bodies if b.low[2] < 0.02 and (b.high[2] < LOW_THING or b.thing.label == "door"))

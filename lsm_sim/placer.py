@@ -29,10 +29,10 @@ MORE_KINDS: dict[tuple[str, str | None], Builder] = {
     ("lamp", "ceiling"): ceiling_lamp, ("lamp", "floor"): floor_lamp, ("lamp", "table"): table_lamp,
     ("lamp", "wall"): wall_lamp, ("plant", "small"): partial(plant, small=True),
     ("plant", "tall"): partial(plant, small=False), ("person", "standing"): standing, ("person", "walking"): walking}
-"""Builders of kinds that `build` does not tell apart."""
+"""Builders of kinds that `build` does not distinguish."""
 
 Accept = Callable[[Thing, np.ndarray], bool]
-"""Whether a thing will do, by itself and its full size (3,)."""
+"""True if a thing is suitable, by itself and its full size (3,)."""
 
 
 class Placer:
@@ -110,7 +110,7 @@ class Placer:
         return body
 
     def in_room(self, body: Body) -> bool:
-        """Whether a body's footprint is inside the room."""
+        """True if a body's footprint is inside the room."""
         return bool((body.low[:2] >= self.space.low[:2]).all() and (body.high[:2] <= self.space.high[:2]).all())
 
     def in_open(self, thing: Thing, middle: float = 1.0, tries: int = TRIES, square: bool = True,

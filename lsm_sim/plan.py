@@ -47,13 +47,13 @@ class Room:
         return float(np.prod(self.high - self.low))
 
     def holds(self, point: np.ndarray) -> bool:
-        """Whether a point (2,) is inside."""
+        """True if a point (2,) is inside."""
         return bool((point > self.low).all() and (point < self.high).all())
 
 
 @dataclass(frozen=True)
 class Opening:
-    """What interrupts a side of room `zones[0]` (and, if not -1, of `zones[1]`).
+    """Interruption of a side of room `zones[0]` (and, if not -1, of `zones[1]`).
 
     kind: 'door' (doorway with a frame), 'passage' (no wall at all), 'closed' (a shut door before a whole wall),
     'window'. side: of zones[0]. center: (2,) in the middle of the wall, for 'closed' and 'window' on its inner plane.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Where rays enter solids, in the solid's frame scaled by its half extents: o + t m, o and m as three tensors each.
+"""Entry of rays into solids, in the solid's frame scaled by its half extents: o + t m, o and m as three tensors each.
 
 All tensors of one call broadcast against each other and have one dtype. Only the way in counts: a ray that starts
 inside of a solid does not meet it. What is not met is at t = inf.

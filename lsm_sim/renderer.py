@@ -19,9 +19,9 @@ from lsm_sim.world import World
 
 @dataclass(frozen=True)
 class Rendering:
-    """What cameras see. image (C, H, W, 3) uint8 RGB; depth (C, H, W) float32 metres along z, 0 where nothing is;
+    """Images of cameras. image (C, H, W, 3) uint8 RGB; depth (C, H, W) float32 metres along z, 0 where nothing is;
     labels (C, H, W) int32 ids of the label space, UNLABELLED where nothing is; instances (C, H, W) int32, -1 where
-    nothing is. `single`: whether one pose was asked for, then `numpy` leaves out the C axis.
+    nothing is. `single`: a single pose was given, then `numpy` leaves out the C axis.
     """
 
     image: torch.Tensor

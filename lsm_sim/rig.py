@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Cameras on a base: where they are mounted, and through what lens they look."""
+"""Cameras on a base: their mounting poses and their lenses."""
 from __future__ import annotations
 
 import math

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What stands in which kind of room.
+"""Furniture of each kind of room.
 
 Each line: a class or a set of sets.py, the probability that it is tried at all, and how often at most.
 """
@@ -48,11 +48,11 @@ ON_TOP: dict[str, tuple[str, ...]] = {
     "sofa": ("pillow", "blanket", "book", "bag"), "chair": ("clothes", "bag", "book", "pillow"),
     "washing machine": ("box", "bottle", "clothes"), "refrigerator": ("box",), "box": ("box", "book"),
     "dishwasher": ("cup", "bottle")}
-"""Small things that stand on what, beside those that sets put there."""
+"""Small things by the class that they stand on, in addition to those of the sets."""
 
 MOST_ON_TOP = {"bookcase": 12, "shelf": 8, "cabinet": 3, "bed": 2, "sofa": 2, "chair": 1, "table": 3, "washing machine": 2,
                "fireplace": 3, "refrigerator": 1, "box": 1, "dishwasher": 1}
-"""How many at most."""
+"""Largest number of them."""
 
 CLUTTER: dict[str, tuple[str, ...]] = {
     "living": ("box", "bag", "shoes", "bin", "book", "pillow", "blanket"), "studio": ("box", "bag", "shoes", "bin", "clothes"),
@@ -60,7 +60,7 @@ CLUTTER: dict[str, tuple[str, ...]] = {
     "office": ("box", "bag", "bin", "book"),
     "bath": ("clothes", "bin", "shoes", "bottle", "bag"), "store": ("box", "bag", "shoes", "bottle"),
     "hall": ("shoes", "bag", "box"), "corridor": ("box", "shoes", "bag", "bin")}
-"""What lies about on the floor along walls."""
+"""Things that lie on the floor along walls."""
 
 FILL: dict[str, tuple[str, ...]] = {
     "living": ("cabinet", "bookcase", "chair", "plant", "shelf", "lamp", "table"),
@@ -70,7 +70,7 @@ FILL: dict[str, tuple[str, ...]] = {
     "bath": ("cabinet", "shelf", "clothes", "plant", "washing machine"),
     "store": ("shelf", "box", "cabinet", "bookcase", "box", "bag"), "hall": ("cabinet", "shoes", "chair", "plant", "bookcase"),
     "corridor": ()}
-"""What is added to rooms that are still bare."""
+"""Things added to rooms that are still bare."""
 
 FILLED = 0.22
 """Share of the floor below which a room is bare."""
@@ -86,4 +86,4 @@ KINDS_HERE: dict[str, dict[str, tuple[str, ...]]] = {
     "hall": {"cabinet": ("sideboard", "drawers", "cupboard"), "chair": ("dining", "stool"), "table": ("console",)},
     "corridor": {"cabinet": ("sideboard", "drawers", "cupboard", "file"), "chair": ("dining", "shell"),
                  "shelf": ("wall", "rack")}}
-"""Which kinds of a class stand in which kind of room; any kind where nothing is said."""
+"""Kinds of a class by kind of room; any kind for rooms that are not listed."""

@@ -130,7 +130,7 @@ class RouteGraph:
 
 
 def number_of_places(graph: RouteGraph) -> int:
-    """How many places to spread so that much of the world is seen from them."""
+    """Number of places to spread so that much of the world is seen from them."""
     area = len(graph.cells) * (graph.map.resolution * graph.stride) ** 2
     return int(np.clip(area / _AREA_OF_PLACE, 3, 20))
 

@@ -195,7 +195,7 @@ class _Pairs:
 
 def visible(points1: torch.Tensor, valid1: torch.Tensor, T_2_1: torch.Tensor, depth2: torch.Tensor,
             camera: CameraIntrinsics) -> torch.Tensor:
-    """Which pixels (B, H, W) of image 1 show points that image 2 shows too.
+    """Pixels (B, H, W) bool of image 1 that show points that image 2 shows too.
 
     points1 (B, H, W, 3) in camera 1; valid1 (B, H, W); T_2_1 (B, 4, 4); depth2 (B, H, W) metres, 0 where nothing; a pinhole
     camera. A point is visible if its pixel in image 2 has a depth that differs from its own by at most 3 %.

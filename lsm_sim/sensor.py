@@ -29,7 +29,7 @@ _LEAST_MOTION_PX, _STEP_PX, _MOST_STEPS = 0.5, 1.5, 32
 
 @dataclass(frozen=True)
 class SensorConfig:
-    """What a camera does to light; the defaults are those of a small global-shutter camera indoors.
+    """Effects of a camera on light; the defaults are those of a small global-shutter camera indoors.
 
     blur_px: deviation of the lens blur. exposure_s: time that the shutter is open, for motion blur. auto_exposure: mean
     linear value that each image is brought to, 0 for none; exposure_ev: deviation in stops from what it should be.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Furniture that belongs together: where to sit, eat, sleep, work, cook and wash. Each returns what it is about."""
+"""Furniture that belongs together: where to sit, eat, sleep, work, cook and wash. Each returns its main thing."""
 from __future__ import annotations
 
 import math

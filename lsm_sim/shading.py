@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""From what pixels see to their colours: place on the face, picture, light map, reflection of the surroundings."""
+"""Colours of pixels from what they see: place on the face, picture, light map, reflection of the surroundings."""
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -99,7 +99,7 @@ def skirting_material(rng: np.random.Generator) -> Material:
 
 
 def _ends(plan: Plan, i: int, side: int, start: float, end: float) -> tuple[str, str]:
-    """What the free space does where a wall starts and ends, walked with the room on the left.
+    """Shape of the free space at the start and end of a wall, walked with the room on the left.
 
     'convex' (the room's own corner), 'reflex' (the wall turns away around a corner), or 'straight' (goes on beyond).
     """

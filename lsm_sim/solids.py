@@ -120,7 +120,7 @@ def surface_points(world: World, n: int, seed: int = 0) -> tuple[np.ndarray, np.
 
 
 def _open(world: World, points: np.ndarray, normals: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Whether there is air (M,) at points just off a surface that is joined to the air of a zone."""
+    """True (M,) for points just off a surface that lie in air joined to the air of a zone."""
     lifted = points + _LIFT * normals
     nearest = np.full_like(lifted, np.inf)
     gap = np.full(len(lifted), np.inf)
@@ -137,7 +137,7 @@ def _open(world: World, points: np.ndarray, normals: np.ndarray, parts: np.ndarr
 
 
 def _sees(world: World, start: np.ndarray, end: np.ndarray, parts: np.ndarray) -> np.ndarray:
-    """Whether nothing solid lies between start (M, 3) and end (M, 3): steps as far as the distance allows, or _THINNEST."""
+    """True if nothing solid lies between start (M, 3) and end (M, 3): steps as far as the distance allows, or _THINNEST."""
     along = end - start
     length = np.linalg.norm(along, axis=1)
     direction = along / np.maximum(length, 1e-12)[:, None]

@@ -37,9 +37,9 @@ _PATHS_TRIED, _OPEN_VIEW = 4, 1.1  # of a RoomSource; metres of view in the wors
 class SimSource:
     """Frame sets of a simulated world, and the truth about it.
 
-    seed: of world, path and noise; the same arguments give the same bytes, whatever was asked for before. world: a kind of
+    seed: of world, path and noise; the same arguments give the same bytes, independent of earlier calls. world: a kind of
     `build_world`, with size, clutter and movers; or a World. path: a kind of `plan_path`; its length is length_m,
-    duration_s or rounds, of which `frames` are at most taken; frames alone says the duration. Images of width x height
+    duration_s or rounds, and at most `frames` are taken of it; frames alone sets the duration. Images of width x height
     pixels span fov_deg through a lens `distortion`, rate_hz a second, from the cameras of `rig` (see `build_rig`). noise:
     True for that of real sensors, False for the pure truth, or a SensorConfig for the colours. odometry: by default on a
     robot. events: see `Event`. classes: only these are labelled. device: where torch renders.
@@ -90,7 +90,7 @@ class SimSource:
 
     @property
     def warnings(self) -> list[str]:
-        """Nothing goes wrong here."""
+        """Always empty: nothing is skipped."""
         return []
 
     @property
@@ -105,7 +105,7 @@ class SimSource:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What world and path are, in plain values: for a file beside the images."""
+        """Description of world and path in plain values, for a file beside the images."""
         low, high = self.world.bounds
         return {"seed": self.seed, "world": self.world.kind, "low": low.tolist(), "high": high.tolist(),
                 "zones": [z.kind for z in self.world.zones], "parts": len(self.world), "movers": len(self.world.movers),
@@ -129,7 +129,7 @@ class SimSource:
         self._renderer, self._batch = None, (-1, [])
 
     def frame_set(self, index: int) -> FrameSet:
-        """The frame set of one instant; it does not depend on those asked for before. IndexError beyond the end."""
+        """The frame set of one instant; it does not depend on earlier calls. IndexError beyond the end."""
         if not -len(self) <= index < len(self):
             raise IndexError(f"there are {len(self)} frame sets, none of number {index}")
         index %= len(self)
@@ -137,7 +137,7 @@ class SimSource:
         return known[index - start] if start <= index < start + len(known) else self._frame_sets(range(index, index + 1))[0]
 
     def render(self, index: int, camera: str | None = None) -> Any:
-        """What a camera (the first by default) sees at one instant, without noise: image, depth, labels, instances."""
+        """View of a camera (the first by default) at one instant, without noise: image, depth, labels, instances."""
         pose = self._poses[index] @ self.T_rig_cam[camera or self.cameras[0]]
         return self._ready().render(pose, self.intrinsics, time_s=float(self._times[index]),
                                     sensor=SensorConfig.clean()).numpy()
@@ -145,7 +145,7 @@ class SimSource:
     def surface_points(self, n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """n true points of open surfaces: (n, 3) float64 in the world, and (n,) uint16 labels."""
         points, labels, _ = surface_points(self.world, n, seed)
-        return points, self._told(labels)
+        return points, self._labelled(labels)
 
     def describe(self) -> str:
         """World, path and cameras in one line."""
@@ -167,9 +167,9 @@ class SimSource:
         """T_odom_base of each frame; of the whole path, so that the first frames do not depend on how many are wanted."""
         times = np.arange(int(self.path.duration_s * self.rate_hz + 1e-6) + 1) / self.rate_hz
         jumps = np.searchsorted(times, self.path.times[list(self.path.jumps)] - 1e-9)
-        told = drifting_odometry(self.path.at(times), np.random.default_rng([self.seed, 3]),
-                                 jumps=sorted({int(j) for j in jumps if 0 < j < len(times)}))
-        return told[:len(self)]
+        drifting = drifting_odometry(self.path.at(times), np.random.default_rng([self.seed, 3]),
+                                     jumps=sorted({int(j) for j in jumps if 0 < j < len(times)}))
+        return drifting[:len(self)]
 
     def _inertial(self) -> ImuData:
         readings = imu_along(self.path, _IMU_RATE_HZ, ImuNoise() if self.noise else None, self.seed)
@@ -219,7 +219,7 @@ class SimSource:
     def _frame(self, index: int, camera: int, image: np.ndarray, depth: np.ndarray, labels: np.ndarray) -> Frame:
         name = self.cameras[camera]
         rng = np.random.default_rng([self.seed, 4, index, camera])
-        labels = self._told(labels.astype(np.uint16))
+        labels = self._labelled(labels.astype(np.uint16))
         if self.noise:
             depth, labels = noisy_depth(depth, rng), noisy_labels(labels, rng)
         if self._covered(self._times[index], name):
@@ -235,15 +235,15 @@ class SimSource:
         return any(e.kind == "covered_lens" and e.camera in (None, camera)
                    and -1e-9 <= time_s - e.start_s < e.duration_s - 1e-9 for e in self.path.events)
 
-    def _told(self, labels: np.ndarray) -> np.ndarray:
+    def _labelled(self, labels: np.ndarray) -> np.ndarray:
         return labels if self._kept is None else np.where(np.isin(labels, self._kept), labels, UNLABELLED).astype(np.uint16)
 
 
 class RoomSource(SimSource):
     """A single room of 5 x 4 m with a robot in it: quick to make, for tests and the demo.
 
-    frames: number of frame sets, rate_hz of them a second; the robot's path lasts at least ROUND_S, of which fewer frames
-    are the first part. Paths on which the robot stands close before walls for long are left out, if others are found.
+    frames: number of frame sets, rate_hz of them a second; the robot's path lasts at least ROUND_S, and fewer frames
+    are its first part. Paths on which the robot stands close before walls for long are left out, if others are found.
     cameras: 1 ('front') or 2 (and 'rear'). The rest as in SimSource.
     """
 
@@ -288,7 +288,7 @@ def seed_of(*numbers_: int) -> int:
 
 
 def check_device(device: str) -> str:
-    """A device of torch that is there; else ValueError."""
+    """An available device of torch; else ValueError."""
     import torch
 
     try:

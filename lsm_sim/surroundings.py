@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What glossy surfaces reflect: cube maps of the light around probes in each zone, sharp to blurred."""
+"""Reflections on glossy surfaces: cube maps of the light around probes in each zone, sharp to blurred."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _CELL = 0.25
 class Surroundings:
     """Probes of all worlds: maps (3, M) of all levels of all cubes; low, high, at (3, N): each probe's zone and place.
 
-    cells: which probe serves each cell of a grid on each world's floor; origin (W, 2), width (W,), start (W,).
+    cells: the probe of each cell of a grid on each world's floor; origin (W, 2), width (W,), start (W,).
     """
 
     def __init__(self, worlds: Sequence[World], device: torch.device) -> None:

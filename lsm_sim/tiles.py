@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Images as tiles of 8x8 pixels in blocks of 4x4 tiles, and which parts may be seen in each tile."""
+"""Images as tiles of 8x8 pixels in blocks of 4x4 tiles, and the parts that may be visible in each tile."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ class Candidates:
 
 def candidates(grid: TileGrid, forms: torch.Tensor, solid: torch.Tensor, camera: torch.Tensor, cameras: int,
                near: float) -> Candidates:
-    """Which of V parts, as seen by their `camera` (V,), may be visible in which tile.
+    """Pairs of V parts, as seen by their `camera` (V,), and tiles in which they may be visible.
 
     forms (V, 9, 3) float32 of their bounding boxes; solid (V,) bool: whether the part fills it. From whole images to
     blocks to tiles; parts behind boxes that fill a block or tile are left out.

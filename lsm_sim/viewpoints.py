@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Where cameras can be in a world, and pairs of poses that look at much the same."""
+"""Places for cameras in a world, and pairs of poses with much the same view."""
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What a simulated world is made of: materials, parts, things, rooms, lamps and what moves.
+"""Elements of a simulated world: materials, parts, things, rooms, lamps and what moves.
 
 World frame: z up, the floor at z = 0; metres, seconds. Colours are linear reflectance in [0, 1].
 """
@@ -15,7 +15,7 @@ import numpy as np
 from lsm_ros.types import LabelSpace
 
 NO_PART = -1
-"""Index of the part that a ray meets which meets none."""
+"""Index in place of a part for a ray that meets none."""
 
 
 class Shape(IntEnum):
@@ -42,7 +42,7 @@ MAX_FACES = 6
 
 @dataclass(frozen=True)
 class Material:
-    """How a face looks.
+    """Look of a face.
 
     texture: a family of `textures`, variant: which of its pictures (taken modulo their number). color: multiplies the
     picture. scale: metres that one picture spans, for families that repeat; the others are fitted to the face. gloss:
@@ -104,7 +104,7 @@ class Part:
 
 
 def _is_rotation(R: np.ndarray) -> bool:
-    """Whether R (3, 3) is a rotation to 1e-6: its third row is the cross product of the others, which are unit vectors.
+    """True if R (3, 3) is a rotation to 1e-6: its third row is the cross product of the others, which are unit vectors.
     Plain numbers, since a world has thousands of parts."""
     (a, b, c), (d, e, f), (g, h, i) = R.tolist()
     off = (a * a + b * b + c * c - 1, d * d + e * e + f * f - 1, a * d + b * e + c * f,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Waits on a plan where somebody walks by, so that the way stays the same and nothing is met."""
+"""Waits on a plan where people walk by, so that the way stays the same and nothing is met."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ _MOST_WAITS = 40
 
 
 class Walkers:
-    """Where the moving things of a world are, each a disc that keeps `room` metres from the middle of a body."""
+    """Moving things of a world, each a disc that keeps `room` metres from the middle of a body."""
 
     def __init__(self, world: World, room: float) -> None:
         self.movers = world.movers
         self.room = [room + mover_radius(world, i) for i in range(len(world.movers))]
 
     def meet(self, xy: np.ndarray, times: np.ndarray) -> np.ndarray:
-        """Whether (N,) a body at points (N, 2) at times (N,) in seconds is too near to one of them."""
+        """True (N,) where a body at points (N, 2) at times (N,) in seconds is too near to one of them."""
         out = np.zeros(len(times), bool)
         for mover, room in zip(self.movers, self.room, strict=True):
             t = times % mover.times[-1]
@@ -51,7 +51,7 @@ def with_waits(plan: Sequence[Segment], walkers: Walkers) -> tuple[list[Segment]
         found = next((p for back in _BEFORE_S if back < met + 1.0
                       if (p := _wait_at(plan, max(met - back, 0.0), met, walkers)) is not None), None)
         if found is None:
-            raise BlockedError(f"somebody walks where the path is after {met:.1f} s, and no wait before that lets them pass; "
+            raise BlockedError(f"a person walks where the path is after {met:.1f} s, and no wait before that lets them pass; "
                                "ask for fewer movers, or for another seed")
         plan, since = found
         shifts.append((since, sum(s.duration for s in plan) - total))

@@ -33,7 +33,7 @@ FURNITURE: dict[str, Builder] = {}
 """Builder of each class; see `build`."""
 
 KINDS: dict[str, dict[str, Builder]] = {}
-"""Builders of single kinds of a class, for whoever needs an office chair and not just any chair."""
+"""Builders of single kinds of a class, for callers that need an office chair and not just any chair."""
 
 for _module in _MODULES:
     FURNITURE.update(_module.BUILDERS)

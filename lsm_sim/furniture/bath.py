@@ -130,7 +130,7 @@ def shower(rng: np.random.Generator) -> Thing:
 
 
 def _screen(rng: np.random.Generator, x: tuple[float, float], w: float, z: tuple[float, float], chrome: Material) -> list[Part]:
-    """What closes the right side and a part of the front: frosted glass in frames, or a curtain on a rod."""
+    """Screen that closes the right side and a part of the front: frosted glass in frames, or a curtain on a rod."""
     y, top = -w / 2, z[1] - 0.02
     if p.chance(rng, 0.3):
         cloth = p.fabric(rng, p.pick(rng, ("f1f1ee", "c9dfe2", "e8dcc8", "7fa7b5", "d9b8b0")), 0.5)

@@ -71,7 +71,7 @@ def _bedding(rng: np.random.Generator, x: tuple[float, float], w: float, z: floa
 
 
 def _headboard(rng: np.random.Generator, x: float, w: float, top: float, look: Material) -> list[Part]:
-    """What stands at the head: a board, slats between posts, a padded panel, or bars of metal."""
+    """Headboard: a board, slats between posts, a padded panel, or bars of metal."""
     kind = p.pick(rng, ("board", "slats", "padded", "bars", "rounded"))
     half = w / 2
     if kind == "board":

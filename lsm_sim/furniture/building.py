@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What belongs to a building: doors, windows, stairs, railings, fireplaces, radiators."""
+"""Parts of a building: doors, windows, stairs, railings, fireplaces, radiators."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What decks a room: pictures, mirrors, curtains, blinds, carpets; with plants."""
+"""Decoration of a room: pictures, mirrors, curtains, blinds, carpets; with plants."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from lsm_sim.world import Material, Part, Thing
 
 
 def _rim(rng: np.random.Generator) -> Material:
-    """What frames are made of: wood, black, white, gold."""
+    """Material of frames: wood, black, white, gold."""
     return pick(
         rng,
         (wood(rng), flat(pick(rng, ("1d1d1f", "f3f3f0")), rng, 0.2), flat("a8843c", rng, 0.4, "metal"), metal(rng)),

@@ -44,7 +44,7 @@ def _light(
 
 
 def _shining(rng: np.random.Generator, color: str = "fff4dc", glow: float = 1.0) -> Material:
-    """What shines: a bulb, a diffuser."""
+    """Material that shines: a bulb, a diffuser."""
     return flat(color, None, glow=glow * float(rng.uniform(0.8, 1.3)), texture="blank")
 
 
@@ -275,7 +275,7 @@ def _centred(parts: list[Part], x: float) -> list[Part]:
 
 
 def _body(rng: np.random.Generator, h: float) -> list[Part]:
-    """What holds the shade of a table lamp, from the table to height h: a belly, a pillar, a stack of balls, a rod."""
+    """Body under the shade of a table lamp, from the table to height h: a belly, a pillar, a stack of balls, a rod."""
     stuff = pick(rng, (plastic, paint, wood, metal))(rng)
     kind = pick(rng, ("belly", "pillar", "balls", "rod", "jug"))
     neck = upright(0, 0, (0.5 * h, h), 0.011, metal(rng))

@@ -80,7 +80,7 @@ def paint(rng: np.random.Generator, color: str | None = None) -> Material:
 
 
 def finish(rng: np.random.Generator) -> Material:
-    """What boards of furniture are made of: wood or lacquer."""
+    """Material of the boards of furniture: wood or lacquer."""
     return wood(rng) if chance(rng, 0.62) else paint(rng)
 
 
@@ -98,7 +98,7 @@ def leather(rng: np.random.Generator) -> Material:
 
 
 def cover(rng: np.random.Generator) -> Material:
-    """What seats are covered with: fabric or leather."""
+    """Cover of seats: fabric or leather."""
     return leather(rng) if chance(rng, 0.25) else fabric(rng)
 
 
@@ -141,5 +141,5 @@ def worktop(rng: np.random.Generator) -> Material:
 
 
 def shadow(look: Material) -> Material:
-    """What one sees of a body in the gaps between its fronts: the same, dark."""
+    """Material of a body in the gaps between its fronts: the same, dark."""
     return replace(look, color=tuple(0.22 * c for c in look.color), gloss=0.0)

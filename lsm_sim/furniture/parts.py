@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What furniture is put together from: solids by their corners or ends, legs, cushions, fronts with handles.
+"""Building blocks of furniture: solids by their corners or ends, legs, cushions, fronts with handles.
 
 All in the frame of the thing: x its front, z up, metres. The looks of `looks` are offered here too.
 """
@@ -218,7 +218,7 @@ def cushion(low: Sequence[float], high: Sequence[float], material: Material, *, 
             label: str | None = None) -> list[Part]:
     """Upholstered slab between two corners, its two edges along the axis ('x' or 'y') rounded; thin side is z.
 
-    front_only: the edge at the lower corner stays sharp, because nobody sees it.
+    front_only: the edge at the lower corner stays sharp, because it is hidden.
     """
     a, b = np.asarray(low, float), np.asarray(high, float)
     r, across = (b[2] - a[2]) / 2, 0 if axis == "y" else 1

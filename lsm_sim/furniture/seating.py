@@ -245,7 +245,7 @@ def _sofa(rng: np.random.Generator, kind: str) -> Thing:
 
 
 def _chaise(s: _Style, length: float, y: tuple[float, float]) -> list[Part]:
-    """What makes a seat between two ends along y so long that one can lie on it."""
+    """Extension of a seat between two ends along y, long enough to lie on."""
     x0, x1 = s.front, s.front + length
     feet = [p.upright(x1 - 0.08, t, (0, s.foot), 0.024, s.feet) for t in (y[0] + 0.05, y[1] - 0.05)]
     return [*feet, p.box((x0 - 0.02, y[0], s.foot), (x1 - 0.02, y[1], s.base), s.look),

@@ -273,7 +273,7 @@ def rack(rng: np.random.Generator) -> Thing:
 
 
 def _goods(rng: np.random.Generator, x: tuple[float, float], y: tuple[float, float], z: tuple[float, float]) -> list[Part]:
-    """What stands on a rack: a cardboard or plastic box, a basket; all of class box."""
+    """Goods on a rack: a cardboard or plastic box, a basket; all of class box."""
     kind = p.pick(rng, ("cardboard", "bin", "basket"))
     if kind == "cardboard":
         look = p.flat("b98d5f", rng, texture="cardboard", scale=0.5)

@@ -112,7 +112,7 @@ def desk(rng: np.random.Generator) -> Thing:
 
 
 def _frame_legs(rng: np.random.Generator, x: tuple[float, float], y: float, h: float, look: Material) -> list[Part]:
-    """What holds one end of a desk at y: a board, two legs, or a T of metal."""
+    """Support of one end of a desk at y: a board, two legs, or a T of metal."""
     kind = p.pick(rng, ("board", "legs", "T"))
     if kind == "board":
         return [p.box((x[0] + 0.02, y - 0.014, 0), (x[1] - 0.02, y + 0.014, h), look)]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What people wear and carry, and what they throw away: clothes, shoes, bags and bins."""
+"""Things that people wear, carry or throw away: clothes, shoes, bags and bins."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class PictureLibrary:
         return self._start[family] + variant % self.variants(family) if family in self._count else self.variants(family)
 
     def fitted(self, family: str) -> bool:
-        """Whether one picture spans a face; otherwise it repeats. ValueError if there is no such family."""
+        """True if one picture spans a face; otherwise it repeats. ValueError if there is no such family."""
         self.variants(family)
         return family in _FITTED_FAMILIES
 

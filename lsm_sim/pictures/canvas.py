@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What pictures are drawn with: noise that tiles, warps, colours, words.
+"""Tools that draw pictures: noise that tiles, warps, colours, words.
 
 Pictures are SIZE x SIZE; row 0 is the top of an upright face, columns run to the right as one looks at it. Makers take
 an rng and a variant and return (SIZE, SIZE, 3) uint8, linear reflectance * 255.
@@ -223,6 +223,6 @@ def bevel(image: np.ndarray, at: Sequence[float], width: int = 2, depth: float =
 
 
 def grained(image: np.ndarray, rng: np.random.Generator, sigma: float = 3.0) -> np.ndarray:
-    """What was drawn (sRGB) with a little unevenness of several sizes, as real surfaces have."""
+    """A drawn picture (sRGB) with a little unevenness of several sizes, as real surfaces have."""
     tone = (0.6 * field(rng, 128) + 0.5 * field(rng, 16))[..., None] * np.float32(sigma)
     return np.clip(image + tone, 0, 255).astype(np.uint8)

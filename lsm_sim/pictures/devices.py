@@ -29,7 +29,7 @@ from lsm_sim.pictures.scenery import landscape, town
 
 
 def screen(rng: np.random.Generator, variant: int) -> np.ndarray:
-    """What a monitor shows: code, a page, windows, a film, charts, icons."""
+    """Content of a monitor: code, a page, windows, a film, charts, icons."""
     kind = variant % 6
     image = (_code, _page, _windows, _film, _charts, _icons)[kind](rng)
     cv2.rectangle(image, (0, 0), (SIZE - 1, SIZE - 1), (8, 8, 9), 3)

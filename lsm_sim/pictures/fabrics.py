@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What is woven, knotted or tanned: fabric, stripes, checks, carpet, leather; neutral, for tinting. And rugs."""
+"""Woven, knotted or tanned surfaces: fabric, stripes, checks, carpet, leather; neutral, for tinting. And rugs."""
 from __future__ import annotations
 
 import cv2

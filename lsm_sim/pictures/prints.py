@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What hangs in frames or lies about: paintings, photos, posters, book covers, newspapers, packages, papers. Fitted."""
+"""Prints in frames or on tables: paintings, photos, posters, book covers, newspapers, packages, papers. Fitted."""
 from __future__ import annotations
 
 import cv2

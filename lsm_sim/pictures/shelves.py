@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What stands on shelves, seen from the front: rows of books, goods. Fitted, coloured."""
+"""Contents of shelves, from the front: rows of books, goods. Fitted, coloured."""
 from __future__ import annotations
 
 import cv2

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What walls and ceilings are covered with; neutral, for tinting, but for brick."""
+"""Surfaces of walls and ceilings; neutral, for tinting, but for brick."""
 from __future__ import annotations
 
 import cv2

@@ -85,24 +85,24 @@ class TestOthers:
         events = [Event(kind, 4.0 + 9 * k, 2.0) for k, kind in enumerate(EVENT_KINDS)]
         path = plan_path(furnished(), "robot", length_m=40.0, events=events)
         assert check_free(furnished(), path).min() > 0
-        told = {e.kind: e for e in path.events}
-        assert set(told) == set(EVENT_KINDS)
+        reported = {e.kind: e for e in path.events}
+        assert set(reported) == set(EVENT_KINDS)
         for event in events:
-            assert abs(told[event.kind].start_s - event.start_s) < (30 if event.kind == "blank_wall" else 8)
+            assert abs(reported[event.kind].start_s - event.start_s) < (30 if event.kind == "blank_wall" else 8)
         for kind in ("blank_wall", "pause", "pure_rotation", "fast_rotation"):
-            steps, yaw, _ = motion(path, told[kind])
+            steps, yaw, _ = motion(path, reported[kind])
             assert steps.max() < 1e-6, kind
             assert (np.ptp(yaw) > 0.3) == kind.endswith("rotation")
-        assert path.times[path.jumps[0]] == pytest.approx(told["kidnap"].start_s, abs=0.011)
+        assert path.times[path.jumps[0]] == pytest.approx(reported["kidnap"].start_s, abs=0.011)
 
-    def test_told_times_follow_what_is_put_before_them(self):
+    def test_reported_times_follow_what_is_put_before_them(self):
         # The way to the wall takes longer than until the pause, which then comes on that way.
         path = plan_path(furnished(), "robot", length_m=20.0, seed=2, events=[Event("blank_wall", 6, 3), Event("pause", 8, 5)])
-        told = {e.kind: e for e in path.events}
+        reported = {e.kind: e for e in path.events}
         for kind, seconds in (("blank_wall", 3), ("pause", 5)):
-            steps, yaw, _ = motion(path, told[kind])
+            steps, yaw, _ = motion(path, reported[kind])
             assert len(steps) == pytest.approx(100 * seconds, abs=2) and steps.max() < 1e-9 and np.ptp(yaw) < 1e-9
-        assert told["pause"].start_s < told["blank_wall"].start_s
+        assert reported["pause"].start_s < reported["blank_wall"].start_s
 
     def test_events_at_the_same_time_follow_each_other(self):
         events = [Event("pure_rotation", 5, 3), Event("pause", 6, 4), Event("fast_rotation", 6, 2)]

@@ -173,7 +173,7 @@ class TestNothingIsLeft:
                                str(here.parents[2])], capture_output=True, text=True,
                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000)))
         assert done.returncode == 7, done.stderr
-        assert done.stdout.strip().endswith(f"what was there before is whole: '{tmp_path / 'o'}'") and names(tmp_path) == []
+        assert done.stdout.strip().endswith(f"the previous content is intact: '{tmp_path / 'o'}'") and names(tmp_path) == []
 
     def test_what_is_there_stays(self, tmp_path):
         (tmp_path / "o").mkdir()

@@ -93,7 +93,7 @@ class TestPlaces:
         top = float(places.area[places.face == part * 6 + 5].sum())
         assert abs(top - 4 * world.half[part, 0] * world.half[part, 1]) < 1e-4
 
-    def test_outside_is_told(self):
+    def test_outside_is_known(self):
         world = make_world(("box", solid("BOX", (1, 1, 0.5), (0.3, 0.2, 0.5))))
         places = sample_places(world, table_of(world), torch.device("cpu"))
         wall = np.flatnonzero(world.instance == 0)[0]

@@ -224,7 +224,7 @@ def floating(world: World):
 
 
 def walkable(world: World, radius: float = 0.375, cell: float = 0.05) -> tuple[np.ndarray, np.ndarray]:
-    """Where a disc of a radius may stand, on a grid of cells; and the grid's origin."""
+    """Free cells of a grid for a disc of a radius; and the grid's origin."""
     low, high = part_bounds(world)
     origin = np.min([z.low[:2] for z in world.zones], axis=0) - 0.5
     size = np.ceil((np.max([z.high[:2] for z in world.zones], axis=0) + 0.5 - origin) / cell).astype(int)

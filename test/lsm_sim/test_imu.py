@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The IMU: integrated without noise it gives the path; noise and bias are as asked for."""
+"""The IMU: integrated without noise it gives the path; noise and bias are as configured."""
 import numpy as np
 import pytest
 from helpers.hand_made import furnished

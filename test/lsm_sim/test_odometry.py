@@ -21,24 +21,24 @@ def poses():
 def errors(poses, count=30, **kwargs):
     """Distances (count, N) from the truth, both from the start."""
     truth = se3_inverse(poses[0]) @ poses
-    told = np.array([drifting_odometry(poses, np.random.default_rng(s), **kwargs) for s in range(count)])
-    return np.linalg.norm((told - truth)[:, :, :2, 3], axis=2)
+    reported = np.array([drifting_odometry(poses, np.random.default_rng(s), **kwargs) for s in range(count)])
+    return np.linalg.norm((reported - truth)[:, :, :2, 3], axis=2)
 
 
 class TestDriftingOdometry:
     def test_without_errors_it_is_the_truth(self, poses):
-        told = drifting_odometry(poses, np.random.default_rng(0), **NONE)
-        np.testing.assert_allclose(told, se3_inverse(poses[0]) @ poses, atol=1e-9)
+        reported = drifting_odometry(poses, np.random.default_rng(0), **NONE)
+        np.testing.assert_allclose(reported, se3_inverse(poses[0]) @ poses, atol=1e-9)
 
     def test_starts_with_the_identity_and_stays_rigid(self, poses):
-        told = drifting_odometry(poses, np.random.default_rng(0))
-        np.testing.assert_array_equal(told[0], np.eye(4))
-        assert np.all(is_se3(told))
+        reported = drifting_odometry(poses, np.random.default_rng(0))
+        np.testing.assert_array_equal(reported[0], np.eye(4))
+        assert np.all(is_se3(reported))
 
     def test_scale_is_off_all_the_way(self, poses):
-        told = drifting_odometry(poses, np.random.default_rng(5), scale_error=0.1, yaw_error=0, noise=0)
+        reported = drifting_odometry(poses, np.random.default_rng(5), scale_error=0.1, yaw_error=0, noise=0)
         truth = se3_inverse(poses[0]) @ poses
-        ratio = np.linalg.norm(told[500:2000, :2, 3], axis=1) / np.linalg.norm(truth[500:2000, :2, 3], axis=1)
+        ratio = np.linalg.norm(reported[500:2000, :2, 3], axis=1) / np.linalg.norm(truth[500:2000, :2, 3], axis=1)
         assert np.ptp(ratio) < 1e-9 and abs(ratio[0] - 1) > 0.01
 
     def test_drift_grows_with_the_way(self, poses):
@@ -60,8 +60,8 @@ class TestDriftingOdometry:
 
     def test_kidnapping_goes_unnoticed(self):
         path = plan_path(furnished(), length_m=10, events=[Event("kidnap", 6, 1.0)])
-        told = drifting_odometry(path.T_world_base, np.random.default_rng(0), jumps=path.jumps)
-        assert np.linalg.norm(np.diff(told[:, :2, 3], axis=0), axis=1).max() < 0.02
+        reported = drifting_odometry(path.T_world_base, np.random.default_rng(0), jumps=path.jumps)
+        assert np.linalg.norm(np.diff(reported[:, :2, 3], axis=0), axis=1).max() < 0.02
         seen = drifting_odometry(path.T_world_base, np.random.default_rng(0))
         assert np.linalg.norm(np.diff(seen[:, :2, 3], axis=0), axis=1).max() > 1.0
 

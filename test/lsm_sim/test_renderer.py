@@ -215,7 +215,7 @@ class TestLight:
 
 
 class TestViews:
-    """What two cameras see of the same place."""
+    """Views of the same place by two cameras."""
 
     A, B = look((2.0, 1.2, 1.3), (4.0, 2.0, 1.2)), look((2.3, 2.9, 1.1), (4.0, 2.1, 1.3))
     CAMERA = CameraIntrinsics.from_fov(320, 240, 1.2)

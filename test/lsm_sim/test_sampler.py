@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Training pairs: their geometry agrees, their overlap is as asked for, and they are the same each time."""
+"""Training pairs: their geometry agrees, their overlap is as configured, and they are the same each time."""
 import itertools
 from dataclasses import fields
 

@@ -31,7 +31,7 @@ def world():
 
 
 def same(a, b):
-    """Whether two frame sets are equal to the last bit."""
+    """True if two frame sets are equal to the last bit."""
     assert a.stamp_ns == b.stamp_ns
     np.testing.assert_array_equal(a.T_odom_base, b.T_odom_base)
     for f, g in zip(a.frames, b.frames, strict=True):
@@ -225,7 +225,7 @@ class TestSimSource:
         assert np.linalg.norm(np.diff(odometry[:, :2, 3], axis=0), axis=1).max() < 0.1
 
     def test_people_move_with_the_time_of_the_frames(self, monkeypatch):
-        """From above where somebody is at the time of frame 20, he is seen then and not, or elsewhere, at the start."""
+        """A camera above the place of a person at the time of frame 20 sees it then, and not at the start, or elsewhere."""
         source = SimSource(0, "room", frames=40, movers=1, size=(7.0, 6.0), noise=False, **SMALL)
         assert len(source.world.movers) == 1 and source.facts["movers"] == 1
         asked = []
