@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which network a state dict belongs to, and the names by which checkpoints know shared weights."""
+"""Network that a state dict belongs to, and the names that checkpoints use for shared weights."""
 from __future__ import annotations
 
 import math
@@ -68,7 +68,7 @@ def guess(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
         if (width, deep) == (768, 512):  # the only official decoder whose heads have 32 channels
             config["dec_num_heads"] = 16
         return "croco", config
-    raise ValueError("the checkpoint has a CroCo encoder and decoder, but no head that is known")
+    raise ValueError("the checkpoint has a CroCo encoder and decoder, but no known head")
 
 
 def head_widths(state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _count(shapes: Mapping[str, Any], stack: str) -> int:
 
 
 def explain(missing: list[str], unexpected: list[str], wrong: list[str]) -> str:
-    """What does not fit, with all names up to 20 of each kind."""
+    """Description of what does not fit, with up to 20 names of each kind."""
     parts = []
     for what, names in (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong)):
         if names:

@@ -22,7 +22,7 @@ class Backbone(nn.Module):
 
     @classmethod
     def implied_keywords(cls, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-        """Keywords that a checkpoint's weights imply, where it does not say otherwise."""
+        """Keywords that a checkpoint's weights imply, unless it says otherwise."""
         return {}
 
     def __init__(self, *, img_size: int | Sequence[int], enc_embed_dim: int, enc_depth: int, enc_num_heads: int,
@@ -123,5 +123,5 @@ def check_images(image: torch.Tensor, name: str, dtype: torch.dtype) -> torch.Te
                          "lsm_ros.models.preprocess resizes and crops")
     bad = int((~torch.isfinite(image)).sum())
     if bad:
-        raise ValueError(f"{name}: {bad} values are NaN or infinite; one would spoil the whole prediction")
+        raise ValueError(f"{name}: {bad} values are NaN or infinite; a single one corrupts the whole prediction")
     return image.to(dtype)

@@ -34,7 +34,7 @@ def load(path_or_hub_id: str | Path, *, name: str | None = None, device: str | t
     such as 'naver/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric', which is looked for in the local cache and fetched
     only with download=True. name and config: what the file does not say, or says otherwise. dtype: of the weights in
     memory, whatever the file holds. ignore: names of config fields, and beginnings of keys, that are to be left out.
-    FileNotFoundError when there is nothing; ValueError when the file is damaged, hostile or of another network: keys that
+    FileNotFoundError when there is no checkpoint; ValueError when the file is damaged, hostile or of another network: keys that
     are missing or unexpected are listed.
     """
     path = Path(path_or_hub_id).expanduser()
@@ -65,7 +65,7 @@ def load(path_or_hub_id: str | Path, *, name: str | None = None, device: str | t
 
 def _known(path: Path, name: str, stored: dict[str, Any]) -> dict[str, Any]:
     """The keywords that the network has. Files of newer tools and of fine-tunes hold others: they are named and left out;
-    whether the weights fit is told by their keys and shapes."""
+    keys and shapes decide if the weights fit."""
     unknown = sorted(set(stored) - set(keywords(name)))
     if unknown:
         warnings.warn(f"{path}: fields that network {name!r} does not know are left out: {', '.join(unknown)}", stacklevel=3)
@@ -73,7 +73,7 @@ def _known(path: Path, name: str, stored: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(path: Path) -> tuple[str | None, dict[str, Any], dict[str, torch.Tensor]]:
-    """Name (None if it is not told), keywords and state dict of a file or a folder, as they are stored."""
+    """Name (None if it is not stored), keywords and state dict of a file or a folder, as they are stored."""
     if path.is_dir():
         return _read_folder(path)
     if not path.is_file():
@@ -121,7 +121,7 @@ def _read_folder(folder: Path) -> tuple[str | None, dict[str, Any], dict[str, to
 
 
 def read_config(path: Path) -> tuple[str | None, dict[str, Any]]:
-    """Name (None if it is not told) and keywords from config.json. ValueError when it is no JSON object."""
+    """Name (None if it is not stored) and keywords from config.json. ValueError when it is no JSON object."""
     try:
         config = json.loads(path.read_text())
     except ValueError as error:
@@ -140,7 +140,7 @@ def _inference(keywords: dict[str, Any]) -> dict[str, Any]:
         keywords["patch_embed_cls"] = keywords["patch_embed_cls"].replace("ManyAR_PatchEmbed", "PatchEmbedDust3R")
     if keywords.get("landscape_only"):
         keywords["landscape_only"] = False
-    keywords.pop("freeze", None)  # which parts were trained says nothing about inference
+    keywords.pop("freeze", None)  # the trained parts do not matter for inference
     return keywords
 
 

@@ -57,7 +57,7 @@ def _scalar(kind: Any, data: Any) -> Any:
 
 
 def _bytes(text: Any, encoding: Any) -> bytes:
-    """What pickles of old protocols hold in place of bytes."""
+    """Bytes from the form in which pickles of old protocols hold them."""
     if not isinstance(text, str) or encoding != "latin1":
         raise pickle.UnpicklingError("it holds text where bytes should be")
     return text.encode("latin1")
@@ -81,8 +81,8 @@ class _Reader(pickle.Unpickler):
 
 
 def read_arrays(path: Path) -> Any:
-    """What a pickle holds. FileNotFoundError when it is not there; ValueError, which names what it asks for, when it holds
-    anything but arrays, plain values and ASMK's own objects, or is truncated."""
+    """Content of a pickle. FileNotFoundError when there is no such file; ValueError, which names the refused class, when it
+    holds anything but arrays, plain values and ASMK's own objects, or is truncated."""
     if not path.is_file():
         raise FileNotFoundError(f"codebook {path} does not exist")
     try:

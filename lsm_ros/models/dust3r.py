@@ -202,7 +202,7 @@ def as_view(image: torch.Tensor | Mapping[str, Any], true_shape: torch.Tensor | 
 
 
 def is_symmetrized(first: Mapping[str, Any], second: Mapping[str, Any]) -> bool:
-    """Whether the `instance` names say that a batch alternates pairs (a, b) and (b, a)."""
+    """True if the `instance` names say that a batch alternates pairs (a, b) and (b, a)."""
     a, b = first.get("instance"), second.get("instance")
     if not isinstance(a, Sequence) or isinstance(a, str) or not isinstance(b, Sequence) or len(a) != len(b):
         return False

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Checkpoints that are known, where they come from, and where they lie on this machine. Downloads only when asked."""
+"""Known checkpoints, their sources, and their places on this machine. Downloads only on request."""
 from __future__ import annotations
 
 import os
@@ -22,9 +22,9 @@ NOTICE = ("These weights are not part of lsm_ros and not under its licence. They
 
 OWN = "lsm_small"
 OWN_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / OWN
-"""Where the package has weights of its own; they are under its licence."""
+"""Folder of the package's own weights; they are under its licence."""
 SHIPPED = {OWN: OWN_WEIGHTS}
-"""Networks whose weights come with the package, and where."""
+"""Networks with weights that come with the package, and their folders."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Known:
 
     @property
     def origin(self) -> str:
-        """Where it comes from, for people."""
+        """Source of the checkpoint, for people."""
         return f"huggingface.co/{self.hub_id}" if self.hub_id else self.url.removeprefix("https://")
 
 
@@ -69,7 +69,7 @@ KNOWN: tuple[Known, ...] = (
 
 
 def weights_folder() -> Path:
-    """Where single files are kept: $LSM_WEIGHTS, or lsm_ros in the user's cache."""
+    """Folder of single files: $LSM_WEIGHTS, or lsm_ros in the user's cache."""
     own = os.environ.get("LSM_WEIGHTS")
     return Path(own) if own else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "lsm_ros" / "weights"
 
@@ -104,13 +104,13 @@ def cached_snapshot(hub_id: str) -> Path | None:
 
 
 def find_in_hub(name: str, download: bool = False) -> Path:
-    """The local copy of a known name or hub id `owner/name`; fetched if it is not here and download is set.
+    """The local copy of a known name or hub id `owner/name`; fetched if it is missing and download is set.
 
-    FileNotFoundError when it is not here and is not to be fetched, or when the name is neither a path nor an id.
+    FileNotFoundError when it is missing and is not to be fetched, or when the name is neither a path nor an id.
     """
     known = find_known(name)
     if known is None and not re.fullmatch(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", name):
-        raise FileNotFoundError(f"checkpoint {name} does not exist; `lsm weights` lists the names that are known")
+        raise FileNotFoundError(f"checkpoint {name} does not exist; `lsm weights` lists the known names")
     known = known or Known(name.split("/")[1], "", 0, hub_id=name, licence="see its page")
     place = where(known)
     if place is None and not download:
@@ -120,7 +120,7 @@ def find_in_hub(name: str, download: bool = False) -> Path:
 
 
 def fetch(known: Known, progress: Callable[[int, int], None] | None = None) -> Path:
-    """Downloads a checkpoint and returns its place. progress(done, total) is told bytes, total 0 if unknown.
+    """Downloads a checkpoint and returns its place. progress(done, total) receives bytes, total 0 if unknown.
 
     ImportError when the hub's library is missing, OSError when the download fails.
     """
@@ -132,20 +132,20 @@ def fetch(known: Known, progress: Callable[[int, int], None] | None = None) -> P
         try:
             return Path(snapshot_download(known.hub_id, allow_patterns=["config.json", "*.safetensors", "README*", "LICENSE*"]))
         except Exception as error:  # of the library, of what it is built on, or of the network
-            raise OSError(f"{known.hub_id} could not be fetched from https://{known.origin}: {_told(error)}; a folder with its "
-                          "config.json and model.safetensors from elsewhere serves as well") from error
+            raise OSError(f"{known.hub_id} could not be fetched from https://{known.origin}: {_reason(error)}; a folder with "
+                          "its config.json and model.safetensors from elsewhere serves as well") from error
     place = weights_folder() / (known.name if known.name.endswith(".pkl") else f"{known.name}.pth")
     try:
         with replacing_file(place) as out:
             _copy(known.url, out, progress)
     except (OSError, HTTPException) as error:
-        raise OSError(f"{known.name} could not be fetched from {known.url}: {_told(error)}; the file may also be put at "
+        raise OSError(f"{known.name} could not be fetched from {known.url}: {_reason(error)}; the file may also be put at "
                       f"{place} by hand") from error
     return place
 
 
-def _told(error: BaseException) -> str:
-    """The first line of what an error says, or its name where it says nothing."""
+def _reason(error: BaseException) -> str:
+    """The first line of an error's message, or its name if the message is empty."""
     return (str(getattr(error, "reason", error)).strip().splitlines() or [type(error).__name__])[0]
 
 

@@ -65,7 +65,7 @@ class SmallHead(nn.Module):
 class LsmSmall(MASt3R):
     """MASt3R with narrow heads and language features; the defaults have 11.3 million weights.
 
-    feature_channels: length of the language features; which text encoder they answer to is told by the file
+    feature_channels: length of the language features; their text encoder is named by the file
     language.safetensors beside the weights (`lsm_ros.semantics.codec`). Views have `features`
     (B, H/8, W/8, feature_channels) of unit length besides what MASt3R gives. stem_dims: channels of up to four convolutions
     of stride 2, multiples of 8, before the patches are taken; none: patches of 16x16 pixels, as in MASt3R.
@@ -75,7 +75,7 @@ class LsmSmall(MASt3R):
 
     @classmethod
     def implied_keywords(cls, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-        """Nothing: its checkpoints say all."""
+        """Empty: its checkpoints hold all keywords."""
         return {}
 
     def __init__(self, *, img_size: int | Sequence[int] = (192, 256), head_type: str = "dpt",
@@ -107,7 +107,7 @@ class LsmSmall(MASt3R):
                     nn.init.zeros_(module.bias)
 
     def read_out(self, deep: Sequence[torch.Tensor], size: Size, which: int) -> View:
-        """What MASt3R gives, and `features`."""
+        """Output of MASt3R, and `features`."""
         view = super().read_out(deep, size, which)
         view["features"] = getattr(self, f"downstream_head{which}").features(deep, size)
         return view

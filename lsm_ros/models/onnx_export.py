@@ -3,7 +3,7 @@
 """DUSt3R and MASt3R as ONNX graphs for other runtimes, such as TensorRT on a Jetson, and a check against torch.
 
 The encoder and the decoders with their heads are graphs of their own, so that tokens may be kept from frame to frame. Shapes
-are fixed: positions and sizes are constants of the graph, which is what a TensorRT engine wants.
+are fixed: positions and sizes are constants of the graph, as a TensorRT engine needs them.
 """
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class DecoderGraph(nn.Module):
 
 
 def output_names(model: DUSt3R) -> list[str]:
-    """Names of what `DecoderGraph` gives, in order."""
+    """Names of the outputs of `DecoderGraph`, in order."""
     kinds = ["points", "confidence", *(["descriptors", "descriptor_confidence"] if model.desc_dim else [])]
     return [f"{kind}_{n}" for n in (1, 2) for kind in kinds]
 
@@ -94,8 +94,8 @@ def export(model: nn.Module, path: str | Path, part: str, size: tuple[int, int],
         errors = {} if tolerance is None else check(graph, fresh, inputs)
         wrong = {n: e for n, e in errors.items() if not e <= (tolerance or 0)}
         if wrong:
-            told = ", ".join(f"{n} {e:.1e}" for n, e in wrong.items())
-            raise ValueError(f"the exported {part} differs from torch by more than {tolerance:g}: {told}")
+            listed = ", ".join(f"{n} {e:.1e}" for n, e in wrong.items())
+            raise ValueError(f"the exported {part} differs from torch by more than {tolerance:g}: {listed}")
         for file in sorted(Path(folder).iterdir(), reverse=True):  # the weights before the graph that names them
             with replacing(path.with_name(file.name)) as part:
                 file.rename(part)
@@ -137,7 +137,7 @@ def _prepared(model: DUSt3R, part: str, size: tuple[int, int], batch: int
 
 
 def _describe(onnx: ModuleType, path: Path, model: DUSt3R, part: str, size: tuple[int, int]) -> None:
-    """Writes into the file what it is; weights stay where they are."""
+    """Writes the metadata into the file; weights stay where they are."""
     proto = onnx.load(str(path), load_external_data=False)
     onnx.helper.set_model_props(proto, {"network": type(model).__name__, "part": part, "size": f"{size[1]}x{size[0]}",
                                         "image": "RGB from -1 to 1", "patch": str(PATCH)})
@@ -146,7 +146,7 @@ def _describe(onnx: ModuleType, path: Path, model: DUSt3R, part: str, size: tupl
 
 @contextmanager
 def _quiet():
-    """Without the exporter's warnings about operators of packages that nobody asked for."""
+    """Context without the exporter's warnings about operators of packages that are not used."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Where a patch is: integer positions, their rotary embedding in two dimensions, and the fixed cosine embedding."""
+"""Positions of patches: integer rows and columns, their rotary embedding in two dimensions, and the fixed cosine embedding."""
 from __future__ import annotations
 
 import math

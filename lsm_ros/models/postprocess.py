@@ -12,7 +12,7 @@ Mode = tuple[str, float, float]
 
 
 def check_mode(mode: Sequence[object], name: str, kinds: tuple[str, ...]) -> Mode:
-    """(kind, lowest, highest) checked. ValueError names what is wrong."""
+    """(kind, lowest, highest) checked. ValueError names the error."""
     if isinstance(mode, str) or len(mode) != 3 or mode[0] not in kinds:
         raise ValueError(f"{name} {mode!r}: expected (kind, lowest, highest) with a kind of {', '.join(kinds)}")
     kind, low, high = mode
@@ -43,7 +43,7 @@ def confidence_of(x: torch.Tensor, mode: Mode) -> torch.Tensor:
 
 def view_of(channels: torch.Tensor, depth_mode: Mode, conf_mode: Mode, desc_dim: int = 0,
             desc_conf_mode: Mode | None = None) -> dict[str, torch.Tensor]:
-    """What a view dict holds. channels (B, C, H, W): x, y, z, confidence, then the descriptor and its confidence.
+    """Content of a view dict. channels (B, C, H, W): x, y, z, confidence, then the descriptor and its confidence.
 
     Returns pts3d (B, H, W, 3), conf (B, H, W) and, with desc_dim, desc (B, H, W, desc_dim) of unit length and desc_conf,
     which is conf without a desc_conf_mode.

@@ -19,9 +19,9 @@ SQUARE_SIZE = 224  # networks of this size see a square, all others the whole wi
 
 @dataclass(frozen=True)
 class Crop:
-    """How pixels of an image became those of a network's input. Pixel centres are integers.
+    """Mapping from pixels of an image to those of a network's input. Pixel centres are integers.
 
-    width, height: of the input. resized: (width, height) of the whole image before cropping; left, top: what was cut off;
+    width, height: of the input. resized: (width, height) of the whole image before cropping; left, top: pixels cut off;
     source: (width, height) of the image.
     """
 
@@ -51,7 +51,7 @@ class Crop:
 
 def plan_crop(width: int, height: int, size: int = 512, *, square_ok: bool = False, patch: int = PATCH, whole: bool = False
               ) -> Crop:
-    """How an image of width x height is resized and cropped.
+    """Plan for resizing and cropping an image of width x height.
 
     size 224, unless `whole`: the short side becomes 224, then the largest centred square. Others: the long side becomes `size`,
     then whole patches around the centre; a square loses a quarter of its height unless square_ok. ValueError for an image
@@ -89,7 +89,7 @@ def preprocess(image: np.ndarray | Any, size: int = 512, *, square_ok: bool = Fa
 
 def resize(image: np.ndarray | Any, size: int = 512, *, square_ok: bool = False, patch: int = PATCH, whole: bool = False
            ) -> tuple[np.ndarray, Crop]:
-    """(h, w, 3) uint8 pixels of the network's input, and how they came about. Arguments as of `plan_crop`."""
+    """(h, w, 3) uint8 pixels of the network's input, and the crop that made them. Arguments as of `plan_crop`."""
     from PIL import Image
 
     if isinstance(image, np.ndarray):

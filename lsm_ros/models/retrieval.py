@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which images look alike, from encoder tokens: local features and a binary aggregated selective match kernel (ASMK).
+"""Similarity of images from encoder tokens: local features and a binary aggregated selective match kernel (ASMK).
 
 Tolias, Avrithis, Jegou, ICCV 2013; Duisterhof et al., MASt3R-SfM, 2024.
 """
@@ -35,7 +35,7 @@ class Whitening(nn.Module):
 
 
 class LocalFeatures(nn.Module):
-    """Features of image patches from encoder tokens, and how telling each is.
+    """Features of image patches from encoder tokens, and the attention of each.
 
     dim: of the tokens. hidden: widths of the projector's layers; none: there is no projector. residual: its input is added
     to its output. prewhiten, postwhiten: dimensions that come out, or None without.
@@ -116,7 +116,7 @@ def load_local_features(path: str | Path) -> LocalFeatures:
 
 @dataclass(frozen=True)
 class VisualWords:
-    """An image as visual words: which (W,) and the signs of the residual sums (W, D) as +-1."""
+    """An image as visual words: their numbers (W,) and the signs of the residual sums (W, D) as +-1."""
 
     words: np.ndarray
     signs: np.ndarray
@@ -128,7 +128,7 @@ class VisualWords:
 
     @staticmethod
     def unpack(packed: np.ndarray, dim: int) -> VisualWords:
-        """What `pack` made of signs with `dim` columns."""
+        """Inverse of `pack` for signs with `dim` columns."""
         words = np.ascontiguousarray(packed[:, :4]).view("<u4")[:, 0].astype(np.int64)
         return VisualWords(words, np.where(np.unpackbits(packed[:, 4:], axis=1, count=dim) > 0, 1, -1).astype(np.int8))
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Tensors from files. A file is data: no code in it runs, and what would run code is refused and named."""
+"""Tensors from files. A file is data: no code in it runs, and anything that would run code is refused and named."""
 from __future__ import annotations
 
 import argparse
@@ -20,11 +20,11 @@ import torch
 
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64,
           "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8, "BOOL": torch.bool}
-# What torch and pickle raise for a file that is cut off or spoilt, depending on where.
+# Errors of torch and pickle for a truncated or corrupted file, depending on the place of the damage.
 _DAMAGE = (RuntimeError, EOFError, KeyError, ValueError, TypeError, AttributeError, IndexError, AssertionError, OverflowError,
            MemoryError, OSError, struct.error)
 _LONGEST_HEADER = 100_000_000  # as the format says
-# What training leaves beside the weights: read as nothing.
+# Objects that training leaves beside the weights: left out.
 _LEFTOVERS = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar", "numpy.dtype", "_codecs.encode",
               "numpy.dtypes.Float64DType", "numpy.dtypes.Float32DType", "numpy.dtypes.Int64DType",
               "pathlib.Path", "pathlib.PosixPath", "pathlib.PurePosixPath")
@@ -59,7 +59,7 @@ def read_pickle(path: Path) -> dict[str, Any]:
 
 
 class _Leftover:
-    """Stands for every leftover, whatever it was made of."""
+    """Stands for every leftover, whatever its class."""
 
     def __init__(self, *_args: Any, **_kwargs: Any) -> None:
         pass
@@ -88,7 +88,7 @@ def _refused(path: Path, allowed: list[Any], message: str) -> list[str]:
 
 
 def _globals_of(path: Path) -> set[str]:
-    """What a plain pickle asks for, as far as it can be read; nothing is loaded."""
+    """Classes that a plain pickle asks for, as far as it can be read; nothing is loaded."""
     named, texts = set(), []
     try:
         with path.open("rb") as f:
@@ -100,7 +100,7 @@ def _globals_of(path: Path) -> set[str]:
                 elif isinstance(argument, str):
                     texts = [*texts[-1:], argument]
     except _DAMAGE:
-        return named  # it ends here; what was read counts
+        return named  # it ends here; the part read so far counts
     return named
 
 

@@ -34,7 +34,7 @@ class AheadSampler(PairSampler):
         self._coming: dict[int, list[Future[tuple[World, Viewpoints]]]] = {}
 
     def close(self) -> None:
-        """Forgets the worlds and ends the processes; no batch can be had afterwards."""
+        """Forgets the worlds and ends the processes; no batch is available afterwards."""
         super().close()
         self._coming.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -62,13 +62,13 @@ class AheadBatches:
 
     def __init__(self, *args: Any, ahead: int = 32, **options: Any) -> None:
         """ahead: batches that wait; the rest are the sampler's own arguments."""
-        PairSampler(*args, **options)  # tells at once what is wrong with the arguments
+        PairSampler(*args, **options)  # raises at once when an argument is wrong
         self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _own_sampler, (args, options))
         self._ahead = ahead
         self._coming: dict[int, Future[dict[str, np.ndarray]]] = {}
 
     def sample(self, n: int) -> PairBatch:
-        """Batch number n >= 0. ChildProcessError when somebody ended the process."""
+        """Batch number n >= 0. ChildProcessError when the process was ended from outside."""
         if n not in self._coming:
             self._coming.clear()
         try:
@@ -81,7 +81,7 @@ class AheadBatches:
         return PairBatch(**{k: torch.from_numpy(a) for k, a in arrays.items()})
 
     def close(self) -> None:
-        """Ends the process; no batch can be had afterwards."""
+        """Ends the process; no batch is available afterwards."""
         self._coming.clear()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -124,5 +124,5 @@ def _end_with_parent() -> None:
 
 
 def _ended() -> ChildProcessError:
-    return ChildProcessError("a process that builds worlds or renders batches ahead was ended, perhaps for want of memory; "
-                             "data.builders: 0 does without them, --resume goes on from what was saved last")
+    return ChildProcessError("a process that builds worlds or renders batches ahead was ended, perhaps for lack of memory; "
+                             "data.builders: 0 does without them, --resume goes on from the last saved state")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Files of a training. Each is complete or not there: an interruption or a full disk leaves the one before."""
+"""Files of a training. Each is complete or absent: an interruption or a full disk leaves the one before."""
 from __future__ import annotations
 
 import errno
@@ -89,7 +89,7 @@ def legs(folder: Path) -> list[Path]:
 
 
 def read_leg(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, Any]]:
-    """Weights, EMA (float32) and what is told of a leg. ValueError when a file is missing or damaged."""
+    """Weights, EMA (float32) and the metadata of a leg. ValueError when a file is missing or damaged."""
     try:
         meta = json.loads((folder / "leg.json").read_text())
         files = [folder / f"{n}-of-{meta['files']}.safetensors" for n in range(1, int(meta["files"]) + 1)]

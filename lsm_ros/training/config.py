@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What a training is made of, read strictly from YAML: unknown fields, wrong types and wrong values are named."""
+"""Configuration of a training, read strictly from YAML: unknown fields, wrong types and wrong values are named."""
 from __future__ import annotations
 
 import dataclasses
@@ -21,7 +21,7 @@ HELD_OUT_SEED = 10000  # worlds from this seed on are never trained on
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """name: in `lsm_ros.registry.NETWORKS`. options: its keywords. init: where the weights come from before the first step:
+    """name: in `lsm_ros.registry.NETWORKS`. options: its keywords. init: source of the weights before the first step:
     a leg, a CroCo file, a checkpoint of the same network; '' for random ones."""
 
     name: str = "lsm_small"
@@ -34,7 +34,7 @@ class DataConfig:
     """Pairs of views: those of simulated worlds, or of the frames in the TUM RGB-D folders `folders`, when there are any.
 
     seeds: first seed of the worlds and the seed after the last one. builders: processes that build worlds ahead, or on a
-    CPU one that renders whole batches ahead; 0: what is needed is made when it is needed. worlds: how many are held at
+    CPU one that renders whole batches ahead; 0: each is made when it is needed. worlds: how many are held at
     once, for batches_each batches. overlap: share of image 1 that image 2 shows. max_apart: frames of a folder that may
     lie between those of a pair.
     """
@@ -177,13 +177,13 @@ class TrainConfig:
         return json.loads(json.dumps(dataclasses.asdict(self)))
 
     def digest(self) -> str:
-        """Short hash of what decides the course of the training: all but how often is saved, logged and validated."""
-        told = {k: v for k, v in self.to_dict().items()
+        """Short hash of all values that decide the course of the training, without saving, logging and validation."""
+        decisive = {k: v for k, v in self.to_dict().items()
                 if k not in ("save_every", "log_every", "validation", "device", "compile")}
-        told["model"].pop("init")
-        told["language"].pop("codec")
-        told["data"].pop("builders")
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
+        decisive["model"].pop("init")
+        decisive["language"].pop("codec")
+        decisive["data"].pop("builders")
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def load_train_config(path: str | Path, changes: Mapping[str, Any] | None = None) -> TrainConfig:

@@ -42,7 +42,7 @@ def validation_source(config: TrainConfig, device: torch.device) -> PairSource:
 
 
 class Kept:
-    """The batches of a source, each made once and then kept in the host's memory, since the same few are asked for often."""
+    """The batches of a source, each made once and then kept in the host's memory, since the same few are needed often."""
 
     def __init__(self, source: PairSource, device: torch.device) -> None:
         self._source, self._device = source, device
@@ -87,7 +87,7 @@ def truth(batch: PairBatch) -> tuple[dict[str, torch.Tensor], dict[str, torch.Te
 
 
 def generator_for(seed: int, *numbers: int) -> torch.Generator:
-    """A CPU generator that depends on the numbers alone: what is drawn is the same on every device and after a resume."""
+    """A CPU generator that depends on the numbers alone: the draws are the same on every device and after a resume."""
     mixed = seed & 0xFFFFFFFF
     for number in numbers:
         mixed = (mixed * 6364136223846793005 + number + 1442695040888963407) & 0x7FFFFFFFFFFFFFFF

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Ends a training at the next step when it is asked to."""
+"""Ends a training at the next step on request."""
 from __future__ import annotations
 
 import signal

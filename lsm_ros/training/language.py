@@ -18,7 +18,7 @@ TEXTS = Path(__file__).with_name("texts_indoor.yaml")
 
 
 def read_texts(path: str | Path, space: LabelSpace) -> dict[str, list[str]]:
-    """What a YAML file says about classes, by name: a list of synonyms and descriptions each.
+    """Texts about classes from a YAML file, by name: a list of synonyms and descriptions each.
 
     ValueError for a class that does not exist in the label space, and for anything else than lists of texts.
     """

@@ -26,11 +26,11 @@ class TrainingLog:
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Writes a row at once. `step` counts the steps that were done; `validation` rows have figures under that name. OSError
-        that names the file; what was written of the row is dropped when the training goes on."""
+        names the file; an incomplete row is dropped when the training goes on."""
         try:
             with self.path.open("a", encoding="utf-8") as f:
                 f.write(json.dumps(dict(row)) + "\n")
-        except OSError as error:  # one of a write does not know its file
+        except OSError as error:  # the error of a write does not name its file
             raise OSError(error.errno, error.strerror or str(error), str(self.path)) from error
 
 
@@ -53,7 +53,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
 
 
 def write_curves(folder: Path) -> list[Path]:
-    """Writes log.csv, and curves.png where matplotlib is installed. Returns what was written."""
+    """Writes log.csv, and curves.png where matplotlib is installed. Returns the written paths."""
     rows = read_log(folder)
     flat = [{k: v for k, v in r.items() if k != "validation"} | {f"val_{k}": v for k, v in r.get("validation", {}).items()}
             for r in rows]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What a network is trained for: a loss, and its parts by name."""
+"""Objectives of a training: a loss, and its parts by name."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ Parts = dict[str, torch.Tensor]
 
 
 class Objective(Protocol):
-    """Computes the loss of a batch. `number`: of the batch, from which all that is random derives."""
+    """Computes the loss of a batch. `number`: of the batch, the seed of all random draws."""
 
     def __call__(self, model: nn.Module, batch: PairBatch, number: int) -> tuple[torch.Tensor, Parts]:
         """The loss, a scalar, and its parts, scalars without gradient."""
@@ -64,7 +64,7 @@ class Pairs:
         return self.of_views(model(*network_images(batch)), batch, number)
 
     def of_views(self, views: tuple[View, View], batch: PairBatch, number: int) -> tuple[torch.Tensor, Parts]:
-        """The loss of predictions (view 1, view 2) for the pairs of a batch; in float32 whatever the network runs in."""
+        """The loss of predictions (view 1, view 2) for the pairs of a batch; always computed in float32."""
         with torch.autocast(batch.points1.device.type, enabled=False):
             return self._of_views(*views, batch, number)
 

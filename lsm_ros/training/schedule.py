@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""How fast is learnt, and the averaged weights."""
+"""Learning rate, optimiser and averaged weights."""
 from __future__ import annotations
 
 import math

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What a training starts from: the network with its first weights, the language targets, device and number format."""
+"""Start of a training: the network with its first weights, the language targets, device and number format."""
 from __future__ import annotations
 
 import inspect
@@ -30,7 +30,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that the config names; 'auto' is a GPU where there is one. ValueError when it is not there."""
+    """The device that the config names; 'auto' is a GPU if there is one. ValueError when it is not available."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -40,7 +40,7 @@ def choose_device(name: str) -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"device {name!r}: training runs on 'cpu' or 'cuda'")
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r}: PyTorch sees no GPU here")
+        raise ValueError(f"device {name!r}: PyTorch finds no GPU")
     return device
 
 
@@ -57,7 +57,7 @@ def compile_blocks(model: nn.Module, device: torch.device) -> None:
     """Compiles each transformer block at its first use. ValueError on a CPU without a C++ compiler."""
     compiler = os.environ.get("CXX", "g++")
     if device.type == "cpu" and shutil.which(compiler) is None:
-        raise ValueError(f"compile: there is no C++ compiler {compiler!r} here; install g++, or train with compile: false")
+        raise ValueError(f"compile: there is no C++ compiler {compiler!r}; install g++, or train with compile: false")
     for module in model.modules():
         if isinstance(module, (EncoderBlock, DecoderBlock)):
             module.compile()

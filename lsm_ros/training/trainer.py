@@ -43,7 +43,7 @@ _BAD_STEPS = 20  # in a row without a finite loss, after which there is no use i
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: steps done, whether these were all, and the signal that stopped it (None: none did)."""
+    """End of a training: steps done, `finished` if these were all, and the signal that stopped it (None: none did)."""
 
     step: int
     finished: bool
@@ -56,8 +56,8 @@ class Trainer:
 
     encoder, source, held_out: used instead of those that the config names. resume: goes on from out/checkpoint.pt, or from
     the last leg in it with a fresh optimiser. weights_only: leaves legs (half precision, at most leg_bytes a file) instead
-    of checkpoints. seconds: ends after this time. say: gets lines for people. ValueError and FileNotFoundError for what
-    does not fit together.
+    of checkpoints. seconds: ends after this time. say: gets lines for people. ValueError and FileNotFoundError for arguments
+    that do not fit together.
     """
 
     def __init__(self, config: TrainConfig, out: Path, *, resume: bool = False, weights_only: bool = False,
@@ -92,7 +92,7 @@ class Trainer:
             compile_blocks(self.model, self.device)
 
     def run(self) -> Outcome:
-        """Trains until the last step, the time is over, or somebody stops it; saves; and exports the averaged weights (with
+        """Trains until the last step, the end of the time, or a signal; saves; and exports the averaged weights (with
         weights_only after the last step alone, for a leg has them)."""
         try:
             return self._run()
@@ -205,8 +205,8 @@ class Trainer:
         return bool(legs(self.out)) if self.weights_only else (self.out / CHECKPOINT_FILE).is_file()
 
     def _saved(self, resume: bool) -> dict[str, Any] | None:
-        """What is resumed: the content of the checkpoint or of the last leg, whichever is further, in the same form. None for a
-        new training."""
+        """State to resume from: the content of the checkpoint or of the last leg, the one with more steps. None for a new
+        training."""
         file, found = self.out / CHECKPOINT_FILE, legs(self.out)
         if not resume:
             if file.exists() or found:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""How good predictions are on pairs whose truth is known: the same figures whatever the loss was."""
+"""Quality of predictions on pairs with known truth: the same figures for every loss."""
 from __future__ import annotations
 
 import math

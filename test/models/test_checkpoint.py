@@ -190,7 +190,7 @@ def test_constructor_strings():
 
 
 def test_config_with_unknown_and_missing_fields(tmp_path, linear):
-    """Files of newer tools and of fine-tunes hold fields that nobody knows; keys and shapes tell whether weights fit."""
+    """Files of newer tools and of fine-tunes hold unknown fields; keys and shapes decide if weights fit."""
     config = {k: v for k, v in TINY.items() if k != "img_size"}
     checkpoint.save(linear, tmp_path, {**config, "two_decoders": True, "desc_mode": ["norm"]})
     with pytest.warns(UserWarning, match="left out: desc_mode, two_decoders"):
@@ -288,7 +288,7 @@ def test_hostile_plain_pickle_of_any_protocol_is_named(tmp_path, protocol):
 @pytest.mark.filterwarnings("ignore:.*left out")
 @pytest.mark.parametrize("zipped", [True, False])
 def test_damage_anywhere_is_the_files_fault(tmp_path, linear, zipped):
-    """Cut off or spoilt at some places a file gave OSError, struct.error, AssertionError or UnpicklingError."""
+    """Truncated or corrupted at some places a file gave OSError, struct.error, AssertionError or UnpicklingError."""
     torch.save({"args": argparse.Namespace(model=EXPRESSION), "model": linear.state_dict()}, tmp_path / "a.pth",
                _use_new_zipfile_serialization=zipped)
     whole = (tmp_path / "a.pth").read_bytes()
@@ -298,9 +298,9 @@ def test_damage_anywhere_is_the_files_fault(tmp_path, linear, zipped):
         with pytest.raises(ValueError, match="b.pth is truncated or is no checkpoint"):
             models.load(tmp_path / "b.pth")
     for _ in range(40):
-        spoilt = bytearray(whole)
-        spoilt[rng.integers(0, 2000)] = rng.integers(0, 256)
-        (tmp_path / "b.pth").write_bytes(spoilt)
+        corrupted = bytearray(whole)
+        corrupted[rng.integers(0, 2000)] = rng.integers(0, 256)
+        (tmp_path / "b.pth").write_bytes(corrupted)
         try:
             models.load(tmp_path / "b.pth")
         except ValueError as error:

@@ -44,7 +44,7 @@ def test_a_real_limit_of_the_file_system_leaves_the_old_one(tmp_path, room):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))  # larger files cannot be written, as on a full disk
     try:
-        with pytest.raises(OSError, match="what was there before is whole"):
+        with pytest.raises(OSError, match="the previous content is intact"):
             save_checkpoint(tmp_path, {**CONTENT, "step": 2})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -143,7 +143,7 @@ def test_a_leg_that_does_not_fit_the_disk_leaves_the_one_before(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, before[1]))
     try:
-        with pytest.raises(OSError, match="whole"):
+        with pytest.raises(OSError, match="intact"):
             save_leg(tmp_path, 2, state, state, {}, None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)

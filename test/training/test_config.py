@@ -50,7 +50,7 @@ def test_files_and_changes(tmp_path):
         load_train_config(tmp_path)
 
 
-def test_the_digest_tells_what_decides_the_course():
+def test_the_digest_covers_what_decides_the_course():
     base = TrainConfig()
     assert train_config({"log_every": 3, "model": {"init": "x"}, "language": {"codec": "y"}}).digest() == base.digest()
     assert train_config({"optim": {"lr": 1.0}}).digest() != base.digest()

@@ -77,11 +77,11 @@ def test_invalid_pixels_do_not_count_and_gradients_stay_finite():
     points = torch.rand(1, 4, 5, 3) + 1
     valid = torch.ones(1, 4, 5, dtype=torch.bool)
     valid[0, 0] = False
-    spoiled = points.clone()
-    spoiled[0, 0] = math.nan
+    corrupted = points.clone()
+    corrupted[0, 0] = math.nan
     predicted = (points + 0.1 * torch.randn_like(points)).requires_grad_()
     views = {"pts3d": predicted}, {"pts3d_in_other_view": predicted}
-    loss = regression(truth(spoiled, valid), truth(points), *views)
+    loss = regression(truth(corrupted, valid), truth(points), *views)
     assert len(loss.distances[0]) == 15 and torch.isfinite(loss.mean())
     confident(loss, torch.ones(1, 4, 5) * 2, torch.ones(1, 4, 5)).backward()
     assert torch.isfinite(predicted.grad).all()

@@ -82,7 +82,7 @@ def test_signals_are_handled_as_before_afterwards(tmp_path, batches):
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
-def test_rows_after_the_checkpoint_are_told_once(tmp_path, batches):
+def test_rows_after_the_checkpoint_are_logged_once(tmp_path, batches):
     def crash():
         raise RuntimeError("power cut")
 
@@ -105,7 +105,7 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, batches, monkeypatch
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(checkpoints.torch, "save", half)
-    with pytest.raises(OSError, match="No space left on device; what was there before is whole"):
+    with pytest.raises(OSError, match="No space left on device; the previous content is intact"):
         trainer(tmp_path, Repeated(batches), resume=True, save_every=1).run()
     assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
@@ -282,8 +282,8 @@ def test_a_compiled_run_follows_the_same_curve(tmp_path, batches):
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_one_step_without_a_finite_loss_is_left_out(tmp_path, batches, precision):
     """With float16 the gradients' scale was not settled afterwards, and each later step failed."""
-    spoilt = dataclasses.replace(batches[0], points1=torch.full_like(batches[0].points1, torch.inf))
-    t = trainer(tmp_path, Repeated([spoilt, *batches]), precision=precision)
+    corrupted = dataclasses.replace(batches[0], points1=torch.full_like(batches[0].points1, torch.inf))
+    t = trainer(tmp_path, Repeated([corrupted, *batches]), precision=precision)
     assert "bad_steps" in t.train_step()
     assert all("loss" in t.train_step() for _ in range(2))
 

@@ -23,7 +23,7 @@ def codec():
 
 
 def perfect(batch, codec):
-    """What a network would give that knows the truth."""
+    """Output of a network that knows the truth."""
     targets = ClassTargets(codec, torch.device("cpu"))
     views = []
     for points, labels, key in ((batch.points1, batch.labels1, "pts3d"), (batch.points2, batch.labels2, "pts3d_in_other_view")):
@@ -53,14 +53,14 @@ def test_scale_counts_in_metres_only(batches):
 
 
 @pytest.mark.parametrize(("degrees", "share"), [(3.0, 1.0), (8.0, 0.0)])
-def test_rotations_are_told_by_degrees(batches, degrees, share):
+def test_rotations_are_counted_by_degrees(batches, degrees, share):
     batch = batches[0]
     turn = torch.tensor(make_se3(so3_exp(np.radians([0, degrees, 0])), np.zeros(3)), dtype=torch.float32)
     turned = dataclasses.replace(batch, T_1_2=batch.T_1_2 @ turn)  # the truth turns, the prediction does not
     assert pose_figures(batch.points2, turned)["rotation"] == share
 
 
-def test_translations_are_told_by_direction(batches):
+def test_translations_are_counted_by_direction(batches):
     batch = batches[0]
     long = batch.T_1_2.clone()
     long[:, :3, 3] = torch.tensor([0.3, 0.0, 0.0])
