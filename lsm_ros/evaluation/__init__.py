@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""How good a map is, and what it cost: trajectory, geometry, semantics, cost, and the report."""
+"""Quality and cost of a map: trajectory, geometry, semantics, cost, and the report."""

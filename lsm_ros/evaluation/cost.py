@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What a run cost: milliseconds per stage, frames per second, memory."""
+"""Cost of a run: milliseconds per stage, frames per second, memory."""
 from __future__ import annotations
 
 import sys

@@ -32,7 +32,7 @@ class DepthView:
 
 @dataclass(frozen=True)
 class Distances:
-    """Distances in metres (at most 1 m) and the share of them below 2 cm and 5 cm; points: how many."""
+    """Distances in metres (at most 1 m) and the share of them below 2 cm and 5 cm; points: their number."""
 
     median: float
     mean: float
@@ -44,8 +44,8 @@ class Distances:
 
 @dataclass(frozen=True)
 class GeometryErrors:
-    """map_to_depth: how right the map is; depth_to_map: how complete. *_icp: the same after the map was moved rigidly
-    to the depth by ICP, None if that was not asked for. views: depth images used."""
+    """map_to_depth: accuracy of the map; depth_to_map: completeness. *_icp: the same after the map was moved rigidly
+    to the depth by ICP, None without icp. views: depth images used."""
 
     map_to_depth: Distances
     depth_to_map: Distances
@@ -101,9 +101,9 @@ def surface_points(views: Sequence[DepthView], cell: float = 0.01, stride: int =
         rows, columns = np.nonzero(small)
         rays = view.intrinsics.rays(unit=False)[::stride, ::stride][rows, columns]
         new = transform_points(view.T_world_cam, rays * small[rows, columns][:, None])
-        told = np.full(len(new), UNLABELLED, np.uint16) if view.labels is None \
+        given = np.full(len(new), UNLABELLED, np.uint16) if view.labels is None \
             else view.labels[::stride, ::stride][rows, columns]
-        points, labels = np.concatenate([points, new]), np.concatenate([labels, told])
+        points, labels = np.concatenate([points, new]), np.concatenate([labels, given])
         first = np.sort(np.unique(_cells(points, cell), return_index=True)[1])
         points, labels = points[first], labels[first]
     return points, labels
@@ -116,7 +116,7 @@ def _cells(points: np.ndarray, cell: float) -> np.ndarray:
 
 
 def seen_by(points_world: np.ndarray, views: Sequence[DepthView]) -> np.ndarray:
-    """Which points (N, 3) lie where some view measured depth, in front of the surface or at most BEHIND_M behind it."""
+    """True (N,) for points (N, 3) where a view measured depth, in front of the surface or at most BEHIND_M behind it."""
     seen = np.zeros(len(points_world), bool)
     for view in views:
         rest = np.flatnonzero(~seen)

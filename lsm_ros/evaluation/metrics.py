@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""metrics.json: its keys, what they mean, and how the file is made. docs/metrics.md is `metrics_page()`."""
+"""metrics.json: its keys, their meaning, and the writing of the file. docs/metrics.md is `metrics_page()`."""
 from __future__ import annotations
 
 import json
@@ -33,36 +33,36 @@ METRICS: dict[str, tuple[str, str]] = {
     "source.cameras": ("", "names of the cameras; the first one is that of the trajectories"),
     "source.duration_s": ("s", "time from the first to the last frame, by their stamps"),
     "source.first_stamp_ns": ("ns", "stamp of the first frame"),
-    "source.stamp_offset_ns": ("ns", "what `lsm record` had added to the stamps of the source; 0 if nothing"),
+    "source.stamp_offset_ns": ("ns", "offset that `lsm record` had added to the stamps of the source; 0 if none"),
     "config_hash": ("", "short hash of all parameters; equal parameters have equal hashes"),
     "config": ("", "all parameters, nested as in YAML"),
     "seed": ("", "seed of all random numbers"),
-    "pair_model": ("", "what predicted the geometry of image pairs"),
-    "trajectory_frame": ("", "`camera` (optical frame of the first camera) or `rig`: whose poses the .tum files hold"),
+    "pair_model": ("", "network or method that predicted the geometry of image pairs"),
+    "trajectory_frame": ("", "frame of the poses in the .tum files: `camera` (optical frame of the first camera) or `rig`"),
     "T_rig_camera": ("m", "pose of the first camera's optical frame in the rig, 4 rows of 4"),
     "frames": ("", "frame sets that were processed"),
     "frames_with_pose": ("", "those that got a pose"),
     "coverage": ("", "share of the frames that got a pose, 0 to 1"),
     "keyframes": ("", "keyframes in the graph at the end"),
     "loops": ("", "keyframes that later frames were joined to again"),
-    "sessions": ("", "sessions: 1 plus the times that mapping had to start anew"),
-    "scale.is_metric": ("", "whether lengths are metres"),
-    "scale.source": ("", "what gives the scale"),
+    "sessions": ("", "sessions: 1 plus the number of times that mapping had to start anew"),
+    "scale.is_metric": ("", "true if lengths are metres"),
+    "scale.source": ("", "source of the scale"),
     "scale.std": ("", "relative standard deviation of the scale; null if unknown"),
-    "gravity.known": ("", "whether z of the map is up"),
-    "gravity.source": ("", "what says where up is"),
+    "gravity.known": ("", "true if z of the map is up"),
+    "gravity.source": ("", "source of the direction of gravity"),
     "map.voxels": ("", "surface voxels in map.ply"),
     "map.voxel_size_m": ("m", "edge of a voxel"),
     "map.volume_m3": ("m^3", "observed volume, free and occupied"),
     "map.labelled_share": ("", "share of the surface voxels with a label"),
     "map.blocks": ("", "voxel blocks in memory"),
     "map.bytes": ("B", "memory of the voxel map"),
-    "map.backend": ("", "what computed the voxel map: cuda, cpu or numpy, with the same bits"),
-    "map.epoch": ("", "how often the map frame or its scale changed"),
-    "map.graph_version": ("", "how often keyframes moved"),
+    "map.backend": ("", "backend of the voxel map: cuda, cpu or numpy, with bit-identical results"),
+    "map.epoch": ("", "number of changes of the map frame or its scale"),
+    "map.graph_version": ("", "number of times that keyframes moved"),
     "label_names.<id>": ("", "name of a label id in map.ply"),
     "focal_px.<camera>": ("px", "focal length that was used"),
-    "focal_is_estimated.<camera>": ("", "whether it was estimated because the camera had no calibration"),
+    "focal_is_estimated.<camera>": ("", "true if it was estimated because the camera had no calibration"),
     "off_pinhole_share.<camera>": ("", "share of the confidently predicted pixels that no pinhole explains, which are not "
                                        "fused; only for networks"),
     "wall_s": ("s", "time that mapping took, reading included, without the report"),
@@ -75,12 +75,12 @@ METRICS: dict[str, tuple[str, str]] = {
     "peak_rss_bytes": ("B", "largest resident memory of the process"),
     "peak_gpu_bytes": ("B", "most GPU memory that torch held; 0 without a GPU"),
     "keyframe_bytes": ("B", "memory of keyframes and observations at the end"),
-    "warnings": ("", "what was odd, one line each"),
+    "warnings": ("", "problems of the run, one line each"),
     "ground_truth": ("", "null without a ground truth; else the following keys"),
     "ground_truth.name": ("", "file or topic it came from"),
     "ground_truth.poses": ("", "poses of the trajectory"),
     "ground_truth.matched": ("", "those with a ground truth close in time"),
-    "ground_truth.time_offset_ns": ("ns", "what was taken off the trajectory's stamps"),
+    "ground_truth.time_offset_ns": ("ns", "offset that was subtracted from the trajectory's stamps"),
     "ground_truth.path_m": ("m", "length of the matched ground truth"),
     "ground_truth.scale": ("", "factor from the trajectory to the truth (Umeyama); null if not determined"),
     **{f"ground_truth.ate_m.<alignment>.{k}": ("" if k == "count" else "m", f"absolute trajectory error, {text}")
@@ -132,7 +132,7 @@ def write(path: str | Path, metrics: dict[str, Any]) -> None:
 
 
 def read(path: str | Path) -> dict[str, Any]:
-    """Reads a metrics.json; FileNotFoundError, or ValueError in one line for what is none."""
+    """Reads a metrics.json; FileNotFoundError, or ValueError in one line for a file of another kind."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")

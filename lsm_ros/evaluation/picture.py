@@ -16,7 +16,7 @@ _SUPERSAMPLING = 2
 _RADII_PX = np.array([1, 2, 3, 4, 5, 6, 8, 11, 15, 20, 27, 36])  # few sizes, as each is drawn by itself
 _NEAR_M = 0.15
 INSIDE_NEAR_M = 0.6
-"""What is nearer is left out of the view from inside."""
+"""Metres; anything nearer is left out of the view from inside."""
 _GOLDEN = 0.6180339887  # steps of hue that stay apart for any number of labels
 _PALETTE = (0x4e79a7, 0xf28e2b, 0x59a14f, 0xe15759, 0x76b7b2, 0xedc948, 0xb07aa1, 0x9c755f, 0xff9da7,
             0x86bc86, 0xd37295, 0x499894, 0xbcbd22, 0x79706e, 0x8cd17d, 0xf1ce63, 0xa0cbe8, 0xd4a6c8,
@@ -26,7 +26,7 @@ _PALETTE = (0x4e79a7, 0xf28e2b, 0x59a14f, 0xe15759, 0x76b7b2, 0xedc948, 0xb07aa1
 @dataclass(frozen=True)
 class View:
     """A camera for pictures: pose T_map_view (4, 4, optical axes), size in pixels, and focal_px of a pinhole, or, when
-    orthographic, pixels per metre in `focal_px`. near: what is closer than this, metres, is left out, and so is every
+    orthographic, pixels per metre in `focal_px`. near: anything closer than this, metres, is left out, and so is every
     voxel whose normal looks away from the camera: walls are seen from inside only."""
 
     name: str
@@ -74,7 +74,7 @@ def render(snapshot: MapSnapshot, view: View, colors: np.ndarray | None = None,
     """Picture (H, W, 3) uint8 RGB of the voxels.
 
     colors: (N, 3) uint8 instead of the snapshot's. lines: polylines (M, 3) in the map with their colours, drawn on top.
-    Shaded by the normals and darkened at steps of depth, so that shapes can be told without colour.
+    Shaded by the normals and darkened at steps of depth, so that shapes are visible without colour.
     """
     s = _SUPERSAMPLING
     height, width = view.height * s, view.width * s

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""report.html: one file that says what was mapped, how well, and at what cost. It opens without a network."""
+"""report.html: one file with the map, its quality and its cost. It opens without a network."""
 from __future__ import annotations
 
 import base64
@@ -31,10 +31,10 @@ _GAP_FACTOR = 8  # a pause this many times the usual step breaks the line of a t
 
 @dataclass(frozen=True)
 class RunRecord:
-    """All that a report shows.
+    """Content of a report.
 
     metrics: as in metrics.json. trajectory, keyframes: poses of the first camera in the map. ground_truth_map: the same
-    camera's true poses, already moved into the map, or None. time_offset_ns: what is taken off the trajectory's stamps
+    camera's true poses, already moved into the map, or None. time_offset_ns: subtracted from the trajectory's stamps
     to compare both. notes: more warnings.
     """
 
@@ -51,7 +51,7 @@ class RunRecord:
 
 
 def write_report(path: str | Path, record: RunRecord) -> None:
-    """Writes the HTML file. Whatever text came from the input is escaped."""
+    """Writes the HTML file. All text from the input is escaped."""
     m = record.metrics
     title = f"Map of {m['source']['name']}"
     sections = [_head(title, m), _warnings(record), _tiles(m), _map_pictures(record), _trajectory(record),

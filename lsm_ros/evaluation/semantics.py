@@ -44,15 +44,15 @@ def evaluate(points_map: np.ndarray, labels: np.ndarray, true_points_map: np.nda
     true_points_map, truth = true_points_map[known], true_labels[known].astype(np.int64)
     if not truth.size:
         raise ValueError("no point of the true surface has a label")
-    told = np.full(truth.shape, UNLABELLED, np.int64)
+    found = np.full(truth.shape, UNLABELLED, np.int64)
     near = np.zeros(truth.shape, bool)
     if len(points_map):
         distance, index = cKDTree(points_map).query(true_points_map, distance_upper_bound=max_distance)
         near = np.isfinite(distance)
-        told[near] = labels[index[near]]
+        found[near] = labels[index[near]]
     iou = {}
     for label in np.unique(truth).tolist():
-        is_true, is_told = truth == label, told == label
-        iou[label] = float(np.count_nonzero(is_true & is_told) / np.count_nonzero(is_true | is_told))
-    return SemanticErrors(iou, float(np.mean(list(iou.values()))), float(np.mean(told == truth)), float(np.mean(~near)),
+        is_true, is_found = truth == label, found == label
+        iou[label] = float(np.count_nonzero(is_true & is_found) / np.count_nonzero(is_true | is_found))
+    return SemanticErrors(iou, float(np.mean(list(iou.values()))), float(np.mean(found == truth)), float(np.mean(~near)),
                           int(truth.size))

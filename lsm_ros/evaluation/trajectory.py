@@ -22,7 +22,7 @@ MISSING_EVO = "trajectory errors need evo (GPL-3, hence optional): pip install l
 
 @dataclass(frozen=True)
 class ErrorStatistics:
-    """Statistics of a set of errors, all in the unit of the errors; count: how many."""
+    """Statistics of a set of errors, all in the unit of the errors; count: their number."""
 
     rmse: float
     mean: float
@@ -33,13 +33,13 @@ class ErrorStatistics:
 
 @dataclass(frozen=True)
 class TrajectoryErrors:
-    """What `evaluate` found.
+    """Result of `evaluate`.
 
-    poses, matched: poses in the estimate, and how many of them have a ground truth within max_dt. ate_m: by alignment,
+    poses, matched: poses in the estimate, and the number of them with a ground truth within max_dt. ate_m: by alignment,
     metres. rpe_translation_m, rpe_rotation_rad: over 1 'metre' of path and 1 'second', None if the path is too short.
     scale: factor that makes the estimate as large as the truth (Umeyama), None if not determined. path_m: length of
     the matched ground truth. T_truth_estimate: (4, 4) rigid alignment; with scale T_truth_estimate_sim3.
-    time_offset_ns: what was taken off the estimate's stamps.
+    time_offset_ns: subtracted from the estimate's stamps.
     """
 
     poses: int
@@ -64,7 +64,7 @@ def associate(estimate: Sequence[TrajectoryPose], truth: Sequence[TrajectoryPose
               time_offset_ns: int = 0) -> list[tuple[int, int]]:
     """Pairs (index in estimate, index in truth) whose stamps differ by at most max_dt_ns, each pose in one at most.
 
-    time_offset_ns is taken off the estimate's stamps first. Nearer pairs go first; the result is in order of time.
+    time_offset_ns is subtracted from the estimate's stamps first. Nearer pairs go first; the result is in order of time.
     """
     if not estimate or not truth:
         return []

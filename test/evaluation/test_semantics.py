@@ -18,9 +18,9 @@ def test_all_right():
 
 
 def test_known_confusion():
-    # truth 1 x5, 2 x5; told: one 1 as 2, one 2 unlabelled
-    told = labels(1, 1, 1, 1, 2, 2, 2, 2, 2, 65535)
-    e = evaluate(POINTS, told, POINTS, labels(*[1] * 5, *[2] * 5))
+    # truth 1 x5, 2 x5; found: one 1 as 2, one 2 unlabelled
+    found = labels(1, 1, 1, 1, 2, 2, 2, 2, 2, 65535)
+    e = evaluate(POINTS, found, POINTS, labels(*[1] * 5, *[2] * 5))
     assert e.iou == {1: pytest.approx(4 / 5), 2: pytest.approx(4 / 6)}
     assert e.accuracy == pytest.approx(0.8) and e.miou == pytest.approx((4 / 5 + 4 / 6) / 2)
 
