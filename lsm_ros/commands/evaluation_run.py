@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What `lsm eval` does: trajectories, map and depth from files, through the measures, to a table."""
+"""Run of `lsm eval`: trajectories, map and depth from files, through the measures, to a table."""
 from __future__ import annotations
 
 import argparse

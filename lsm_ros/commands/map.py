@@ -3,8 +3,8 @@
 """make a map of a source
 
 Writes trajectory.tum (every frame, final), keyframes.tum, online.tum (as first published), map.ply, mesh.ply, metrics.json
-and report.html into DIR, which appears when all is written; with language features also features.npz and
-language.safetensors, which `lsm query` asks.
+and report.html into DIR, which appears when it is complete; with language features also features.npz and
+language.safetensors, which `lsm query` searches.
 """
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stride", metavar="N", type=positive, default=1, help="use each n-th frame")
     parser.add_argument("--gt", metavar="FILE", type=Path,
                         help="true trajectory in TUM format; by default the source's own")
-    parser.add_argument("--gt-frame", choices=("camera", "rig"), default="camera", help="whose poses FILE holds")
+    parser.add_argument("--gt-frame", choices=("camera", "rig"), default="camera", help="frame of the poses in FILE")
     parser.add_argument("--frame", choices=("camera", "rig"), default="camera",
-                        help="whose poses are written: the first camera's optical frame, or the rig (base) frame")
+                        help="frame of the written poses: the first camera's optical frame, or the rig (base) frame")
     parser.add_argument("--no-report", action="store_true", help="write no report.html")
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier result in DIR")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What `lsm map` does: source through pipeline, then the files of the result."""
+"""Run of `lsm map`: source through pipeline, then the files of the result."""
 from __future__ import annotations
 
 import argparse
@@ -40,7 +40,7 @@ _CLOSE_NS = 20_000_000
 
 @dataclass
 class Progress:
-    """What is collected while frames go through the pipeline."""
+    """Data collected while frames go through the pipeline."""
 
     stages: StageTimes = field(default_factory=StageTimes)
     samples: SampleKeeper = field(default_factory=SampleKeeper)
@@ -54,14 +54,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Truth:
-    """Ground truth: poses of the first camera in a world of their own, and where they came from."""
+    """Ground truth: poses of the first camera in a world of their own, and their source."""
 
     poses: list[TrajectoryPose]
     name: str
 
 
 def map_source(args: argparse.Namespace) -> str:
-    """Runs the mapping that the arguments ask for and returns a summary of a few lines. The folder args.out is replaced
+    """Runs the mapping with these arguments and returns a summary of a few lines. The folder args.out is replaced
     only when everything is written. ValueError, FileNotFoundError and OSError for bad input."""
     config = make_config(args.config, args.set, args.pairs, args.seed, args.weights)
     given_truth = None if args.gt is None else read_tum(args.gt)
@@ -172,7 +172,7 @@ def collect(pipeline: MappingPipeline, source: Source, progress: Progress, truth
         try:
             offset_ns = trajectory.choose_time_offset(poses, truth.poses, stamp_offset_ns, _CLOSE_NS)
             errors = trajectory.evaluate(poses, truth.poses, max_dt_ns=_CLOSE_NS, time_offset_ns=offset_ns)
-        except ValueError as error:  # the map is worth keeping also where it cannot be judged
+        except ValueError as error:  # the map is worth keeping also when it cannot be evaluated
             notes.append(f"no trajectory errors: {error}")
     about = {"path": str(args.source), "name": source.name, "kind": type(source).__name__,
              "cameras": list(source.cameras), "duration_s": (progress.last_ns - progress.first_ns) * 1e-9,

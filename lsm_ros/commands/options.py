@@ -30,7 +30,7 @@ def positive_float(text: str) -> float:
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
-    """SOURCE and how much of it is read."""
+    """Adds SOURCE and the limit on its frames."""
     parser.add_argument("source", metavar="SOURCE", type=Path,
                         help="a ROS 2 bag (MCAP or SQLite), a TUM RGB-D folder, a folder of images, or a video")
     parser.add_argument("--source-option", metavar="NAME=VALUE", action="append", default=[],
@@ -39,7 +39,7 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 
 def assignments(texts: Sequence[str], option: str) -> dict[str, Any]:
-    """`name=value` texts as a dict, the values read as YAML; ValueError names what is none."""
+    """`name=value` texts as a dict, the values read as YAML; ValueError names a text of another form."""
     import yaml
 
     out = {}

@@ -9,7 +9,7 @@ from lsm_ros.config import parameter_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """There are none."""
+    """Adds no arguments."""
 
 
 def run(args: argparse.Namespace) -> int:

@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("text", metavar="TEXT", help="what to look for")
     parser.add_argument("--top", metavar="N", type=positive, default=5, help="at most so many places (5)")
     parser.add_argument("--threshold", metavar="S", type=float, default=0.0,
-                        help="smallest similarity of a voxel, a cosine; 0 (default): chosen from what the map has")
+                        help="smallest similarity of a voxel, a cosine; 0 (default): chosen from the similarities in the map")
     parser.add_argument("--json", action="store_true", help="print JSON: places with boxes in metres in the map frame")
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What `lsm query` does: the map's features and its language from files, the places, a table or JSON."""
+"""Run of `lsm query`: the map's features and its language from files, the places, a table or JSON."""
 from __future__ import annotations
 
 import json
@@ -21,7 +21,7 @@ from lsm_ros.semantics.search import Answer, find_places
 
 @dataclass(frozen=True)
 class Found:
-    """A sentence and where it leads."""
+    """A sentence and the places found for it."""
 
     sentence: Sentence
     answer: Answer

@@ -19,11 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", metavar="BAG", type=Path, help="folder of the new bag")
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap")
     parser.add_argument("--compressed", action="store_true", help="images as JPEG (CompressedImage)")
-    parser.add_argument("--overwrite", action="store_true", help="replace a bag that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing bag")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Records the source and prints what was written."""
+    """Records the source and prints a summary."""
     from tqdm import tqdm
 
     from lsm_ros.datasets import open_source

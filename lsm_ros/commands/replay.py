@@ -18,14 +18,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("bag", metavar="BAG", type=Path, help="a ROS 2 bag (MCAP or SQLite)")
     parser.add_argument("--rate", metavar="R", type=positive_float, default=1.0, help="speed against real time (1)")
     parser.add_argument("--loop", action="store_true", help="start over at the end, until interrupted")
-    parser.add_argument("--reliable", action="store_true", help="publish images reliably, whatever was recorded")
+    parser.add_argument("--reliable", action="store_true", help="publish images reliably, regardless of the recorded QoS")
     parser.add_argument("--start-paused", action="store_true", help="wait for the service ~/resume")
     parser.add_argument("--wait-for", metavar="SECONDS", type=float, default=10.0,
                         help="wait at most so long for a subscriber of an image topic (10)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Plays the bag and prints what was published."""
+    """Plays the bag and prints a summary."""
     from lsm_ros.datasets.bag_storage import check_bag_path
 
     check_bag_path(args.bag)  # before ROS starts, for a clear error without it

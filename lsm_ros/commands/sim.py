@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""render a simulated world as a dataset whose truth is known
+"""render a simulated world as a dataset with known ground truth
 
 A camera on a robot, or in a hand, goes through furnished rooms made from the seed. Writes a TUM RGB-D folder with labels,
-odometry and IMU, a ROS 2 bag, or both, into OUT, which appears when all is written.
+odometry and IMU, a ROS 2 bag, or both, into OUT, which appears when it is complete.
 """
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _EVENT = re.compile(r"(?P<kind>\w+)@(?P<start>[\d.]+)(\+(?P<duration>[\d.]+))?(:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lsm sim`."""
-    parser.add_argument("out", metavar="OUT", type=Path, help="folder for the dataset; must not be there, or be empty")
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder for the dataset; must not exist, or be empty")
     parser.add_argument("--format", choices=("tum", "bag", "both"), default="tum",
                         help="a TUM RGB-D folder, a bag, or OUT/tum and OUT/bag")
     parser.add_argument("--storage", choices=("mcap", "sqlite3"), default="mcap", help="storage of the bag")
@@ -32,11 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     world.add_argument("--world", metavar="KIND", default="room",
                        help="room, corridor, rooms (2 to 5 with doorways), loop (a ring), lookalike (alike rooms)")
     world.add_argument("--world-size", metavar="LxW[xH]", help="metres; by default the seed's")
-    world.add_argument("--clutter", metavar="0..1", type=float, default=0.5, help="how many small things stand about")
-    world.add_argument("--movers", metavar="N", type=int, default=0, help="people that walk about")
+    world.add_argument("--clutter", metavar="0..1", type=float, default=0.5, help="amount of small things")
+    world.add_argument("--movers", metavar="N", type=int, default=0, help="people that walk around")
     path = parser.add_argument_group("path")
     path.add_argument("--path", metavar="KIND", default="robot", help="robot, hand, look_around, shuttle")
-    path.add_argument("--frames", metavar="N", type=positive, help="number of frames; at most that of the path, if one of "
+    path.add_argument("--frames", metavar="N", type=positive, help="number of frames; at most that of the path if one of "
                       "the next three is given")
     path.add_argument("--length", metavar="M", type=positive_float, help="length of the path in metres")
     path.add_argument("--duration", metavar="S", type=positive_float, help="duration of the path in seconds")
@@ -58,11 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                                 ("imu", False, "an inertial sensor")):
         camera.add_argument(f"--{name}", action=BooleanOptionalAction, default=default, help=text)
     camera.add_argument("--classes", metavar="NAME,...", help="label only these; by default all")
-    camera.add_argument("--device", metavar="NAME", default="cpu", help="where it is rendered: cpu, cuda")
+    camera.add_argument("--device", metavar="NAME", default="cpu", help="device that renders: cpu, cuda")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Renders and writes the dataset, and prints what was written."""
+    """Renders and writes the dataset, and prints a summary."""
     from tqdm import tqdm
 
     from lsm_sim.export import export, free_target
@@ -95,7 +95,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _numbers(text: str, option: str, kind: type, counts: tuple[int, ...]) -> tuple:
-    """`640x480` as numbers; ValueError names what is none."""
+    """`640x480` as numbers; ValueError names a text of another form."""
     try:
         values = tuple(kind(v) for v in text.lower().split("x"))
     except ValueError as error:

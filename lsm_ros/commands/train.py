@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, and says how it ended."""
+    """Trains, and prints the result."""
     from lsm_ros.training.config import load_train_config
 
     changes = assignments(args.set, "--set") | ({} if args.init is None else {"model.init": args.init})

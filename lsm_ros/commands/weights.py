@@ -11,9 +11,9 @@ from lsm_ros.models.hub import KNOWN, NOTICE, Known, fetch, find_known, weights_
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What may be asked for."""
+    """Arguments of `lsm weights`."""
     parser.add_argument("--download", metavar="NAME", help="fetch a checkpoint of the list; its licence is printed first")
-    parser.add_argument("--check", metavar="PATH", help="load a file, a folder or a name, and say what it is")
+    parser.add_argument("--check", metavar="PATH", help="load a file, a folder or a name, and print its network")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
             raise ValueError(f"checkpoint {args.download!r} is not known; there are: {', '.join(k.name for k in KNOWN)}")
         print(NOTICE)
         place = where(known)
-        print(f"already here: {place}" if place else f"fetched: {_download(known)}")
+        print(f"already available: {place}" if place else f"fetched: {_download(known)}")
     else:
         print("\n".join(table()))
     return 0
@@ -56,7 +56,7 @@ def _download(known: Known) -> Path:
 
 
 def describe(path: str) -> str:
-    """Which network a checkpoint holds, with its size. Raises what `load` raises."""
+    """Network of a checkpoint, with its size. Errors as of `load`."""
     from lsm_ros import models
 
     model = models.load(path)

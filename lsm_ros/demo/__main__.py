@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """`make demo`: a rendered room is recorded as a bag and replayed over real topics into the node; a third process receives
-what the node publishes and checks it. Then another room is mapped from colour alone, and asked a question."""
+what the node publishes and checks it. Then another room is mapped from colour alone, and queried."""
 from __future__ import annotations
 
 import argparse
@@ -113,7 +113,7 @@ def play(args: argparse.Namespace, out: Path, processes: Processes) -> int:
 
 
 def report(out: Path, source: RoomSource, result: dict, seconds: float) -> None:
-    """report.html, map.ply and metrics.json from what was received and from the map that the node saved."""
+    """Writes report.html, map.ply and metrics.json from the received messages and from the map that the node saved."""
     config: Config = from_dict({"fusion.voxel_size": float(PARAMETERS["fusion.voxel_size"])})
     pipeline = MappingPipeline(config)
     pipeline.load(Path(result["map"]), localization_only=True)

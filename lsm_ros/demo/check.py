@@ -28,13 +28,13 @@ from lsm_ros.types import UNLABELLED, TrajectoryPose
 from lsm_sim.solids import signed_distance
 from lsm_sim.source import RoomSource
 
-QUIET_S = 3.0  # the node is done when no pose came for so long after the bag's end
+QUIET_S = 3.0  # the node has finished when no pose has arrived for so long after the bag's end
 PATIENCE_S = 150.0
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at: what, what came out, what was asked for, and whether that is so."""
+    """One check: its name, the result, the requirement, and true if it is met."""
 
     name: str
     found: str
@@ -61,9 +61,9 @@ def check_map(points_truth: np.ndarray, labels: np.ndarray, room: RoomSource) ->
     share = volume / room_volume
     away = np.abs(signed_distance(room.world, points_truth, limit=1.0))
     distance, index = cKDTree(true_points).query(points_truth)
-    told = (labels != UNLABELLED) & (distance < 0.1)
-    right = float(np.mean(labels[told] == true_labels[index[told]])) if told.any() else 0.0
-    near = cKDTree(points_truth).query(true_points)[0] < 0.1  # what was never seen is not judged
+    labelled = (labels != UNLABELLED) & (distance < 0.1)
+    right = float(np.mean(labels[labelled] == true_labels[index[labelled]])) if labelled.any() else 0.0
+    near = cKDTree(points_truth).query(true_points)[0] < 0.1  # surfaces that no camera saw are not evaluated
     found = semantics.evaluate(points_truth, labels, true_points[near], true_labels[near], max_distance=0.1)
     return [Check("volume mapped", f"{volume:.1f} m3 of a room of {room_volume:.1f} m3", "70 to 115 %", 0.7 < share < 1.15),
             Check("surface to the true surface", f"{np.median(away) * 100:.1f} cm (median)", "below 3 cm",
@@ -91,7 +91,7 @@ def check_tf(node: Witness, camera_frame: str) -> list[Check]:
 
 
 def check_outputs(heard: Heard) -> list[Check]:
-    """What else must have come."""
+    """Checks of the other outputs."""
     grid = heard.newest.get("occupancy")
     cells = np.zeros(0, np.int8) if grid is None else np.asarray(grid.data, np.int8)
     names = heard.newest["label_info"].class_map if "label_info" in heard.newest else []
@@ -108,7 +108,7 @@ def check_outputs(heard: Heard) -> list[Check]:
 
 
 def wait_for_the_end(heard: Heard, done: Path) -> None:
-    """Until the bag has ended (`done` exists) and the node has worked off what it got."""
+    """Until the bag has ended (`done` exists) and the node has processed its input."""
     deadline = time.monotonic() + PATIENCE_S
     ended = None
     while time.monotonic() < deadline:
@@ -123,7 +123,7 @@ def save_map(node: Node, name: str) -> SaveMap.Response:
     """Asks the node to save its map. RuntimeError if it does not answer."""
     client = node.create_client(SaveMap, "mapping/save_map")
     if not client.wait_for_service(10.0):
-        raise RuntimeError("the service mapping/save_map is not there")
+        raise RuntimeError("the service mapping/save_map is not available")
     future = client.call_async(SaveMap.Request(name=name, overwrite=True))
     deadline = time.monotonic() + 60.0
     while not future.done():

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Second part of the demo: a room that the network never saw, mapped from colour alone, with labels, and a question to it.
+"""Second part of the demo: a room that the network never saw, mapped from colour alone, with labels, and a query of it.
 
 It runs the commands that a user would, and prints them.
 """
@@ -33,7 +33,7 @@ NEAR_M = 0.15
 
 
 def map_from_color(out: Path) -> list[Check]:
-    """Simulates, maps and asks in the folder `out`; returns what was checked. RuntimeError if a command fails."""
+    """Simulates, maps and asks in the folder `out`; returns the checks. RuntimeError if a command fails."""
     if not (OWN_WEIGHTS / "config.json").is_file():
         raise RuntimeError(f"the package's own weights are missing: {OWN_WEIGHTS}")
     room, result = out / "room", out / "map"
@@ -63,19 +63,19 @@ def lsm(*arguments: str, show: bool = False) -> None:
 
 
 def check_meaning(result: Path, world: World, T_truth_map: np.ndarray) -> list[Check]:
-    """The labels of the map, and where the question leads, against the room's own surfaces; T_truth_map (4, 4): Sim(3)."""
+    """The labels of the map, and the places of the answer, against the room's own surfaces; T_truth_map (4, 4): Sim(3)."""
     names = indoor_labels().names
     points, labels, _ = surface_points(world, 60000)
-    tree, told = cKDTree(points), read_ply(result / "map.ply")
+    tree, cloud = cKDTree(points), read_ply(result / "map.ply")
 
     def true_label(points_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         distance, index = tree.query(points_map @ T_truth_map[:3, :3].T + T_truth_map[:3, 3])
         return labels[index], distance < NEAR_M
 
-    true, near = true_label(told.points)
+    true, near = true_label(cloud.points)
     near &= true != UNLABELLED
-    right = float(np.mean(told.labels[near] == true[near]))
-    guess = float(np.bincount(true[near]).max() / np.count_nonzero(near))  # of somebody who calls all the commonest class
+    right = float(np.mean(cloud.labels[near] == true[near]))
+    guess = float(np.bincount(true[near]).max() / np.count_nonzero(near))  # share of the commonest class
     answer = ask(result, QUESTION, 0.0, 1).answer
     share = 0.0
     if answer.places:

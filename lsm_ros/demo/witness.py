@@ -33,7 +33,7 @@ MANY = QoSProfile(depth=1000, reliability=ReliabilityPolicy.RELIABLE)
 
 @dataclass
 class Heard:
-    """What was received: newest messages of latched topics, all poses, counts of the others.
+    """Received data: newest messages of latched topics, all poses, counts of the others.
 
     tf_gaps_s: wall time between two messages on /tf that hold the map frame.
     """

@@ -156,7 +156,7 @@ def test_few_small_and_odd_images_with_random_weights(count, width, height, tmp_
 
 
 def test_what_a_network_that_knows_something_leaves_behind(tmp_path, monkeypatch, capsys):
-    """With exact pointmaps, spoiled a little, in place of a network: all files, the focal length, the odd pixels' share."""
+    """With slightly disturbed exact pointmaps in place of a network: all files, the focal length, the odd pixels' share."""
     path, boards = walk(24)[::2], room()
     (tmp_path / "images").mkdir()
     for n, T in enumerate(path):

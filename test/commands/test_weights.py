@@ -38,7 +38,7 @@ def test_list(own_places, capsys, monkeypatch):
 
 
 class Server:
-    """Serves bytes on a port of this machine; `claimed`: the length that it tells."""
+    """Serves bytes on a port of this machine; `claimed`: the length that it reports."""
 
     def __init__(self, content, claimed=None):
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -74,7 +74,7 @@ def test_download_of_a_single_file(own_places, capsys, monkeypatch):
         out = capsys.readouterr().out
         assert out.index("NON-COMMERCIAL") < out.index("fetched")
         assert cli.main(["weights", "--download", "Tiny"]) == 0
-        assert "already here" in capsys.readouterr().out
+        assert "already available" in capsys.readouterr().out
     assert hub.find_in_hub("Tiny").name == "Tiny.pth"
     with Server(b"words") as url:
         assert hub.fetch(hub.Known("Tiny_codebook.pkl", "retrieval", 1, url=url)).name == "Tiny_codebook.pkl"
