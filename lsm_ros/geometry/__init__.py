@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Geometry: Lie groups, cameras, pointmaps, alignment. Knows nobody else in the package."""
+"""Geometry: Lie groups, cameras, pointmaps, alignment. Imports nothing else of the package."""
 
 from lsm_ros.geometry.align import (
     AlignResult,

@@ -55,7 +55,7 @@ def umeyama(src: ArrayLike, dst: ArrayLike, weights: ArrayLike | None = None, wi
 
 def umeyama_ransac(src: ArrayLike, dst: ArrayLike, threshold: float, iterations: int = 500, seed: int = 0,
                    with_scale: bool = True, min_inliers: int = 4) -> AlignResult | None:
-    """Alignment that bears outliers: triples of points propose, the largest set within `threshold` decides.
+    """Alignment that tolerates outliers: triples of points propose, the largest set within `threshold` decides.
 
     src, dst (N, 3), threshold in the unit of dst. Deterministic for a seed. None when fewer than min_inliers agree.
     ValueError for bad shapes, non-finite points or a threshold that is not positive.

@@ -99,7 +99,7 @@ class CameraIntrinsics:
 
     @property
     def has_distortion(self) -> bool:
-        """Whether pixels differ from those of a pinhole; a fisheye always does, also with zero coefficients."""
+        """True if pixels differ from those of a pinhole; a fisheye always does, also with zero coefficients."""
         return self.distortion_model == 'equidistant' or any(self.D)
 
     @property
@@ -146,7 +146,7 @@ class CameraIntrinsics:
         return _ray_grid(self, bool(unit), np.dtype(dtype).str)
 
     def contains(self, pixels: ArrayLike, margin: float = 0.0) -> np.ndarray:
-        """Whether pixels (..., 2) lie on the image's area, `margin` pixels from its border; NaN is outside."""
+        """True for pixels (..., 2) on the image's area, `margin` pixels from its border; NaN is outside."""
         p = np.asarray(pixels)
         u, v, low = p[..., 0], p[..., 1], margin - 0.5
         return (u >= low) & (v >= low) & (u <= self.width - 1 - low) & (v <= self.height - 1 - low)
@@ -182,7 +182,7 @@ class CameraIntrinsics:
 class Rectifier:
     """Removes the distortion of one camera from images, depth and labels; its maps are computed once.
 
-    `source` and `target` are the cameras before and after, `valid` (H, W) bool says which target pixels have a source.
+    `source` and `target` are the cameras before and after, `valid` (H, W) bool marks the target pixels with a source.
     Without distortion the inputs are handed back unchanged.
     """
 

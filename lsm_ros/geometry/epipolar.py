@@ -22,7 +22,7 @@ _CONFIDENCE = 0.9999
 class TwoViewPose:
     """Relative pose from matches. T_a_b (4, 4) with a translation of unit length. inliers (N,) bool: in front of both
     cameras and on the epipolar line. parallax: median angle in radians by which translation moves the inliers. planar:
-    whether a homography explains the matches. ambiguous: whether another solution is almost as good. turned: share of the
+    true if a homography explains the matches. ambiguous: true if another solution is almost as good. turned: share of the
     matches that a rotation alone explains to twice the tolerance.
     """
 
@@ -112,6 +112,6 @@ def _turned(rays_b: np.ndarray, rays_a: np.ndarray, tolerance: float) -> float:
 
 
 def _alike(T: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two unit-translation poses are nearly the same motion."""
+    """True if two unit-translation poses are nearly the same motion."""
     cosine = (np.trace(T[:3, :3].T @ other[:3, :3]) - 1) / 2
     return bool(cosine > np.cos(0.05) and T[:3, 3] @ other[:3, 3] > np.cos(0.3))

@@ -167,7 +167,7 @@ def interpolate_se3(T0: ArrayLike, T1: ArrayLike, alpha: ArrayLike) -> np.ndarra
 
 
 def is_se3(T: ArrayLike, tol: float = 1e-6) -> bool | np.ndarray:
-    """Whether T is a finite rigid transform: R^T R = I, det R = +1, last row (0, 0, 0, 1), each within tol.
+    """True if T is a finite rigid transform: R^T R = I, det R = +1, last row (0, 0, 0, 1), each within tol.
 
     T (4, 4) gives a bool, (..., 4, 4) a bool array (...); any other shape gives False.
     """

@@ -18,7 +18,7 @@ from lsm_ros.geometry.rotation import as_float, so3_exp
 __all__ = ['PnPResult', 'solve_pnp']
 
 _CONFIDENCE = 0.9999
-_GATE = 5.0  # times the inlier threshold: what may take part in refining a given start
+_GATE = 5.0  # times the inlier threshold: largest error of points that refine a given start
 _ENOUGH = 0.8  # share of support above which no other proposal is looked for
 _ROUNDS = 3
 
@@ -41,7 +41,7 @@ def solve_pnp(points_map: ArrayLike, pixels: ArrayLike, intrinsics: CameraIntrin
 
     points_map (N, 3) in metres, pixels (N, 2), depths (N,) in metres along z or None; non-finite rows are never
     inliers. A given T_cam_map_init, as it is and refined, is a proposal; unless most points support it, RANSAC (SQPnP)
-    makes another. What most points support within reprojection_px is refined by `refine_pose`, with the depths.
+    makes another. The proposal that most points support within reprojection_px is refined by `refine_pose`, with the depths.
     Deterministic for a seed. None when fewer than min_inliers (at least 4) agree. ValueError for bad shapes or a
     threshold that is not positive.
     """

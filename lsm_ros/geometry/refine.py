@@ -161,7 +161,7 @@ class _Problem:
                  has_depth: np.ndarray) -> _State:
         rx, ry, rz = residuals
         used = np.abs(np.concatenate([rx[front], ry[front], rz[has_depth]]))
-        # Median of |r| of a unit normal is 0.6745: an estimate of the variance that half of the points cannot spoil.
+        # Median of |r| of a unit normal is 0.6745: an estimate of the variance that half of the points cannot corrupt.
         variance = float((np.median(used) / 0.6745) ** 2) if used.size else np.inf
         weights = np.where(has_depth, np.minimum(weight_px, weight_z), weight_px)
         total_px, total_z = weight_px.sum(), weight_z.sum()

@@ -2,7 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 """Pixels of image messages, from their bytes to arrays; knows no ROS, so that bags and the node share it.
 
-Names and layouts of encodings are those of sensor_msgs/image_encodings. What an image says about itself is checked
+Names and layouts of encodings are those of sensor_msgs/image_encodings. The metadata of an image is checked
 against its bytes: every contradiction is a ValueError that names the encoding and the numbers.
 """
 from __future__ import annotations
@@ -211,7 +211,7 @@ def _rows(encoding: str, width: int, height: int, step: int, data: Any, kind: st
 
 
 def _bytes(encoding: str, width: int, height: int, step: int, data: Any, used: int, rows: int) -> np.ndarray:
-    """`data` as flat uint8, after its size has been held against width, height and step."""
+    """`data` as flat uint8, after its size has been checked against width, height and step."""
     name = f"image {width}x{height} {encoding}, step {step}"
     if width < 1 or height < 1:
         raise ValueError(f"{name}: the image has no pixels; the publisher must set width and height")
@@ -279,7 +279,7 @@ def _imdecode(data: Any, format: str) -> np.ndarray:
         width, height = struct.unpack(">II", head[16:])
         if width * height > _MAX_AREA_PX:
             raise ValueError(f"{name} claims {width}x{height} pixels; more than {_MAX_AREA_PX} are refused")
-    # OpenCV fills what is missing of a cut file with grey or black and says nothing.
+    # OpenCV fills the missing part of a truncated file with grey or black without an error.
     if (head[:2] == b"\xff\xd8" and b"\xff\xd9" not in tail) or (head[:8] == _PNG and b"IEND" not in tail):
         raise ValueError(f"{name} is cut off: its end is missing")
     try:

@@ -38,11 +38,11 @@ class TextCodec:
 
     @property
     def channels(self) -> int:
-        """How many numbers a text becomes."""
+        """Number of values that represent a text."""
         return len(self.basis)
 
     def project(self, embeddings: np.ndarray) -> np.ndarray:
-        """(n, D) embeddings -> (n, C) float32 of unit length; one that says nothing in these numbers is zero."""
+        """(n, D) embeddings -> (n, C) float32 of unit length; an embedding without content in these numbers is zero."""
         z = (np.asarray(embeddings, np.float32) - self.mean) @ self.basis.T
         length = np.linalg.norm(z, axis=-1, keepdims=True)
         return np.where(length > SMALLEST_LENGTH, z / np.maximum(length, SMALLEST_LENGTH), 0).astype(np.float32)
@@ -70,14 +70,14 @@ class TextCodec:
         return cls(state["encoder"], mean, basis, tuple(state["names"]), tuple(int(i) for i in state["ids"]), targets)
 
     def same_as(self, other: TextCodec) -> bool:
-        """Whether both give the same numbers for the same classes."""
+        """True if both give the same numbers for the same classes."""
         return (self.encoder, self.names, self.ids) == (other.encoder, other.names, other.ids) and all(
             a.shape == b.shape and np.allclose(a, b, atol=1e-3)
             for a, b in ((self.basis, other.basis), (self.mean, other.mean), (self.targets, other.targets)))
 
 
 def read_codec(path: str | Path) -> TextCodec:
-    """The codec in a language.safetensors. FileNotFoundError; ValueError when it is none."""
+    """The codec in a language.safetensors. FileNotFoundError; ValueError for a file without a codec."""
     from lsm_ros.models.tensor_files import read_safetensors
 
     path = Path(path)

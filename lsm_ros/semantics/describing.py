@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Language features of keyframes whose depth comes from somewhere else: a depth camera, or `two_view`."""
+"""Language features of keyframes with depth from another source: a depth camera, or `two_view`."""
 from __future__ import annotations
 
 import numpy as np

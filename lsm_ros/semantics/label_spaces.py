@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Label spaces from files, and whether names can be used."""
+"""Label spaces from files, and checks of names."""
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ MOST_NAMES = 4096
 
 
 def find_label_space(name: str) -> LabelSpace:
-    """The label space of a YAML file, or of that name in config/label_spaces. FileNotFoundError when there is none."""
+    """The label space of a YAML file, or of that name in config/label_spaces. FileNotFoundError when it does not exist."""
     path = Path(name).expanduser()
     if path.suffix in (".yaml", ".yml") or path.is_file():
         return check_space(read_label_space(path), str(path))

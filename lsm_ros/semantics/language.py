@@ -17,13 +17,13 @@ from lsm_ros.semantics.label_spaces import plain
 from lsm_ros.semantics.text_encoder import TextEncoder, make_text_encoder
 from lsm_ros.types import LabelSpace, NameVectors
 
-LONGEST_QUERY = 30_000  # characters that are looked at; an encoder takes in far fewer words
+LONGEST_QUERY = 30_000  # characters that are read; an encoder uses far fewer words
 NOT_A_NAME = "void"
 
 
 @dataclass(frozen=True)
 class Sentence:
-    """A text as a unit vector (C,) float32, and what is odd about it, in words."""
+    """A text as a unit vector (C,) float32, and remarks on it, in words."""
 
     text: str
     vector: np.ndarray
@@ -31,7 +31,7 @@ class Sentence:
 
 
 class Language:
-    """What features of one set of weights mean. Thread-safe. make_encoder: gives the text encoder of a name."""
+    """Meaning of the features of one set of weights. Thread-safe. make_encoder: gives the text encoder of a name."""
 
     def __init__(self, codec: TextCodec, make_encoder: Callable[[str], TextEncoder] | None = None) -> None:
         self.codec, self._make = codec, make_encoder or make_text_encoder
@@ -47,7 +47,7 @@ class Language:
 
     @property
     def digest(self) -> str:
-        """Short hash of what the numbers mean: features of equal digests may be compared."""
+        """Short hash of the meaning of the numbers: features of equal digests may be compared."""
         state = hashlib.sha256(self.codec.encoder.encode())
         for array in (self.codec.mean, self.codec.basis):
             state.update(np.ascontiguousarray(array, np.float32).tobytes())
@@ -85,7 +85,7 @@ class Language:
         if not vector.any():
             raise ValueError(f"query {words[:60]!r} says nothing to the text encoder {self.codec.encoder!r}")
         if len(text) > LONGEST_QUERY:
-            remarks.insert(0, f"only the first {LONGEST_QUERY} characters were looked at")
+            remarks.insert(0, f"only the first {LONGEST_QUERY} characters were read")
         return Sentence(words, vector, tuple(remarks))
 
     def _text_encoder(self) -> TextEncoder:
@@ -99,14 +99,14 @@ class Language:
         return self._encoder
 
     def write(self, path: Path) -> None:
-        """Writes a language.safetensors, so that a map can be asked without the weights."""
+        """Writes a language.safetensors, so that a map can be searched without the weights."""
         from lsm_ros.models.tensor_files import write_safetensors
 
         write_safetensors(path, *codec_tensors(self.codec))
 
 
 def _remarks(text: str, encoder: TextEncoder) -> list[str]:
-    """What of a text is not taken in. ValueError when that is all of it."""
+    """Remarks on parts of a text that are ignored. ValueError when all of it is."""
     read = encoder.reading(text)
     if read.unknown == read.words:
         raise ValueError(f"the text encoder {encoder.identity!r}, which is for English, knows no word of {text[:60]!r}")
@@ -124,7 +124,7 @@ class GivesFeatures(Protocol):
 
 
 def language_of(model: GivesFeatures) -> Language:
-    """What the features of a model mean. ValueError where nothing says so, or another number of features is described."""
+    """Language of the features of a model. ValueError without a language file, or for another number of features in it."""
     if model.language_file is None:
         raise ValueError(f"these weights come without language: there is no {LANGUAGE_FILE} beside them")
     language = read_language(model.language_file)
@@ -135,5 +135,5 @@ def language_of(model: GivesFeatures) -> Language:
 
 
 def read_language(path: Path) -> Language:
-    """The language of a language.safetensors. FileNotFoundError; ValueError when it is none."""
+    """The language of a language.safetensors. FileNotFoundError; ValueError for another file."""
     return Language(read_codec(path))

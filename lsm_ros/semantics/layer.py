@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The semantic layer of a map: where language features come from, and which names labels have."""
+"""The semantic layer of a map: source of the language features, and names of the labels."""
 from __future__ import annotations
 
 from dataclasses import replace
@@ -33,7 +33,7 @@ class Reports(Protocol):
 class SemanticLayer:
     """Features, names and queries of one map. warnings: those of the pipeline, by name.
 
-    `observed`: names that frames brought with their labels; `chosen`: names that somebody set; `decoded`: those that features
+    `observed`: names that frames brought with their labels; `chosen`: names set by a user; `decoded`: those that features
     are decoded into. ValueError, FileNotFoundError or ImportError for weights or names that cannot be used.
     """
 
@@ -180,7 +180,7 @@ class SemanticLayer:
     # on disk
 
     def save(self, folder: Path, with_features: bool) -> dict[str, Any]:
-        """What a saved map is told of its meaning, as plain values; the language goes into a file beside it."""
+        """Description of the semantics for a saved map, as plain values; the language goes into a file beside it."""
         meta: dict[str, Any] = {"label_space": None, "chosen_space": None}
         for key, space in (("label_space", self.observed), ("chosen_space", self.chosen)):
             if space is not None:

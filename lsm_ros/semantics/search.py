@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Where in a map something is: voxels that are similar enough, joined to places, the most convincing first."""
+"""Search for things in a map: voxels that are similar enough, joined to places, the most convincing first."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-LEAST_SIMILARITY = 0.3  # what sentences have in common with any other thing is below
+LEAST_SIMILARITY = 0.3  # similarity between a sentence and unrelated things is below
 OF_THE_BEST = 0.7  # a place is at least this similar, relative to the best voxels
 BEST_VOXELS = 8  # fewer are no thing
 LEAST_VOXELS = 4
@@ -31,7 +31,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a query found. threshold that was used; points (N, 3) float32 in the map frame with similarity (N,) float32, the
+    """Result of a query. threshold that was used; points (N, 3) float32 in the map frame with similarity (N,) float32, the
     most similar first; places, the most convincing first. best: largest similarity in the map, NaN in an empty one."""
 
     threshold: float
@@ -42,7 +42,7 @@ class Answer:
 
 
 def choose_threshold(similarity: np.ndarray) -> float:
-    """The similarity from which a voxel belongs to what was asked for: 0.7 of what the eight best reach, at least 0.3.
+    """The similarity from which a voxel matches the query: 0.7 of the similarity of the eight best, at least 0.3.
     similarity (N,), NaN where unknown."""
     known = similarity[np.isfinite(similarity)]
     if len(known) < BEST_VOXELS:
@@ -54,8 +54,8 @@ def choose_threshold(similarity: np.ndarray) -> float:
 def find_places(voxel: np.ndarray, points_map: np.ndarray, similarity: np.ndarray, voxel_size: float, threshold: float = 0.0,
                 most: int = 100) -> Answer:
     """Voxels (N, 3) int32 with points (N, 3), whose similarity (N,), NaN where unknown, reaches the threshold; 0: one is
-    chosen, see `choose_threshold`. Places of fewer than 4 voxels are left out; at most `most` are told. Voxels belong together
-    that touch, also at an edge or a corner. ValueError for a threshold beyond -1 to 1, or `most` below 1."""
+    chosen, see `choose_threshold`. Places of fewer than 4 voxels are left out; at most `most` are returned. Voxels belong
+    together that touch, also at an edge or a corner. ValueError for a threshold beyond -1 to 1, or `most` below 1."""
     if not -1.0 <= threshold <= 1.0:
         raise ValueError(f"threshold {threshold} is outside -1 to 1")
     if most < 1:

@@ -34,7 +34,7 @@ class Reading(NamedTuple):
 
 
 class TextEncoder(Protocol):
-    """Turns texts into unit vectors. identity: what a checkpoint stores to know it again."""
+    """Turns texts into unit vectors. identity: name that a checkpoint stores to recognise it."""
 
     identity: str
 
@@ -43,7 +43,7 @@ class TextEncoder(Protocol):
         ...
 
     def reading(self, text: str) -> Reading:
-        """How much of a text is understood."""
+        """Count of the words and word pieces of a text that are understood."""
         ...
 
 
@@ -98,7 +98,7 @@ class MiniLM:
         return out
 
     def reading(self, text: str) -> Reading:
-        """How much of a text is understood."""
+        """Count of the words and word pieces of a text that are understood."""
         pieces = [self._tokens.pieces(w) for w in split_words(text)]
         unknown, count = self._tokens.vocabulary["[UNK]"], sum(map(len, pieces))
         return Reading(len(pieces), sum(p == [unknown] for p in pieces), count, min(count, _LONGEST - 2))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Where a global alignment starts: from a spanning tree of the surest pairs, or from known cameras."""
+"""Start of a global alignment: from a spanning tree of the most confident pairs, or from known cameras."""
 from __future__ import annotations
 
 import math

@@ -155,7 +155,7 @@ def clean_confidence(alignment: GlobalAlignment, tolerance: float = 0.001) -> li
     """Confidence (H, W) of each image, 0 where a point hides a surface that another image sees with more confidence.
 
     A point of image i that lies nearer to camera j than j's own depth there (by more than `tolerance`), with less
-    confidence, cannot be right. Images are compared in order; what was found wrong before counts as such.
+    confidence, cannot be right. Images are compared in order; a point found wrong before stays so.
     """
     with torch.no_grad():
         confidence = alignment.pairs.image_confidence()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which pairs of an image set are looked at."""
+"""Pairs of an image set that are predicted."""
 from __future__ import annotations
 
 import re

@@ -16,7 +16,7 @@ from lsm_ros.models.dust3r import as_view
 
 @dataclass(frozen=True)
 class PairSet:
-    """What a network said about pairs (i, j). Tensors are on one device.
+    """Predictions of a network for pairs (i, j). Tensors are on one device.
 
     edges: (E, 2) int64. points_i, points_j: for each edge (Hi, Wi, 3) and (Hj, Wj, 3), both in camera i. conf_i, conf_j:
     (Hi, Wi) and (Hj, Wj), positive.

@@ -64,7 +64,7 @@ class TestTriangulate:
         slope = triangulate_inverse_depth(ray[None], image(w)[None], T)[1]
         assert slope[0] == pytest.approx(np.linalg.norm(image(w + eps) - image(w - eps)) / (2 * eps), rel=1e-5)
 
-    def test_behind_the_camera_is_negative_and_beside_the_line_is_told(self):
+    def test_behind_the_camera_is_negative_and_beside_the_line_is_reported(self):
         T = make_se3(np.eye(3), [1.0, 0.0, 0.0])
         w, _, epipolar = triangulate_inverse_depth(np.array([[0.0, 0.0, 1.0]] * 2), np.array([[-0.2, 0.0], [0.2, 0.03]]), T)
         assert w[0] < 0 < w[1] and epipolar == pytest.approx([0.0, 0.03])
@@ -93,7 +93,7 @@ class TestRelativePose:
         found = relative_pose(*seen(make_se3(np.eye(3), [0.4, 0.0, 0.0]), points), TOLERANCE)
         assert found.parallax == pytest.approx(0.4 / 4.2, rel=0.05)
 
-    def test_a_plane_is_told_and_its_motion_is_found_or_called_ambiguous(self):
+    def test_a_plane_is_reported_and_its_motion_is_found_or_called_ambiguous(self):
         T = make_se3(so3_exp([0.02, -0.05, 0.0]), [0.6, 0.05, 0.05])
         points = cloud()
         points[:, 2] = 3.0 + 0.4 * points[:, 0] + 0.2 * points[:, 1]
@@ -106,7 +106,7 @@ class TestRelativePose:
         found = relative_pose(*seen(make_se3(so3_exp([0.05, 0.2, 0.0]), np.zeros(3)), cloud(), noise_px=0.3), TOLERANCE)
         assert found is None or (np.degrees(found.parallax) < 0.5 and found.turned > 0.9)
 
-    def test_a_rotation_is_told_from_a_motion(self):
+    def test_a_rotation_is_distinguished_from_a_motion(self):
         T = make_se3(so3_exp([0.05, 0.2, 0.0]), [0.2, 0.0, 0.05])
         found = relative_pose(*seen(T, cloud(), noise_px=0.3), TOLERANCE)
         assert found.turned < 0.3

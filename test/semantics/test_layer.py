@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Features from keyframes to voxels, names that change at run time, queries. The features are told by true labels."""
+"""Features from keyframes to voxels, names that change at run time, queries. The features are made from true labels."""
 import json
 from dataclasses import replace
 
@@ -63,7 +63,7 @@ def encoder_of(identity):
 
 
 def shares(labels):
-    """Share of each label that is told."""
+    """Share of each label that voxels have."""
     ids, counts = np.unique(labels, return_counts=True)
     return dict(zip(ids.tolist(), (counts / len(labels)).tolist(), strict=True))
 
@@ -188,10 +188,10 @@ def test_lsm_query(room, mapped, capsys, tmp_path):
     a, b = (ask(p, "the floor", 0.0, 4) for p in (tmp_path / "saved", result))
     assert len(a.answer.places) == len(b.answer.places) and np.allclose(a.answer.places[0].low, b.answer.places[0].low)
     assert cli.main(["query", str(result), "the  FLOOR", "--json", "--top", "1"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["text"] == "the FLOOR" and len(told["places"]) == 1 and told["remarks"] == ["1 of 2 words are unknown to the "
-                                                                                            "text encoder"]
-    assert told["places"][0]["voxels"] == a.answer.places[0].voxels and abs(told["places"][0]["centre"][2]) < 0.1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["text"] == "the FLOOR" and len(answer["places"]) == 1
+    assert answer["remarks"] == ["1 of 2 words are unknown to the text encoder"]
+    assert answer["places"][0]["voxels"] == a.answer.places[0].voxels and abs(answer["places"][0]["centre"][2]) < 0.1
     assert cli.main(["query", str(tmp_path / "saved"), "floor"]) == 0
     assert "voxels have a similarity of" in capsys.readouterr().out
     assert cli.main(["query", str(result), "thing sofa", "--threshold", "0.99"]) == 0
@@ -240,9 +240,9 @@ def test_names_of_the_configuration(room, monkeypatch, tmp_path):
     assert set(np.unique(pipeline.snapshot().labels)) <= {3, 4, UNLABELLED}
     pipeline.apply_runtime(from_dict({"semantics.min_similarity": -1.0}, pipeline.config))
     assert set(np.unique(pipeline.snapshot().labels)) <= {3, 4, UNLABELLED}
-    told = np.count_nonzero(pipeline.snapshot().labels == 3)
+    floor = np.count_nonzero(pipeline.snapshot().labels == 3)
     pipeline.apply_runtime(from_dict({"semantics.min_similarity": 0.5}, pipeline.config))
-    assert np.count_nonzero(pipeline.snapshot().labels == 3) < told  # walls were called floor, for want of a name
+    assert np.count_nonzero(pipeline.snapshot().labels == 3) < floor  # walls were called floor, for want of a name
     file.write_text("3: floor\n4: floor\n")
     with pytest.raises(ValueError, match="mine.yaml.*comes twice"):
         MappingPipeline(pipeline.config)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What the package's own weights say of a room that they were never trained on, in single frames and in the map."""
+"""Labels by the package's own weights of a room that they were never trained on, in single frames and in the map."""
 from dataclasses import replace
 
 import numpy as np
@@ -46,7 +46,7 @@ def test_labels_of_the_map_are_better_than_those_of_single_frames(seed):
     truth = {p.stamp_ns: p.T_map_rig for p in source.ground_truth}
     voxels = VoxelMap(CONFIG.fusion)
     voxels.set_names(names)
-    told = []
+    rows = []
     for n in range(FRAMES):
         frame_set = source.frame_set(n * STEP)
         frame = frame_set.frames[0]
@@ -59,9 +59,9 @@ def test_labels_of_the_map_are_better_than_those_of_single_frames(seed):
         known = (depth[y, x] > 0) & np.isin(frame.labels[y, x], names.ids)
         pixels = np.stack([x, y], 1)[known].astype(np.float64)
         points = frame.intrinsics.unproject(pixels) * depth[y, x][known].astype(np.float64)[:, None]
-        told.append((transform_points(T_world_rig @ T_rig_cam, points), frame.labels[y, x][known],
+        rows.append((transform_points(T_world_rig @ T_rig_cam, points), frame.labels[y, x][known],
                      single_frame(model, names, frame, pixels)))
-    points, labels, single = (np.concatenate(parts) for parts in zip(*told, strict=True))
+    points, labels, single = (np.concatenate(parts) for parts in zip(*rows, strict=True))
     surface = voxels.surface()
     distance, index = cKDTree(surface.points_map).query(points)
     near = distance < 2 * CONFIG.fusion.voxel_size

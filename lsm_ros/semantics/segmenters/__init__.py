@@ -12,7 +12,7 @@ NONE = "none"
 
 def make_segmenter(config: Config) -> Segmenter | None:
     """The segmenter that `config.semantics.segmenter` names; None for `none`. ValueError for a name that is not registered, and
-    what the segmenter itself raises for files that it needs."""
+    the segmenter's own errors for files that it needs."""
     wanted = config.semantics.segmenter
     return None if wanted == NONE else load(SEGMENTERS, wanted, "segmenter")(config)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What every segmenter offers."""
+"""Interface of all segmenters."""
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
@@ -23,4 +23,4 @@ class Segmenter(ABC):
 
     @abstractmethod
     def segment(self, frame: Frame) -> np.ndarray:
-        """Label ids (H, W) uint16 of an image without lens distortion, 65535 where it does not know."""
+        """Label ids (H, W) uint16 of an image without lens distortion, 65535 where unknown."""
