@@ -19,7 +19,7 @@ __all__ = ["ImageFolderSource", "RosbagSource", "Source", "TumSource", "VideoSou
 
 
 def open_source(path: str | Path, **options: Any) -> Source:
-    """Opens a bag, a TUM RGB-D folder, a folder of images or a video, whichever `path` is by its content.
+    """Opens a bag, a TUM RGB-D folder, a folder of images or a video, depending on the content of `path`.
 
     options: those of the source's class, by name; None stands for its default. FileNotFoundError or ValueError in one
     line that names the file, and what is in it, if nothing can be read; ValueError for an option that it does not have.

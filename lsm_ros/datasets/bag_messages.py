@@ -77,7 +77,7 @@ class MessageMaker:
         return self("geometry_msgs/msg/PoseStamped", header=self.header(stamp_ns, frame_id), pose=value)
 
     def imu(self, stamp_ns: int, frame_id: str, angular_velocity: np.ndarray, specific_force: np.ndarray) -> Any:
-        """sensor_msgs/Imu of (3,) rad/s and (3,) m/s^2; its orientation is said to be unknown."""
+        """sensor_msgs/Imu of (3,) rad/s and (3,) m/s^2; its orientation is marked as unknown."""
         unknown = np.zeros(9)
         unknown[0] = -1
         orientation = self("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0)

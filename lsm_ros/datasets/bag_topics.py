@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which topics of a bag are the colours, depth, labels and calibration of which camera."""
+"""Assignment of the topics of a bag to cameras: colours, depth, labels and calibration."""
 from __future__ import annotations
 
 import re
@@ -21,7 +21,7 @@ _REGISTERED = re.compile(r"aligned|registered")
 
 @dataclass(frozen=True)
 class CameraTopics:
-    """Topics of one camera; what it has not is ''. frame_id: of its images, the optical frame."""
+    """Topics of one camera; a missing one is ''. frame_id: of its images, the optical frame."""
 
     camera: str
     image: str
@@ -33,7 +33,7 @@ class CameraTopics:
 
     @property
     def rectified(self) -> bool:
-        """Whether its images are free of distortion, by the name of the topic."""
+        """True if its images are free of distortion, by the name of the topic."""
         return "_rect" in leaf(self.image)
 
     def as_dict(self) -> dict[str, str]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What every source of images offers, and what the readers share."""
+"""Interface of all sources of images, and functions that the readers share."""
 from __future__ import annotations
 
 import math
@@ -23,10 +23,10 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".p
 
 @runtime_checkable
 class Source(Protocol):
-    """Images in order, with all that is known beside them.
+    """Images in order, with all data that belongs to them.
 
-    `len` is the number of frame sets that are to be expected; broken ones may make it fewer. Iterating starts from the
-    first frame set each time. What could not be read is skipped and told in `warnings`.
+    `len` is the number of expected frame sets; broken ones may make it fewer. Iterating starts from the first frame set
+    each time. Unreadable data is skipped and reported in `warnings`.
     ground_truth: poses of the rig in a world of its own, None if there are none; ground_truth_frame says 'rig'.
     """
 
@@ -48,7 +48,7 @@ class Source(Protocol):
 
 
 class WarningLog:
-    """Counts what was skipped, so that a thousand broken images make one line."""
+    """Counts skipped data, so that a thousand broken images make one line."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -60,11 +60,11 @@ class WarningLog:
         self._details.setdefault(kind, detail)
 
     def count(self, kind: str) -> int:
-        """How often `kind` happened."""
+        """Number of events of `kind`."""
         return self._counts.get(kind, 0)
 
     def lines(self) -> list[str]:
-        """One line for each kind: what, how often, and the first example."""
+        """One line for each kind: its name, the count, and the first example."""
         out = []
         for kind, n in self._counts.items():
             times = f" ({n} times)" if n > 1 else ""
@@ -74,9 +74,9 @@ class WarningLog:
 
 @dataclass(frozen=True)
 class CameraFile:
-    """What a camera.yaml says. depth_scale: metres of one unit of a depth image, None if it is not said.
+    """Content of a camera.yaml. depth_scale: metres of one unit of a depth image, None if it is not given.
 
-    name: of the camera, '' if it is not said. T_rig_cam: (4, 4) or None; rig_is_base: the rig is a robot's base frame.
+    name: of the camera, '' if it is not given. T_rig_cam: (4, 4) or None; rig_is_base: the rig is a robot's base frame.
     other_cameras: folders beside the file, one for each further camera of the rig.
     """
 

@@ -28,7 +28,7 @@ class ImageFolderSource:
 
     Stamps: the file names where all of them are seconds with a fraction (1305031102.1753) or nanoseconds
     (1305031102175304000); else counted with rate_hz, which defaults to that of camera.yaml, then to 30. Images are
-    turned by their EXIF orientation. The rig is the camera's body frame. Broken files are skipped and told.
+    turned by their EXIF orientation. The rig is the camera's body frame. Broken files are skipped and reported.
     """
 
     ground_truth_frame = "rig"
@@ -67,7 +67,7 @@ class ImageFolderSource:
 
     @property
     def warnings(self) -> list[str]:
-        """What was skipped so far."""
+        """Skipped data so far."""
         return self._log.lines()
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class ImageFolderSource:
             yield FrameSet(stamp_ns, (frame,), {self.cameras[0]: T_BODY_OPTICAL})
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no file is held open."""
 
     def _check_first(self) -> None:
         """Fails early if no image can be read, or if the camera belongs to another size."""

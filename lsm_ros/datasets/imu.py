@@ -59,7 +59,7 @@ def read_imu(path: str | Path) -> ImuData:
 
 
 def write_imu(path: str | Path, imu: ImuData) -> None:
-    """Writes what `read_imu` reads."""
+    """Writes a file for `read_imu`."""
     pose = " ".join(f"{v:.9g}" for v in imu.T_rig_imu.ravel())
     lines = [f"# T_rig_imu: {pose}", f"# {IMU_COLUMNS}"]
     for stamp_ns, w, a in zip(imu.stamps_ns, imu.angular_velocity, imu.specific_force, strict=True):

@@ -30,7 +30,7 @@ _STEP_NS = 1_000  # between the log times of messages of one stamp
 
 @dataclass(frozen=True)
 class RecordSummary:
-    """What was written. stamp_offset_ns was added to all stamps; messages: number of messages by topic."""
+    """Result of a recording. stamp_offset_ns was added to all stamps; messages: number of messages by topic."""
 
     path: Path
     storage: str
@@ -89,7 +89,7 @@ def _check_target(bag: Path, overwrite: bool) -> None:
     if not overwrite:
         raise FileExistsError(errno.EEXIST, f"bag {bag} exists already; give another name or overwrite it (--overwrite)")
     if not (bag / "metadata.yaml").is_file():
-        raise FileExistsError(errno.EEXIST, f"{bag} is no bag and is not overwritten; give another name")
+        raise FileExistsError(errno.EEXIST, f"{bag} is not a bag and is not overwritten; give another name")
 
 
 def _write(source: Source, path: Path, bag: Path, storage: str, options: _Options) -> RecordSummary:
@@ -152,7 +152,7 @@ class _BagLog:
             self._imu_done = int(np.searchsorted(self._imu.stamps_ns, first_ns))
 
     def add(self, frame_set: FrameSet) -> None:
-        """Writes all of one instant."""
+        """Writes all data of one instant."""
         self._base_frame = self._base_frame or ("base_link" if frame_set.rig_is_base else "camera_link")
         stamp_ns = frame_set.stamp_ns + self.offset_ns
         self._fixed_transforms(frame_set, stamp_ns)
@@ -239,7 +239,7 @@ class _BagLog:
 
 
 def millimetres(depth: np.ndarray) -> np.ndarray:
-    """Depth (H, W) in metres as uint16 millimetres, rounded; 0 for NaN, negatives and what does not fit 16 bits."""
+    """Depth (H, W) in metres as uint16 millimetres, rounded; 0 for NaN, negatives and values beyond 16 bits."""
     mm = np.rint(np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0) * 1000.0)
     return np.where((mm > 0) & (mm <= 65535), mm, 0).astype(np.uint16)
 

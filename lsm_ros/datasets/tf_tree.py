@@ -49,7 +49,7 @@ class TransformTree:
             del stamps[:old], poses[:old]
 
     def is_static(self, target: str, source: str) -> bool:
-        """Whether no moving edge lies between two connected frames."""
+        """True if no moving edge lies between two connected frames."""
         up, down = self._paths(target, source)
         return all(f in self._static for f in up + down)
 

@@ -79,7 +79,7 @@ class TumSource:
 
     @property
     def warnings(self) -> list[str]:
-        """What was skipped so far."""
+        """Skipped data so far."""
         return self._log.lines()
 
     def __len__(self) -> int:
@@ -94,7 +94,7 @@ class TumSource:
                                rig_is_base=self.camera_file.rig_is_base)
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no file is held open."""
 
     def _read_odometry(self) -> TransformTree | None:
         path = self.path / "odometry.txt"

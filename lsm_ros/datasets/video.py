@@ -20,7 +20,7 @@ class VideoSource:
     """Frames of a video file in order.
 
     Stamps are those of the container, from its own zero; where they do not grow, a frame follows the one before by the
-    nominal frame time, and that is told. The rig is the camera's body frame. OpenCV turns frames as the container asks.
+    nominal frame time, and that is reported. The rig is the camera's body frame. OpenCV rotates frames as the container says.
     """
 
     ground_truth_frame = "rig"
@@ -56,7 +56,7 @@ class VideoSource:
 
     @property
     def warnings(self) -> list[str]:
-        """What was odd so far."""
+        """Problems so far."""
         return self._log.lines()
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ class VideoSource:
             self._log.add("video ends early", f"{read} of {self._length} frames could be decoded")
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Does nothing: no file is held open."""
 
     def _count(self) -> int:
         """Frames of a container that does not say how many it has."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Folders of images and videos, and how a source is told by its content."""
+"""Folders of images and videos, and the choice of a source by its content."""
 import struct
 
 import cv2
@@ -53,7 +53,7 @@ class TestImageFolder:
         source = open_source(tmp_path)
         assert next(iter(source)).frames[0].intrinsics.fx == 9 and source.rate_hz == 5
 
-    def test_broken_images_are_told(self, tmp_path):
+    def test_broken_images_are_reported(self, tmp_path):
         paint(tmp_path / "a.png", 1)
         (tmp_path / "b.png").write_bytes(b"nothing")
         source = open_source(tmp_path)
@@ -96,7 +96,7 @@ class TestVideo:
         assert [fs.stamp_ns for fs in source] == [fs.stamp_ns for fs in sets]
 
     def test_cut_video(self, video):
-        """What is there is read, and the rest is told, or nothing can be read and the file is named."""
+        """The readable part is read and the rest is reported, or nothing can be read and the file is named."""
         video.write_bytes(video.read_bytes()[:int(video.stat().st_size * 0.6)])
         try:
             source = open_source(video)

@@ -192,7 +192,7 @@ class TestFailures:
     def test_what_is_no_bag_is_not_overwritten(self, tmp_path):
         (tmp_path / "bag").mkdir()
         (tmp_path / "bag" / "thesis.tex").write_text("years of work")
-        with pytest.raises(FileExistsError, match="is no bag"):
+        with pytest.raises(FileExistsError, match="is not a bag"):
             record(ListSource([frame_set(START)]), tmp_path / "bag", overwrite=True)
         assert (tmp_path / "bag" / "thesis.tex").is_file()
 
@@ -232,7 +232,7 @@ class TestFailures:
                               text=True, cwd=Path(__file__).resolve().parents[2],
                               preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
         assert done.returncode == 7, done.stderr
-        assert done.stdout.strip().endswith(f"what was there before is whole: '{tmp_path / 'bag'}'")
+        assert done.stdout.strip().endswith(f"the previous content is intact: '{tmp_path / 'bag'}'")
         assert self.empty(tmp_path, ["bag"]) and len(list(open_source(tmp_path / "bag"))) == 1
 
     def test_folder_that_cannot_be_made(self, tmp_path):
@@ -243,7 +243,7 @@ class TestFailures:
 
 
 def test_memory_does_not_grow(tmp_path):
-    """What is held after many frames is about what is held after few; 300 frames of 48 kB would be 14 MB."""
+    """Memory after many frames is about that after few; 300 frames of 48 kB would be 14 MB."""
     import tracemalloc
 
     peaks = []

@@ -76,7 +76,7 @@ class TestTumSource:
     def test_max_dt(self, folder):
         assert all(fs.frames[0].depth is None for fs in open_source(folder, max_dt=0.001))
 
-    def test_missing_and_broken_images_are_told(self, folder):
+    def test_missing_and_broken_images_are_reported(self, folder):
         (folder / "rgb/1.png").unlink()
         (folder / "d2.png").write_bytes(b"no png")
         source = open_source(folder)
