@@ -23,7 +23,7 @@ Choices = Mapping[str, str] | tuple[str | Mapping[str, str], ...]
 
 def param(default: Any, description: str, *, unit: str = "", low: float | None = None, high: float | None = None,
           choices: Choices = (), runtime: bool = False) -> Any:
-    """A dataclass field with what people need to know about it. choices: values, or registries whose names are values.
+    """A dataclass field with its documentation. choices: values, or registries whose names are values.
     runtime: may change while the node runs."""
     meta = {"description": description, "unit": unit, "low": low, "high": high, "choices": choices, "runtime": runtime}
     if isinstance(default, list):
@@ -33,15 +33,15 @@ def param(default: Any, description: str, *, unit: str = "", low: float | None =
 
 @dataclass(frozen=True)
 class PairConfig:
-    """What predicts the geometry of a pair of images."""
+    """Prediction of the geometry of a pair of images."""
 
-    model: str = param("depth", "what predicts the geometry of images", choices=PAIR_MODELS)
+    model: str = param("depth", "pair model: network or method that predicts the geometry of images", choices=PAIR_MODELS)
     weights: str = param("", "checkpoint of dust3r, mast3r or lsm_small: a file, a folder, a name that `lsm weights` lists, or "
-                         "a Hugging Face id that is already here; empty: the package's own weights of lsm_small")
+                         "a Hugging Face id that is already in the local cache; empty: the package's own weights of lsm_small")
     precision: str = param("auto", "number format of the network; auto: the fastest on the device, by a measured product",
                            choices=("auto", "float32", "bfloat16", "float16"))
-    retrieval: str = param("", "retrieval checkpoint of the network (..._trainingfree.pth, its ..._codebook.pkl beside it), by "
-                           "which keyframes that look alike are found; empty: by the mean of their tokens")
+    retrieval: str = param("", "retrieval checkpoint of the network (..._trainingfree.pth, its ..._codebook.pkl beside it), to "
+                           "find similar keyframes; empty: by the mean of their tokens")
     min_depth: float = param(0.2, "nearest depth that is used", unit="m", low=0.01, high=10.0)
     max_depth: float = param(6.0, "farthest depth that is used", unit="m", low=0.1, high=200.0)
     max_points: int = param(500, "corners tracked for each keyframe and camera", low=50, high=5000)
@@ -65,13 +65,13 @@ class TwoViewConfig:
 class PointmapConfig:
     """Mapping with pair models that predict pointmaps: `dust3r`, `mast3r` and `lsm_small`."""
 
-    matching: str = param("projective", "how pixels are found again: projective (search on rays, refined by descriptors where "
+    matching: str = param("projective", "method of matching pixels: projective (search on rays, refined by descriptors where "
                           "there are some), reciprocal (nearest descriptors of the whole image; for networks with descriptors)",
                           choices=("projective", "reciprocal"))
-    stride: int = param(4, "every n-th pixel of a keyframe in each direction is looked for", unit="px", low=1, high=16)
-    min_confidence: float = param(1.5, "pixels that the network is less sure of are neither matched nor fused", low=0.0,
+    stride: int = param(4, "every n-th pixel of a keyframe in each direction is matched", unit="px", low=1, high=16)
+    min_confidence: float = param(1.5, "pixels below this confidence of the network are neither matched nor fused", low=0.0,
                                   high=1000.0)
-    min_depth_confidence: float = param(0.3, "pixels of a keyframe's pointmap whose depth is less sure than this, from 0 to 1, "
+    min_depth_confidence: float = param(0.3, "pixels of a keyframe's pointmap with a depth confidence below this, from 0 to 1, "
                                         "are not fused", low=0.0, high=1.0)
     sigma_ray: float = param(0.003, "standard deviation of a matched ray, for cameras without calibration", unit="rad",
                              low=0.0001, high=0.2)
@@ -79,8 +79,8 @@ class PointmapConfig:
                                   high=1000.0)
     sigma_px: float = param(1.0, "standard deviation of a match at the network's size, for calibrated cameras", unit="px",
                             low=0.05, high=20.0)
-    min_inlier_share: float = param(0.5, "a pose is believed if so many of the matches agree with it", low=0.0, high=1.0)
-    loop_candidates: int = param(3, "keyframes that look alike with which each new one is compared; 0: loops are not closed",
+    min_inlier_share: float = param(0.5, "smallest share of the matches that agree with an accepted pose", low=0.0, high=1.0)
+    loop_candidates: int = param(3, "similar keyframes that each new one is compared with; 0: loops are not closed",
                                  low=0, high=20)
     loop_match_fraction: float = param(0.1, "share of pixels, in both directions, that joins two keyframes", low=0.0, high=1.0)
     relocalize_match_fraction: float = param(0.3, "share of pixels, in both directions, that regains a lost pose", low=0.0,
@@ -95,18 +95,18 @@ class PointmapConfig:
 class TrackingConfig:
     """Pose of each frame against the keyframes."""
 
-    tracker: str = param("auto", "kind of tracking; auto: the one that suits what the pair model gives",
+    tracker: str = param("auto", "kind of tracking; auto: the one that suits the output of the pair model",
                          choices=("auto", TRACKERS))
     min_match_fraction: float = param(0.05, "below this share of matched points the frame is not used", low=0.0, high=1.0)
-    min_inliers: int = param(20, "fewest matched points behind a pose that is believed", low=6, high=1000)
+    min_inliers: int = param(20, "fewest matched points of an accepted pose", low=6, high=1000)
     relocalize_match_fraction: float = param(0.15, "share of matched points that regains a lost pose", low=0.0, high=1.0)
     sigma_px: float = param(2.5, "standard deviation of a match, errors of the calibration included", unit="px", low=0.05,
                             high=10.0)
     depth_sigma: float = param(0.0015, "standard deviation of depth at 1 m; it grows with the square of depth", unit="m",
                                low=0.0001, high=0.5)
     huber: float = param(1.345, "Huber threshold in standard deviations", low=0.1, high=10.0)
-    max_speed: float = param(4.0, "a pose that needs a higher speed is not believed", unit="m/s", low=0.1, high=100.0)
-    max_rate: float = param(8.0, "a pose that needs a higher turning rate is not believed", unit="rad/s", low=0.1, high=100.0)
+    max_speed: float = param(4.0, "a pose that needs a higher speed is rejected", unit="m/s", low=0.1, high=100.0)
+    max_rate: float = param(8.0, "a pose that needs a higher turning rate is rejected", unit="rad/s", low=0.1, high=100.0)
     references: int = param(3, "keyframes that each frame is matched with", low=1, high=10)
     lost_session_seconds: float = param(20.0, "a new session starts after being lost for this long", unit="s",
                                         low=1.0, high=3600.0)
@@ -133,7 +133,7 @@ class FusionConfig:
     voxel_size: float = param(0.05, "edge of a geometry voxel", unit="m", low=0.005, high=1.0)
     truncation_voxels: float = param(3.0, "signed distance is kept up to this many voxels", low=1.0, high=10.0)
     max_depth: float = param(5.0, "farthest depth that is fused", unit="m", low=0.1, high=200.0)
-    stride: int = param(0, "every n-th pixel in each direction is fused; 0: as many as voxels of this size can tell apart",
+    stride: int = param(0, "every n-th pixel in each direction is fused; 0: as many as voxels of this size can resolve",
                         unit="px", low=0, high=8)
     max_blocks: int = param(60000, "most voxel blocks (8x8x8 voxels) kept in memory", low=100, high=10000000)
     min_weight: float = param(0.15, "a surface voxel needs this weight to be published (a good pixel at 1 m gives about 1)",
@@ -145,18 +145,18 @@ class FusionConfig:
     view_cell: float = param(0.5, "edge of the view cells in which only the newest keyframes stay fused", unit="m",
                              low=0.05, high=10.0)
     view_cell_keyframes: int = param(4, "newest keyframes of a view cell (and 30 degrees) that stay fused", low=1, high=100)
-    labels: str = param("auto", "how labels are held: dense (a count for each of at most 64), codes (any number, in 65 sums a "
+    labels: str = param("auto", "storage of labels: dense (a count for each of at most 64), codes (any number, in 65 sums a "
                         "cell), auto (dense until there are more than 64)", choices=("auto", "dense", "codes"))
-    backend: str = param("auto", "what computes the map, with the same bits: cuda (needs CuPy), cpu (C with threads), numpy "
+    backend: str = param("auto", "backend of the map, all bit-identical: cuda (needs CuPy), cpu (C with threads), numpy "
                          "(slow), auto (the first of these that can run)", choices=("auto", "cuda", "cpu", "numpy"))
     threads: int = param(0, "threads of the cpu backend; 0: as many as there are cores", low=0, high=64)
 
 
 @dataclass(frozen=True)
 class SemanticsConfig:
-    """Labels and language features in the map, and what they are called."""
+    """Labels and language features in the map, and their names."""
 
-    segmenter: str = param("none", "what labels the keyframes of cameras that bring no labels", choices=("none", SEGMENTERS))
+    segmenter: str = param("none", "segmenter for the keyframes of cameras without labels", choices=("none", SEGMENTERS))
     features: str = param("auto", "language features in the voxels: auto (where the pair model gives some), always (of "
                           "keyframes of the other pair models too, which lsm_small then looks at), never",
                           choices=("auto", "always", "never"))
@@ -183,7 +183,7 @@ class ScaleConfig:
     """Scale and gravity of the map."""
 
     publish_nonmetric: bool = param(False, "publish navigation outputs although the scale is not metric")
-    gravity: str = param("auto", "what gives z of the map: base_link, floor (found whenever it comes into view), auto "
+    gravity: str = param("auto", "source of the z axis of the map: base_link, floor (found whenever it comes into view), auto "
                          "(base_link if there is one, else the floor if the first keyframe sees it), none",
                          choices=("auto", "base_link", "floor", "none"))
 
@@ -199,9 +199,9 @@ class LimitsConfig:
 
 @dataclass(frozen=True)
 class NodeConfig:
-    """What only the ROS node needs."""
+    """Parameters of the ROS node only."""
 
-    autostart: bool = param(True, "configure and activate without being asked")
+    autostart: bool = param(True, "configure and activate at start")
     replay: bool = param(False, "input comes from a bag at its own pace: wait for the worker instead of dropping frames")
     map_frame: str = param("map", "name of the map frame")
     odom_frame: str = param("odom", "name of the odometry frame; empty: there is no odometry")
@@ -225,9 +225,9 @@ class NodeConfig:
     map_rate_hz: float = param(1.0, "highest rate of ~/map_cloud, ~/occupancy and ~/distance_field", unit="Hz", low=0.01,
                                high=30.0, runtime=True)
     mesh_rate_hz: float = param(0.2, "highest rate of ~/mesh", unit="Hz", low=0.01, high=30.0, runtime=True)
-    map_update_rate_hz: float = param(2.0, "how often ~/map_update looks for changed blocks", unit="Hz", low=0.01, high=30.0,
+    map_update_rate_hz: float = param(2.0, "rate of ~/map_update's search for changes", unit="Hz", low=0.01, high=30.0,
                                       runtime=True)
-    map_update_megabytes_per_s: float = param(10.0, "most that ~/map_update sends", unit="MB/s", low=0.1, high=1000.0,
+    map_update_megabytes_per_s: float = param(10.0, "highest data rate of ~/map_update", unit="MB/s", low=0.1, high=1000.0,
                                               runtime=True)
     missing_input_seconds: float = param(3.0, "a missing transform, camera_info or image is reported after this time", unit="s",
                                          low=0.1, high=600.0)
@@ -299,7 +299,7 @@ def check(name: str, f: dataclasses.Field, value: Any) -> None:
 
 
 def choices_of(f: dataclasses.Field) -> tuple[str, ...]:
-    """The values that a parameter may have, with the names that its registries hold by now; empty where any is allowed."""
+    """The values that a parameter may have, with the current names of its registries; empty where any is allowed."""
     given = f.metadata["choices"]
     return tuple(given) if isinstance(given, Mapping) else tuple(
         name for choice in given for name in ((choice,) if isinstance(choice, str) else choice))

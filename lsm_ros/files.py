@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The one way to write a file or a folder that is complete or not there: after an error, a full disk, an interruption, a killed
+"""The one way to write a file or a folder that is complete or absent: after an error, a full disk, an interruption, a killed
 process or a power cut, the name holds all of the old content or all of the new.
 
 The new content is made in `.NAME.part-PID-RANDOM/`, a folder beside its place and of one writer alone, brought to the disk, and
 then renamed. The writer holds a lock in that folder as long as it lives; the next writer of the same name removes the folders
-whose lock is free. On a file system without locks, what a dead process left stays until it is removed by hand.
+whose lock is free. On a file system without locks, the rest of a dead process stays until it is removed by hand.
 
 A symbolic link is followed: what it leads to is replaced, and the link stays. A device or a pipe is written to directly. A
 mount point is refused, because it cannot be renamed.
@@ -25,8 +25,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-_KEPT = "what was there before is whole"
-_PLACED = "the new content is in its place, but a power cut may take it back"
+_KEPT = "the previous content is intact"
+_PLACED = "the new content is in place, but a power cut may undo it"
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _EXCHANGE, _HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
@@ -94,12 +94,12 @@ def write_text(target: str | Path, text: str) -> None:
 
 
 def tidy(target: str | Path) -> None:
-    """Removes what dead writers of `target` left beside it. Where one of them had taken a folder away and had not put the new
-    one there, the old one comes back. What is not ours to remove stays."""
+    """Removes the files of dead writers of `target` beside it. If one of them had moved a folder away without placing the new
+    one, the old one is restored. Files of other users stay."""
     place = _followed(target)
     name = re.compile(rf"\.{re.escape(place.name)}\.part-\d+-\w{{8}}")
     for work in [p for p in place.parent.iterdir() if name.fullmatch(p.name)]:
-        with suppress(OSError):  # its writer lives, another process removes it at this moment, or it belongs to somebody else
+        with suppress(OSError):  # its writer lives, another process removes it at this moment, or it belongs to another user
             lock = os.open(_lock_file(work), os.O_RDWR | os.O_CREAT, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Everything that is chosen by name, and where it is defined: one line each. Imports nothing; entries are loaded when used.
+"""Everything that is chosen by name, and its definition: one line each. Imports nothing; entries are loaded when used.
 
 The values that parameters may have derive from these tables (`lsm_ros.config`), so a new entry needs no other edit.
 """
@@ -25,14 +25,14 @@ PAIR_MODELS: dict[str, str] = {
     "mast3r": "lsm_ros.pairs.network:NetworkPairModel",
     "lsm_small": "lsm_ros.pairs.network:NetworkPairModel",
 }
-"""What predicts geometry, for `pairs.model`. A network of the CroCo family is a file in `lsm_ros.models` and a line here."""
+"""Pair models, for `pairs.model`. A network of the CroCo family is a file in `lsm_ros.models` and a line here."""
 
 TRACKERS: dict[str, str] = {
     "depth": "lsm_ros.slam.trackers.depth:DepthTracker",
     "two_view": "lsm_ros.slam.trackers.two_view:TwoViewTracker",
     "pointmap": "lsm_ros.slam.trackers.pointmap:PointmapTracker",
 }
-"""Kinds of tracking, for `tracking.tracker`; `auto` takes the first that suits what the pair model gives."""
+"""Kinds of tracking, for `tracking.tracker`; `auto` takes the first that suits the output of the pair model."""
 
 
 SOURCES: dict[str, str] = {
@@ -41,12 +41,12 @@ SOURCES: dict[str, str] = {
     "images": "lsm_ros.datasets.images:ImageFolderSource",
     "video": "lsm_ros.datasets.video:VideoSource",
 }
-"""Where images come from; the first that recognizes a path reads it."""
+"""Sources of images; the first that recognizes a path reads it."""
 
 SEGMENTERS: dict[str, str] = {
     "lsm_small": "lsm_ros.semantics.segmenters.small:SmallSegmenter",
 }
-"""What labels the pixels of keyframes, for `semantics.segmenter`."""
+"""Segmenters that label the pixels of keyframes, for `semantics.segmenter`."""
 
 
 def load(table: Mapping[str, str], name: str, what: str) -> Any:

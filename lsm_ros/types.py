@@ -3,7 +3,7 @@
 """The data that flows through the pipeline.
 
 Frames are OpenCV optical (x right, y down, z forward) inside; `T_a_b` maps points of b into a. Metres, seconds, radians;
-stamps in integer nanoseconds. Pixel centres are integers. What is frozen here may be shared between threads.
+stamps in integer nanoseconds. Pixel centres are integers. Frozen objects may be shared between threads.
 """
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 EXACT_SCALE = 0.02
-"""Relative standard deviation of the scale up to which lengths are taken for exact; above it people are warned."""
+"""Relative standard deviation of the scale up to which lengths are taken for exact; above it users are warned."""
 UNLABELLED = 65535
 """Label id of a pixel or voxel without a class (vision_msgs/LabelInfo)."""
 
@@ -28,7 +28,7 @@ UNLABELLED = 65535
 class LabelSpace:
     """Names of label ids.
 
-    `names` maps uint16 ids (0 to 65534) to names; `threshold` is the smallest probability at which a label is told.
+    `names` maps uint16 ids (0 to 65534) to names; `threshold` is the smallest probability at which a label is given.
     """
 
     names: dict[int, str]
@@ -131,12 +131,12 @@ class TrackingState(IntEnum):
 
 @dataclass(frozen=True)
 class TrackingUpdate:
-    """What tracking found for one frame set.
+    """Result of tracking for one frame set.
 
-    T_map_rig: (4, 4) pose of the rig in the map, None unless it is believed. covariance: (6, 6) of the pose, for a
+    T_map_rig: (4, 4) pose of the rig in the map, None unless it is accepted. covariance: (6, 6) of the pose, for a
     perturbation of T_map_rig in the map frame, ROS order (x, y, z, rotation about x, y, z), m^2 and rad^2.
     match_fraction: share of the reference keyframe's points found again. new_keyframe: its id, or None.
-    closed_loops: ids of keyframes that this frame set was joined to again. reason: why the state is what it is.
+    closed_loops: ids of keyframes that this frame set was joined to again. reason: cause of the state.
     """
 
     state: TrackingState
@@ -150,7 +150,7 @@ class TrackingUpdate:
 
 @dataclass(frozen=True)
 class Observation:
-    """What a keyframe's camera gives to the map. Immutable; kept until removed.
+    """Contribution of a keyframe's camera to the map. Immutable; kept until removed.
 
     id: unique; keyframe: its id. T_rig_cam (4, 4). z: (H, W) uint16, depth along the optical axis in units of z_step
     metres, 0 = none. confidence: (H, W) uint8, 0 = not used, 255 = best. rgb: (H, W, 3) uint8. intrinsics: pinhole
@@ -185,11 +185,11 @@ class Observation:
 
 @dataclass(frozen=True)
 class MappingUpdate:
-    """What one `MappingPipeline.process` did.
+    """Result of one `MappingPipeline.process`.
 
     stamp_ns of the frame set. added, moved, removed: ids of observations. changed_blocks: number of voxel blocks whose
     content changed. backlog: observations still fused with an older pose. graph_version: raised when any keyframe
-    moves. milliseconds: duration of each stage. clouds: by camera, what this frame shows (see `FrameCloud`).
+    moves. milliseconds: duration of each stage. clouds: by camera, the points of this frame (see `FrameCloud`).
     """
 
     stamp_ns: int
@@ -317,7 +317,7 @@ CHUNK = 65536  # features that are compared at a time
 
 @dataclass(frozen=True)
 class NameVectors:
-    """What features may be called. ids (N,) uint16 in ascending order, each once; vectors (N, D) float32 of unit length. least:
+    """Names that features may get. ids (N,) uint16 in ascending order, each once; vectors (N, D) float32 of unit length. least:
     a feature whose cosine with every vector is lower has no label. ValueError for anything else."""
 
     ids: np.ndarray
@@ -339,7 +339,7 @@ class NameVectors:
         return self.vectors.shape[1]
 
     def same_as(self, other: NameVectors | None) -> bool:
-        """Whether both give the same labels."""
+        """True if both give the same labels."""
         return other is not None and self.least == other.least and np.array_equal(self.ids, other.ids) and np.array_equal(
             self.vectors, other.vectors)
 
@@ -361,8 +361,8 @@ class NameVectors:
             cosine = np.round(some @ vectors / np.maximum(length, 1e-12)[:, None], 9)
             best = cosine.argmax(1)
             top = cosine[np.arange(len(some)), best]
-            told = (length > 0) & (top >= self.least)
+            named = (length > 0) & (top >= self.least)
             share = 1.0 / np.exp((cosine - top[:, None]) / TEMPERATURE).sum(1)
-            labels[chunk] = np.where(told, self.ids[best], np.uint16(UNLABELLED))
-            probability[chunk] = np.where(told, share, 0.0)
+            labels[chunk] = np.where(named, self.ids[best], np.uint16(UNLABELLED))
+            probability[chunk] = np.where(named, share, 0.0)
         return labels, probability

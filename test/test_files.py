@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Files and folders that are complete or not there, whatever fails on the way."""
+"""Files and folders that are complete or absent, with a failure at any step."""
 import ast
 import errno
 import os
@@ -142,13 +142,13 @@ class TestWhatFails:
         limit = (resource.RLIMIT_FSIZE, (room, room))
         out, err = child(code, tmp_path, preexec_fn=lambda: resource.setrlimit(*limit)).communicate()
         assert [line.split()[0] for line in out.splitlines()] == [str(errno.EFBIG)] * 2, err
-        assert f"what was there before is whole: '{tmp_path / 'f'}'" in out and str(tmp_path / "map" / "new" / "f'") in out
+        assert f"the previous content is intact: '{tmp_path / 'f'}'" in out and str(tmp_path / "map" / "new" / "f'") in out
         assert (tmp_path / "f").read_text() == "old" and names(tmp_path / "map") == ["old"] and names(tmp_path) == ["f", "map"]
 
     def test_a_disk_that_is_full_when_the_content_is_brought_there(self, tmp_path, monkeypatch):
         write_text(tmp_path / "f", "old")
         monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
-        with pytest.raises(OSError, match="Input/output error; what was there before is whole") as found:
+        with pytest.raises(OSError, match="Input/output error; the previous content is intact") as found:
             write_text(tmp_path / "f", "new")
         assert found.value.errno == errno.EIO and found.value.filename == str(tmp_path / "f")
         assert (tmp_path / "f").read_text() == "old" and names(tmp_path) == ["f"]
@@ -162,14 +162,14 @@ class TestWhatFails:
             monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.EIO, "Input/output error")))
 
         monkeypatch.setattr(files, "_sync_all", then_broken)
-        with pytest.raises(OSError, match="new content is in its place") as found:
+        with pytest.raises(OSError, match="new content is in place") as found:
             write_text(tmp_path / "f", "new")
         assert found.value.filename == str(tmp_path / "f") and (tmp_path / "f").read_text() == "new"
 
     def test_one_inside_of_another_says_it_once(self, tmp_path):
         with pytest.raises(OSError) as found, replacing_folder(tmp_path / "map") as outer, replacing_file(outer / "f"):
             raise OSError(errno.ENOSPC, "No space left on device")
-        assert str(found.value).count("whole") == 1 and found.value.filename == str(tmp_path / "map")
+        assert str(found.value).count("intact") == 1 and found.value.filename == str(tmp_path / "map")
         assert names(tmp_path) == []
 
     @pytest.mark.parametrize("error", [FileNotFoundError(errno.ENOENT, "No such file", "/the/input.png"),
@@ -187,9 +187,9 @@ class TestWhatFails:
     def test_a_file_for_a_folder_and_a_folder_for_a_file(self, tmp_path, way):
         write_text(tmp_path / "f", "old")
         put_folder(tmp_path / "map", "old")
-        with pytest.raises(NotADirectoryError, match="whole"):
+        with pytest.raises(NotADirectoryError, match="intact"):
             put_folder(tmp_path / "f", "new")
-        with pytest.raises(IsADirectoryError, match="whole"):
+        with pytest.raises(IsADirectoryError, match="intact"):
             write_text(tmp_path / "map", "new")
         assert (tmp_path / "f").read_text() == "old" and names(tmp_path / "map") == ["old"] and names(tmp_path) == ["f", "map"]
 
