@@ -8,7 +8,7 @@
 --peer cpu compares with this package's own C backend instead, for a GPU on a machine without Open3D; accuracy is left out
 then, since both make the same map.
 
-Frames are those of a source with depth and poses (by default the real kitchen, where it is at hand) and of simulated rooms.
+Frames are those of a source with depth and poses (by default the real kitchen, if available) and of simulated rooms.
 Milliseconds are medians per frame, alternating with the peer, with the processor's time in parentheses, which other
 programs disturb less. Here a frame is added with all that a map needs: free space, and the observation itself, so that
 it can move (its arrays are read-only, hence not copied). The peer's frame is activation (compute_unique_block_coordinates)
@@ -62,7 +62,7 @@ def view_of(frames: FrameSet, number: int, T_map_rig: np.ndarray) -> View:
 
 
 def read_only(o: Observation) -> Observation:
-    """The observation with arrays that nobody can write to."""
+    """The observation with read-only arrays."""
     for a in (o.z, o.confidence, o.rgb, o.labels, o.features):
         if a is not None and a.flags.owndata:
             a.setflags(write=False)
@@ -193,7 +193,7 @@ def loop_closure(views: Sequence[View], count: int, base: FusionConfig) -> dict[
 
 
 def accuracy(world: World, views: Sequence[View], voxel: float, base: FusionConfig) -> dict[str, float]:
-    """Millimetres from surface points to the exact geometry, and from what the depth images show to the nearest point."""
+    """Millimetres from surface points to the exact geometry, and from the points of the depth images to the nearest point."""
     m = VoxelMap(replace(base, voxel_size=voxel, truncation_voxels=TRUNCATION, max_depth=MAX_DEPTH, max_blocks=1_000_000))
     peer, seen = Open3D(voxel, 16, "float32"), []
     for o, T in views:
@@ -226,7 +226,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer frames")
     parser.add_argument("--frames", type=int, help="of each scene, instead of 80, or 15 with --quick")
-    parser.add_argument("--source", type=Path, help="with depth and poses; default: the kitchen, where it is at hand")
+    parser.add_argument("--source", type=Path, help="with depth and poses; default: the kitchen, if available")
     parser.add_argument("--threads", type=int, default=0, help="of the map (0: as many as cores)")
     parser.add_argument("--backend", default="auto", help="auto, cpu, cuda or numpy")
     parser.add_argument("--peer", default="open3d", choices=("open3d", "cpu"), help="open3d, or this package's C backend")
@@ -255,7 +255,7 @@ def main() -> int:
     print(f"moving {r['keyframes']} keyframes: {r['settle_ms']:.0f} ms ({r['per_keyframe_cpu_ms']:.2f} of processor time each)")
     accurate = list(product(range(rooms), VOXELS)) if args.peer == "open3d" else []
     if accurate:
-        print(f"{'mm to the exact surface':40} {'mean':>13} {'median':>13} {'95 %':>13}   seen to surface: mean, 95 %")
+        print(f"{'mm to the exact surface':40} {'mean':>13} {'median':>13} {'95 %':>13}   depth to surface: mean, 95 %")
     for seed, voxel in accurate:
         result[f"accuracy/{seed}/{voxel}"] = r = accuracy(sources[seed].world, simulated[seed], voxel, base)
         pairs = " ".join(f"{r['here_' + k]:6.2f}/{r['peer_' + k]:6.2f}" for k in ("mean_mm", "median_mm", "95_mm",

@@ -250,7 +250,7 @@ def main() -> None:
 
 
 def verdict(kind: str, row: dict[str, float], device: str) -> str:
-    """The three ratios beside what is wanted of them."""
+    """The three ratios beside their targets."""
     wanted = [("plain/whole", row["plain_over_whole"], 1.0)]
     wanted += [("plain/new", row["plain_over_new"], 4.0)] if device.startswith("cuda") else \
         [("whole/new", row["whole_over_new"], WANTED[kind])]

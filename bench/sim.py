@@ -54,7 +54,7 @@ def viewpoints(world: World, count: int, rng: np.random.Generator) -> np.ndarray
 
 
 def plain_loop(world: World, T_world_cam: np.ndarray, camera: CameraIntrinsics, device: str) -> Hits:
-    """What one camera sees, (1, H, W): every part with every ray, one part after another."""
+    """View of one camera, (1, H, W): every part with every ray, one part after another."""
     d = torch.tensor(camera.rays(unit=False).reshape(-1, 3) @ T_world_cam[:3, :3].T, dtype=torch.float32, device=device)
     depth, part = torch.full_like(d[:, 0], torch.inf), torch.full(d.shape[:1], NO_PART, dtype=torch.int32, device=device)
     face = torch.zeros_like(part, dtype=torch.uint8)

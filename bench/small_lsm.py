@@ -5,7 +5,7 @@
     python bench/small_lsm.py [--weights DIR] [--kitchen TUM_FOLDER] [--quick] [--threads N] [--json FILE]
 
 Pairs: 200 of held-out worlds (seeds from 10000 on, all kinds) and 200 of a real sequence, 5 to 40 frames apart, drawn by a
-fixed seed from those whose images overlap by what the truth says. The network gets 256x192, `two_view` the same pair at
+fixed seed from those with overlapping images according to the truth. The network gets 256x192, `two_view` the same pair at
 512x384 (rooms) or as recorded, and the true intrinsics; the guess is a constant depth and no motion. Of each pair, image a:
 mean |z - true z| / true z after the median scale, and without it where the model says metres; a model without an answer at a
 pixel is judged where it has one (coverage). Rotations within 5 degrees; translation directions within 10 degrees where the
@@ -239,7 +239,7 @@ def main() -> int:
         if options.kitchen.is_dir() or options.kitchen != KITCHEN:
             tables["kitchen"] = judged(sequence_pairs(options.kitchen, count), model, None)
         else:
-            print(f"{options.kitchen} is not here: no real pairs", file=sys.stderr)
+            print(f"{options.kitchen} is not available: no real pairs", file=sys.stderr)
     except (ValueError, FileNotFoundError) as error:
         print(f"bench/small_lsm.py: {error}", file=sys.stderr)
         return 2

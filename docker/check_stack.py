@@ -64,7 +64,7 @@ def check_torch(cuda: str | None) -> str:
 
 
 def header_folders() -> list[str]:
-    """Where the CUDA runtime headers are: in the wheel that torch brings, else in an installed toolkit."""
+    """Folders of the CUDA runtime headers: in the wheel that torch brings, else in an installed toolkit."""
     folders = [str(Path(os.environ.get("CUDA_PATH", "/usr/local/cuda")) / "include")]
     try:
         wheel = metadata.distribution("nvidia-cuda-runtime-cu12")
@@ -110,7 +110,7 @@ def check_gpu() -> str:
     import cupy
     import torch
 
-    require(torch.cuda.is_available(), "torch sees no GPU: start with --gpus all (Jetson: --runtime nvidia)")
+    require(torch.cuda.is_available(), "torch finds no GPU: start with --gpus all (Jetson: --runtime nvidia)")
     x = torch.arange(8, dtype=torch.float32, device="cuda")
     y = torch.zeros_like(x)
     torch.cuda.synchronize()

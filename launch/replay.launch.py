@@ -71,7 +71,7 @@ def reliable_topics(given):
 
 
 def write_qos(topics):
-    """A temporary file that lets the player send these topics reliably, whatever they were recorded with."""
+    """A temporary file that lets the player send these topics reliably, regardless of their recorded QoS."""
     with tempfile.NamedTemporaryFile("w", prefix="replay_qos_", suffix=".yaml", delete=False) as file:
         yaml.safe_dump({topic: dict(RELIABLE) for topic in topics}, file)
     return Path(file.name)

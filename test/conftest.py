@@ -32,7 +32,7 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session")
 def redkitchen() -> Path:
-    """Folder of the real sequence (TUM RGB-D layout); tests that need it are skipped where it is not at hand."""
+    """Folder of the real sequence (TUM RGB-D layout); tests that need it are skipped without it."""
     folder = outside.find("redkitchen", "rgb.txt", "shared/data/redkitchen")
     return folder or pytest.skip("the sequence RedKitchen is not here (CONTRIBUTING.md, LSM_TEST_DATA)")
 
@@ -53,7 +53,7 @@ def sequence(request) -> Path:
 
 @pytest.fixture(scope="session")
 def golden_folder() -> Path:
-    """Folder of the networks' golden vectors; tests that need them are skipped where they are not at hand."""
+    """Folder of the networks' golden vectors; tests that need them are skipped without them."""
     folder = outside.find("golden", "README.md", "shared/golden")
     return folder or pytest.skip("the golden vectors are not here (CONTRIBUTING.md, LSM_TEST_DATA)")
 

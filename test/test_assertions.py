@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Finds assertions that hold whatever the code does: an expression compared with itself, a constant, a tuple, `or True`."""
+"""Finds assertions that cannot fail: an expression compared with itself, a constant, a tuple, `or True`."""
 from __future__ import annotations
 
 import ast

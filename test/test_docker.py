@@ -183,7 +183,7 @@ def test_ros_distro_is_declared_and_used(name):
     assert any("${ROS_DISTRO}" in rest for keyword, rest in parsed if keyword == "RUN")
     if name == "Dockerfile":
         assert ("FROM", "ros:${ROS_DISTRO}-ros-base AS deps") in parsed
-    # an ARG ends with its stage: whoever uses it there must declare it there (ENV goes on)
+    # an ARG ends with its stage: each stage that uses it must declare it (ENV goes on)
     known = set()
     for keyword, rest in parsed:
         if keyword == "FROM":

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""A network, a tracker, a source and a segmenter of somebody else's: one file and one line in the registry each, no other edit.
+"""A network, a tracker, a source and a segmenter of other authors: one file and one line in the registry each, no other edit.
 
 The files are written into a temporary folder, and what is added then runs through the pipeline or the command line.
 """
@@ -110,7 +110,7 @@ from lsm_ros.types import LabelSpace
 
 
 class BrightSegmenter(Segmenter):
-    '''Tells bright pixels from dark ones.'''
+    '''Separates bright pixels from dark ones.'''
 
     label_space = LabelSpace({1: "dark", 2: "bright"})
 

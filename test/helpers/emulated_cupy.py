@@ -40,7 +40,7 @@ asarray, empty, zeros, full, flatnonzero = np.asarray, np.empty, np.zeros, np.fu
 
 
 def available() -> bool:
-    """Whether there is a compiler for it."""
+    """True if there is a compiler for it."""
     return shutil.which("g++") is not None
 
 
@@ -75,7 +75,7 @@ class _Nvrtc:
         return self._program.encode()
 
     def getProgramLog(self, program: int) -> str:
-        """What went wrong."""
+        """Message of the compiler."""
         return "there is no kernel"
 
     def destroyProgram(self, program: int) -> None:

@@ -180,7 +180,7 @@ class Client:
             self.send(Image, f"{topic}/image", image_message(frame.image, stamp_ns, frame_id, "rgb8"))
 
     def wait_matched(self, *topics, seconds=10.0):
-        """Waits until somebody else listens to these topics."""
+        """Waits until another process listens to these topics."""
         for topic in topics:
             own = topic in self._subscriptions
             self.wait(lambda topic=topic, own=own: self._publishers[topic].get_subscription_count() > own, seconds,

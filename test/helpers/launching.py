@@ -49,7 +49,7 @@ class LaunchProcess:
         return self.process.wait(seconds)
 
     def left_behind(self) -> list[str]:
-        """What stands in its temporary folder."""
+        """Files in its temporary folder."""
         return sorted(p.relative_to(self.temporary).as_posix() for p in self.temporary.rglob("*"))
 
     def stop(self) -> int:

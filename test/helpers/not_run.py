@@ -52,7 +52,7 @@ def present(module: str) -> bool:
 
 
 def functions(path: Path) -> Iterator[tuple[str, set[str]]]:
-    """(name, markers) of the tests of a file that cannot be imported. Each counts once, whatever its parameters."""
+    """(name, markers) of the tests of a file that cannot be imported. Each counts once, with any number of parameters."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     bodies = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name.startswith("Test"))]
     for node in (node for body in bodies for node in body):

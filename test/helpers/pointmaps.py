@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""A pair model that knows the truth: exact pointmaps of a textured room, spoiled as a network's are."""
+"""A pair model that knows the truth: exact pointmaps of a textured room, disturbed as a network's are."""
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -71,7 +71,7 @@ class FakePairModel(PointmapPairModel):
         return see(self.boards, T_world_cam, pinhole)[1]
 
     def signature(self, tokens):
-        """Which places of the world are in view: what a network's tokens know of that is their content."""
+        """Places of the world in view: the content of a network's tokens."""
         out = []
         for t in tokens:
             world = transform_points(t.T_world_cam, t.points[::4, ::4].reshape(-1, 3))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""A language of few numbers, a text encoder that knows words by heart, and features that are told by true labels."""
+"""A language of few numbers, a text encoder that knows words by heart, and features made from true labels."""
 import tempfile
 from pathlib import Path
 

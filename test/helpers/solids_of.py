@@ -35,7 +35,7 @@ def part_points(world: World, i: int, shrink: float) -> np.ndarray:
 
 
 def holds(world: World, i: int, points: np.ndarray) -> np.ndarray:
-    """Whether part i holds points (N, 3)."""
+    """True (N,) for points (N, 3) inside of part i."""
     q = (points - world.center[i]) @ world.R[i] / world.half[i]
     if world.shape[i] == Shape.BOX:
         return (np.abs(q) < 1).all(1)
@@ -53,7 +53,7 @@ def part_bounds(world: World) -> tuple[np.ndarray, np.ndarray]:
 
 
 def interpenetrations(world: World, shrink: float = 0.006) -> Counter:
-    """How often things of which classes share space, carpets left out: soft, things press into them."""
+    """Counts of pairs of classes whose things share space, without carpets: soft, things press into them."""
     low, high = part_bounds(world)
     names = np.array(world.things)[world.instance]
     solid = (names != "carpet") & (world.mover < 0)

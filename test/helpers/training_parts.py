@@ -35,7 +35,7 @@ class RandomEncoder:
 
 
 class Repeated:
-    """A few batches over and over; `at` maps numbers of batches to what is called when they are asked for."""
+    """A few batches over and over; `at` maps numbers of batches to functions that are called when they are sampled."""
 
     def __init__(self, batches, at=None):
         self.batches, self.at, self.asked = batches, at or {}, []

@@ -22,7 +22,7 @@ def client():
 
 @pytest.fixture
 def start(tmp_path):
-    """Starts launch files and ends them after the test, whatever happened."""
+    """Starts launch files and ends them after the test, also after a failure."""
     running = []
 
     def _start(name, **arguments):

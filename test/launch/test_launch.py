@@ -46,7 +46,7 @@ def room():
 
 @pytest.fixture(scope="module")
 def bag(room, tmp_path_factory):
-    """A second of the room, as two cameras record it: below /front and /rear or whatever they are called."""
+    """A second of the room, as two cameras record it: below /front and /rear or other names."""
     path = tmp_path_factory.mktemp("bag") / "room"
     record(room, path, limit=10)
     return path
