@@ -138,7 +138,7 @@ class FusionConfig:
     max_blocks: int = param(60000, "most voxel blocks (8x8x8 voxels) kept in memory", low=100, high=10000000)
     min_weight: float = param(0.15, "a surface voxel needs this weight to be published (a good pixel at 1 m gives about 1)",
                               low=0.0, high=1000.0, runtime=True)
-    move_voxels: float = param(0.25, "an observation is fused anew when its keyframe moved it by this many voxels",
+    move_voxels: float = param(0.25, "an observation is fused again when its keyframe moved it by this many voxels",
                                low=0.0, high=100.0)
     budget_ms: float = param(100.0, "time for moving observations after each frame", unit="ms", low=0.0, high=10000.0,
                              runtime=True)
@@ -158,7 +158,7 @@ class SemanticsConfig:
 
     segmenter: str = param("none", "segmenter for the keyframes of cameras without labels", choices=("none", SEGMENTERS))
     features: str = param("auto", "language features in the voxels: auto (where the pair model gives some), always (of "
-                          "keyframes of the other pair models too, which lsm_small then looks at), never",
+                          "keyframes of the other pair models too, which lsm_small then reads), never",
                           choices=("auto", "always", "never"))
     weights: str = param("", "weights of lsm_small that describe the keyframes of other pair models; empty: the package's own")
     label_space: str = param("", "names that features are decoded into: a name in config/label_spaces, or a YAML file; empty: "

@@ -141,7 +141,7 @@ def _claimed(place: Path) -> tuple[Path, int]:
 
 
 def _put_back(work: Path, place: Path) -> None:
-    """Puts back the last that was taken away for a new one that did not come, unless another writer's is there by now."""
+    """Restores the content last moved away for a new one that never came, unless another writer has placed one since."""
     for old in sorted((p for p in work.iterdir() if p.name.startswith(_old_name(place))), reverse=True):
         if not os.path.lexists(place):
             try:
@@ -156,14 +156,14 @@ def _old_name(place: Path) -> str:
 
 
 def _put(part: Path, place: Path) -> None:
-    """Renames `part` to `place`. A folder that is there is exchanged in one step where the file system can do that; else it is
+    """Renames `part` to `place`. An existing folder is exchanged in one step where the file system can do that; else it is
     first taken away."""
     if not part.is_dir():
         os.replace(part, place)
         return
     for n in itertools.count():  # again, where another process puts its own there in between
         try:
-            os.rename(part, place)  # nothing is there, or an empty folder
+            os.rename(part, place)  # the place is free, or an empty folder
             return
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):

@@ -109,7 +109,7 @@ class RayCaster:
         part = torch.arange(len(camera), device=self.device) + (first - before)[camera]
         R, center = packed.poses(part, None if times is None else times[camera])
         half, shape, taper = packed.half[part], packed.shape[part], packed.taper[part]
-        # The camera's position goes out in float64: what is left is small where it has to be exact.
+        # The camera's position is subtracted in float64: the rest is small where it has to be exact.
         M = R.transpose(1, 2) / half[..., None]
         o = (M @ (origin[camera] - center)[..., None])[..., 0]
         if R_world_cam is not None:

@@ -145,7 +145,7 @@ def drives(curves: Sequence[Curve], limits: Limits, start: np.ndarray | None = N
 
 
 def turn_to(pose: np.ndarray, heading: float, limits: Limits) -> list[Segment]:
-    """A turn on the spot from a pose (3,) to a heading, the shorter way; nothing if it is there already."""
+    """A turn on the spot from a pose (3,) to a heading, the shorter way; empty if it has that heading already."""
     angle = float((heading - pose[2] + np.pi) % (2 * np.pi) - np.pi)
     return [Turn.within(pose[:2], pose[2], angle, limits)] if abs(angle) > 1e-4 else []
 

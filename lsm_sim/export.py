@@ -39,7 +39,7 @@ def export(source: Source, out: str | Path, format: str = "tum", *, storage: str
     format: 'tum' makes `out` a TUM RGB-D folder (see TumWriter), 'bag' a bag (see `record`), 'both' a folder with tum/ and
     bag/. jpeg_quality: images as JPEG (CompressedImage in the bag), else without loss. scene.json beside the images, or
     beside the bag's metadata, holds the source's `facts` if it has any. progress: called with (frame sets done, expected).
-    FileExistsError if `out` is there and is not an empty folder; ValueError for a bad option or a source without frames;
+    FileExistsError if `out` exists and is not an empty folder; ValueError for a bad option or a source without frames;
     OSError for a full disk. On any error nothing is left behind.
     """
     out = Path(out)
@@ -72,7 +72,7 @@ def export(source: Source, out: str | Path, format: str = "tum", *, storage: str
 def free_target(out: Path) -> None:
     """FileExistsError if `out` is a file or a folder that holds anything."""
     if out.exists() and not (out.is_dir() and next(out.iterdir(), None) is None):
-        what = "is a file" if not out.is_dir() else "is there already and is not empty"
+        what = "is a file" if not out.is_dir() else "exists already and is not empty"
         raise FileExistsError(errno.EEXIST, f"{out} {what}; give another name")
 
 

@@ -48,7 +48,7 @@ def take_off_leaves(plan: Plan) -> None:
 
 def furnish(plan: Plan, i: int, fixed: list[tuple[Thing, np.ndarray]], clutter: float
             ) -> list[tuple[Thing, np.ndarray]]:
-    """Things of room i and their poses (4, 4) in the world; `fixed` is there already.
+    """Things of room i and their poses (4, 4) in the world; `fixed` was placed before.
 
     clutter: 0 to 1, how many small things. The same room always gets the same things.
     """

@@ -3,7 +3,7 @@
 """The light on all surfaces of a world, computed once: light maps, and cube maps of the surroundings for reflections.
 
 Every face has a small grid of samples (see `face_table`); each holds the light that falls on it, from the lamps that it
-sees and from what lit surfaces throw back. Shading a pixel then costs one bilinear lookup, whatever the number of lamps.
+sees and from what lit surfaces throw back. Shading a pixel then costs one bilinear lookup for any number of lamps.
 """
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from lsm_ros.geometry.lie import make_se3, se3_inverse
 
-_STEP = 0.05  # metres or radians of which `noise` is the share
+_STEP = 0.05  # step in metres or radians that `noise` refers to
 _SLIP_S = 0.05  # share of the path that one slip lasts at most
 _FLAT = 1e-6
 
@@ -20,7 +20,7 @@ def drifting_odometry(T_world_base: np.ndarray, rng: np.random.Generator, scale_
     """T_odom_base (N, 4, 4) of poses on the floor (N, 4, 4): it starts with the identity.
 
     scale_error, yaw_error: standard deviations of what the wheels are off by all the time, in the way and in the turning.
-    noise: of a step of 0.05 m or radians, as a share of it; its variance grows with the way and the turning, whatever the
+    noise: of a step of 0.05 m or radians, as a share of it; its variance grows with the way and the turning, for any
     steps. slips: how many times the wheels spin: the way is reported 1.3 to 2 times too long for up to 5 % of the path, and
     the turning is off. jumps: indices of poses that do not follow from the one before; odometry does not notice these.
     ValueError for poses that leave the floor or tilt, errors below 0, or jumps out of range.

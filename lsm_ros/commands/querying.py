@@ -46,7 +46,7 @@ def read_cloud(folder: Path) -> FeatureCloud:
         if (folder / "map.ply").is_file():
             raise ValueError(f"the map in {folder} has no language features; make it with --pairs lsm_small, or with --set "
                              "semantics.features=always")
-        raise FileNotFoundError(f"{folder} holds no map: neither {feature_file.FILE} nor {store.META} is there")
+        raise FileNotFoundError(f"{folder} holds no map: neither {feature_file.FILE} nor {store.META} exists")
     voxels = VoxelMap(_fusion_config(folder))
     voxels.load(folder / "map")
     return cloud_of(voxels)

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder of the training")
     parser.add_argument("--resume", action="store_true", help="go on with the training in DIR")
     parser.add_argument("--weights-only", action="store_true",
-                        help="leave half-precision legs of at most 15 MB a file, which start the optimiser anew")
+                        help="leave half-precision legs of at most 15 MB a file, which start the optimiser again")
     parser.add_argument("--minutes", metavar="N", type=positive_float, help="save and end after so many minutes")
     parser.add_argument("--init", metavar="PATH", help="weights to start from, instead of model.init")
     parser.add_argument("--set", metavar="NAME=VALUE", action="append", default=[], help="a field of CONFIG: optim.lr=1e-4")

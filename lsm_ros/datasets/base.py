@@ -115,7 +115,7 @@ def read_camera_file(path: Path) -> CameraFile:
 
 def _plain_camera(values: dict[str, Any]) -> CameraIntrinsics:
     model, D = str(values.get("distortion_model") or ""), tuple(values.get("D") or ())
-    if not any(D) and model != "equidistant":  # no distortion is modelled, whatever it is called
+    if not any(D) and model != "equidistant":  # no distortion under any name of the model
         model, D = "", ()
     return CameraIntrinsics(values["image_width"], values["image_height"], float(values["fx"]), float(values["fy"]),
                             float(values["cx"]), float(values["cy"]), model, D)
@@ -168,7 +168,7 @@ def read_yaml_mapping(path: Path) -> dict[Any, Any]:
 
 
 def stamp_from_text(text: str) -> int:
-    """Nanoseconds of a decimal number of seconds, without the rounding of floating point. ValueError if it is none."""
+    """Nanoseconds of a decimal number of seconds, without the rounding of floating point. ValueError for other text."""
     match = re.fullmatch(r"\s*(-?)(\d+)(?:\.(\d*))?\s*", text)
     if match:
         part = (match[3] or "")[:9].ljust(9, "0")

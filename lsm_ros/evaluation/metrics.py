@@ -45,7 +45,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "coverage": ("", "share of the frames that got a pose, 0 to 1"),
     "keyframes": ("", "keyframes in the graph at the end"),
     "loops": ("", "keyframes that later frames were joined to again"),
-    "sessions": ("", "sessions: 1 plus the number of times that mapping had to start anew"),
+    "sessions": ("", "sessions: 1 plus the number of times that mapping had to start again"),
     "scale.is_metric": ("", "true if lengths are metres"),
     "scale.source": ("", "source of the scale"),
     "scale.std": ("", "relative standard deviation of the scale; null if unknown"),

@@ -93,7 +93,7 @@ def associate(estimate: Sequence[TrajectoryPose], truth: Sequence[TrajectoryPose
 
 def choose_time_offset(estimate: Sequence[TrajectoryPose], truth: Sequence[TrajectoryPose], recorded_ns: int,
                        max_dt_ns: int = 20_000_000) -> int:
-    """0 or `recorded_ns` (what the recording of a bag added to the stamps), whichever matches more poses."""
+    """0 or `recorded_ns` (the offset added to the stamps of a recorded bag): the one that matches more poses."""
     matched = {offset: len(associate(estimate, truth, max_dt_ns, offset)) for offset in (0, recorded_ns)}
     return recorded_ns if matched[recorded_ns] > matched[0] else 0
 

@@ -197,7 +197,7 @@ def _apply(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
 def _sim3_translation_map(phi: np.ndarray, sigma: np.ndarray) -> np.ndarray:
     # W = integral over s in [0, 1] of exp(s sigma) exp(s hat(phi)) = a I + b hat + c hat^2. The closed form divides
     # by powers of the angle and of sigma, hence cancels when either is small. Gauss-Legendre quadrature of the same
-    # integrals sums positive smooth terms: it is exact to machine precision for angles up to 1, whatever sigma.
+    # integrals sums positive smooth terms: it is exact to machine precision for angles up to 1 and any sigma.
     # Above, the closed form is safe.
     angle = np.linalg.norm(phi, axis=-1)
     node_angle = angle[..., None] * _NODES

@@ -166,7 +166,7 @@ def camera_from_info(width: int, height: int, K: ArrayLike, D: ArrayLike = (), d
             matrix, D = projection[:, :3].reshape(-1), ()
     if matrix.size == 9 and matrix[0] == 0:
         return None
-    if not any(D) and distortion_model != "equidistant":  # nothing is distorted, whatever the model is called
+    if not any(D) and distortion_model != "equidistant":  # no distortion under any name of the model
         D = ()
     if any(not np.isfinite(d) for d in D):
         raise ValueError(f"distortion coefficients must be finite, got {D}")

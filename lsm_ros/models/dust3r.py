@@ -192,7 +192,7 @@ class DUSt3R(Backbone):
 
 
 def as_view(image: torch.Tensor | Mapping[str, Any], true_shape: torch.Tensor | None) -> Mapping[str, Any]:
-    """A view dict from a tensor or a view dict; a true_shape that is given goes before that of the dict."""
+    """A view dict from a tensor or a view dict; a given true_shape overrides that of the dict."""
     view = dict(image) if isinstance(image, Mapping) else {"img": image}
     if "img" not in view:
         raise ValueError(f"a view needs the key 'img', got {sorted(view)}")

@@ -29,7 +29,7 @@ def view_pair(pairs: PairSet, min_confidence: float = 3.0) -> TwoCameras:
     """Focal lengths, poses and depth of two images from both orders of their pair.
 
     Each focal length comes from the image's own prediction, each pose from its points in the other camera (PnP with points
-    above min_confidence; identity when it fails). The surer order decides which camera is the world. ValueError unless
+    above min_confidence; identity when it fails). The order with more confidence decides the world's camera. ValueError unless
     there are exactly two images, in both orders, whose points imply a focal length.
     """
     if len(pairs.sizes) != 2:

@@ -136,7 +136,7 @@ class TrainConfig:
     validation: ValidationConfig = ValidationConfig()
 
     def __post_init__(self) -> None:
-        """ValueError for values that make no sense, named as in the file."""
+        """ValueError for invalid values, named as in the file."""
         _one_of("objective", self.objective, OBJECTIVES)
         _one_of("precision", self.precision, PRECISIONS)
         d, o, v, n = self.data, self.optim, self.validation, self.loss
@@ -187,7 +187,7 @@ class TrainConfig:
 
 
 def load_train_config(path: str | Path, changes: Mapping[str, Any] | None = None) -> TrainConfig:
-    """Reads a YAML file; changes: dotted names with values that go before it. FileNotFoundError, or ValueError that names
+    """Reads a YAML file; changes: dotted names with values that override it. FileNotFoundError, or ValueError that names
     the field."""
     import yaml
 

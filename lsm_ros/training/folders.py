@@ -21,7 +21,7 @@ from lsm_sim.sampler import PairBatch, visible
 
 _POSE_TOLERANCE_NS = 20_000_000
 _TRIES = 30  # draws of a pair before one with another overlap is taken
-_COARSE = 4  # by which images are smaller when their overlap is looked at
+_COARSE = 4  # by which images are smaller when their overlap is computed
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class FolderPairs:
         return self._batch(sequence, which, chosen[:, 0], chosen[:, 1])
 
     def _pair(self, s: _Sequence, rng: np.random.Generator) -> tuple[int, int]:
-        """Two frames within max_apart whose overlap is in the range, or that come nearest to it of those looked at."""
+        """Two frames within max_apart whose overlap is in the range, or the drawn ones that come nearest to it."""
         low, high = self.config.overlap
         best, off = (0, 1), np.inf
         for _ in range(_TRIES):

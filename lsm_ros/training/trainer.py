@@ -222,7 +222,7 @@ class Trainer:
         assert content is not None
         if content["digest"] != self.config.digest():
             raise ValueError(f"{self.out} was trained with another config ({content['digest']}, this is "
-                             f"{self.config.digest()}); start anew from its weights with model.init")
+                             f"{self.config.digest()}); start again from its weights with model.init")
         return content
 
     def _codec(self, saved: Mapping[str, Any] | None, channels: int, encoder: TextEncoder | None) -> TextCodec | None:
