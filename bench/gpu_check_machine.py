@@ -19,7 +19,7 @@ MODULES = {"torch": "torch", "cupy": "cupy", "numpy": "numpy", "scipy": "scipy",
 
 
 def described(seconds: float) -> dict[str, Any]:
-    """What a process of its own finds within so many seconds: gpu is None without one, error says what went wrong."""
+    """Findings of a process of its own within so many seconds: gpu is None without one, error says what went wrong."""
     try:
         done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, timeout=seconds)
     except subprocess.TimeoutExpired:
@@ -36,7 +36,7 @@ def lines(machine: dict[str, Any]) -> str:
 
 
 def found() -> dict[str, Any]:
-    """What is here; torch is asked for the GPU, CuPy for its versions."""
+    """Description of this machine: the GPU by torch, versions by CuPy."""
     absent = [package for module, package in MODULES.items() if importlib.util.find_spec(module) is None]
     out: dict[str, Any] = {"gpu": None, "driver": _smi("driver_version"), "cuda": None, "torch": None, "cupy": None,
                            "numpy": _version("numpy"), "python": platform.python_version(),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What the parts of bench/gpu_check.py leave: read, checked, and put in a few words."""
+"""Results of the parts of bench/gpu_check.py: read, checked, and summarised."""
 from __future__ import annotations
 
 import json

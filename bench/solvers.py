@@ -179,7 +179,7 @@ def squares(residuals: np.ndarray) -> float:
 
 
 def clocked(function: Callable[[], object], repeat: int) -> tuple[object, float, float]:
-    """What a call gives, and its median milliseconds on the wall and of the processor."""
+    """Result of a call, and its median milliseconds on the wall and of the processor."""
     times = []
     for _ in range(repeat):
         start, busy = time.perf_counter(), time.process_time()

@@ -319,7 +319,7 @@ class VoxelMap:
 
     @property
     def has_features(self) -> bool:
-        """Whether any observation in the map carries language features."""
+        """True if any observation in the map carries language features."""
         return self.pools.feature_users > 0
 
     def features(self) -> tuple[np.ndarray, np.ndarray]:
@@ -328,7 +328,7 @@ class VoxelMap:
         return features_at(self.pools, self.surface().voxel)
 
     def set_names(self, names: NameVectors | None) -> None:
-        """What language features are called from now on wherever no observation told a label: in the surface, the mesh and
+        """Sets the names of language features for wherever no observation gave a label: in the surface, the mesh and
         the published blocks. None: nothing. Costs nothing until these are read. Features of another length stay unlabelled."""
         if names is not self.pools.names and not (names is not None and names.same_as(self.pools.names)):
             self.pools.names = names
@@ -363,7 +363,7 @@ class VoxelMap:
         return self._entries[observation_id]
 
     def _part(self, entry: Entry, pixels: Prepared | None = None) -> Part:
-        """What an entry contributes at the pose it has."""
+        """Contribution of an entry at the pose that it has."""
         pixels = pixels or self.backend.prepare(entry.observation, self.layout)
         return self._at_pose(pixels, entry.observation, entry.T_map_rig, entry.keys if entry.fused else None)
 

@@ -131,7 +131,7 @@ class Pairing:
     def add(self, item: Item, arrived: float = 0.0) -> list[Event]:
         """Takes one item that arrived, or was recorded, at a time in seconds. Returns events worth reporting.
 
-        The time is handed on with the group; else it only tells a pause of a camera from a wrong stamp.
+        The time is handed on with the group; else it only distinguishes a pause of a camera from a wrong stamp.
         """
         if self._old is not None and self._old.is_over(self.newest_ns):
             self._old = None

@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class WorkerCounts:
-    """What happened to the items so far. submitted = processed + failed + dropped + waiting + the one in work."""
+    """Counts of the items so far. submitted = processed + failed + dropped + waiting + the one in work."""
 
     submitted: int = 0
     processed: int = 0

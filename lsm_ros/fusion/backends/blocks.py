@@ -48,7 +48,7 @@ def unpack_keys(keys: np.ndarray) -> np.ndarray:
 
 
 class BlockIndex(Protocol):
-    """Which slot holds a block."""
+    """Index from blocks to slots."""
 
     def find(self, keys: np.ndarray) -> np.ndarray:
         """Slots (N,) int64 of keys (N,) int64, -1 for blocks that do not exist."""
@@ -93,7 +93,7 @@ class Rows:
         return self._host(self._blocks[self._device(slot), self._device(inner), column])
 
     def any(self) -> bool:
-        """Whether anything is not zero."""
+        """True if anything is not zero."""
         return bool(self._blocks.any())
 
     def _host(self, array: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from lsm_ros.fusion.backends.pixels import Pixels, pixel_weight
 from lsm_ros.fusion.backends.view import TILE, View, free_reach, posed_view
 
 CELLS = BLOCK**3
-_WIDEST = 2.0  # tangent of the half angle of view within which free space is told, which bounds the work
+_WIDEST = 2.0  # tangent of the half angle of view within which free space is marked, which bounds the work
 
 
 @dataclass(frozen=True)

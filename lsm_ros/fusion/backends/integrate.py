@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What an observation contributes to the map: a pure function of (observation, pose, voxel index).
+"""Contribution of an observation to the map: a pure function of (observation, pose, voxel index).
 
 Voxel centres are projected to the nearest pixel. Only element-wise arithmetic is used, so that a voxel's contribution is
 the same bits whatever else is computed along with it. This is the reference in NumPy; kernels.h holds the same for C and
@@ -32,7 +32,7 @@ LABEL_CELL_OF_VOXEL = (_half[0] * (BLOCK // 2) + _half[1]) * (BLOCK // 2) + _hal
 
 @dataclass(frozen=True)
 class Contribution:
-    """What one observation adds to the voxels of the blocks `keys` (B,) int64, sorted.
+    """Sums that one observation adds to the voxels of the blocks `keys` (B,) int64, sorted.
 
     voxel (N,) int32: position in `keys` * 512 + voxel in the block (x slowest); values (N, 6) int32 for the columns
     above. label_cell (L,) int32: position in `keys` * 64 + cell; label (L,) int32: position in the observation's

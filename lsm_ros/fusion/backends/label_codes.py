@@ -14,7 +14,7 @@ from lsm_ros.types import UNLABELLED
 
 DIMENSIONS = 64
 WIDTH = DIMENSIONS + 1  # the last column is the weight
-_MOST_MIXED = 8  # labels of a cell that are told apart
+_MOST_MIXED = 8  # labels of a cell that are distinguished
 _CHUNK = 16384
 
 
@@ -72,7 +72,7 @@ def _largest(sums: np.ndarray, total: np.ndarray, words: np.ndarray) -> tuple[np
 
 
 def _explained(sums: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What the words chosen (N, K, 64) leave of the sums (N, 64) at best, and their weights (N, K)."""
+    """Rest that the words chosen (N, K, 64) leave of the sums (N, 64) at best, and their weights (N, K)."""
     gram = chosen @ chosen.transpose(0, 2, 1) + 1e-9 * np.eye(chosen.shape[1])  # for words that are the same
     weights = np.linalg.solve(gram, chosen @ sums[:, :, None])
     return sums - (weights.transpose(0, 2, 1) @ chosen)[:, 0], weights[:, :, 0]

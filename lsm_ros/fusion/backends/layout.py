@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What a contribution depends on besides observation and voxel: the map's layout and the pose of a camera."""
+"""Inputs of a contribution besides observation and voxel: the map's layout and the pose of a camera."""
 from __future__ import annotations
 
 import math

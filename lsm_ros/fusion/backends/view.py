@@ -16,7 +16,7 @@ from lsm_ros.types import Observation
 TILE = 4  # pixels; slopes are estimated on tiles, single pixels of a depth camera are too noisy
 LEVELS = 16
 SLOPE_STEPS = 32768  # to 1
-_REACH_CELLS = 64  # free space is told up to this many cells from the camera, which bounds the work
+_REACH_CELLS = 64  # free space is marked up to this many cells from the camera, which bounds the work
 _float, _int, _double = ctypes.c_float, ctypes.c_int, ctypes.c_double
 
 
@@ -58,7 +58,7 @@ class View(ctypes.Structure):
 
 
 def pixel_view(o: Observation, layout: Layout) -> View:
-    """What depends on the observation alone, as every n-th pixel in each direction is used (see `Layout.stride_for`)."""
+    """Numbers that depend on the observation alone, as every n-th pixel in each direction is used (see `Layout.stride_for`)."""
     k, v = o.intrinsics, View()
     n = layout.stride_for(max(k.fx, k.fy))
     fx, fy, cx, cy = k.fx / n, k.fy / n, k.cx / n, k.cy / n
@@ -109,7 +109,7 @@ def posed_view(pixels: View, pose: CameraPose, layout: Layout, farthest: float) 
 
 
 def free_reach(pose: CameraPose, layout: Layout, farthest: float) -> float:
-    """How far from the camera free space is told, in metres of the map."""
+    """Reach of free space from the camera, in metres of the map."""
     return min(farthest * pose.scale, _REACH_CELLS * layout.free_cell)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which labels the map knows, and how their evidence is held: a column of counts for each, or all in codes."""
+"""Labels of the map, and how their evidence is held: a column of counts for each, or all in codes."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ class LabelTable:
                              "classes before fusing")
 
     def must_encode(self, ids: Iterable[int]) -> bool:
-        """Whether counts must become codes before `ids` are claimed."""
+        """True if counts must become codes before `ids` are claimed."""
         return not self.coded and self._first_beyond(ids, ()) is not None
 
     def _first_beyond(self, ids: Iterable[int], leaving: Iterable[int]) -> int | None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What is known of each observation: the pose it is fused with, the blocks it touches, how far it should move."""
+"""Ledger of the observations: the pose it is fused with, the blocks it touches, how far it should move."""
 from __future__ import annotations
 
 import math
@@ -97,7 +97,7 @@ def checked_labels(labels: np.ndarray, o: Observation) -> np.ndarray:
 
 
 def displacement(entry: Entry, T_map_rig: np.ndarray) -> float:
-    """How far, in metres, a new pose moves the camera's centre or the point at median depth on its axis, whichever is
+    """Distance in metres by which a new pose moves the camera's centre or the point at median depth on its axis, whichever is
     more."""
     old = CameraPose.of(entry.T_map_rig, entry.observation.T_rig_cam)
     new = CameraPose.of(T_map_rig, entry.observation.T_rig_cam)
@@ -107,7 +107,7 @@ def displacement(entry: Entry, T_map_rig: np.ndarray) -> float:
 
 
 def view_cell(entry: Entry, size: float) -> tuple[int, ...]:
-    """Where an observation is seen from: cell of its camera's centre (`size` metres), 30 degrees of direction."""
+    """View cell of an observation: cell of its camera's centre (`size` metres), 30 degrees of direction."""
     pose = CameraPose.of(entry.T_map_rig, entry.observation.T_rig_cam)
     x, y, z = pose.R[:, 2].tolist()
     azimuth, elevation = math.atan2(y, x), math.asin(min(max(z, -1.0), 1.0))

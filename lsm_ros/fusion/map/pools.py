@@ -51,7 +51,7 @@ class Pools:
     """The sums of all contributions. `seq` of a block: that of its last change; `freed`: blocks that went, and when.
 
     `limit`: blocks to set address space aside for. `feature_users`: observations with features in the sums. `names`: what
-    features are called where no observation told a label; `look` grows when that changes, for all blocks show it. label_mode:
+    features are called where no observation gave a label; `look` grows when that changes, for all blocks show it. label_mode:
     see `LabelTable`.
     """
 
@@ -78,7 +78,7 @@ class Pools:
         return max(self.voxels.columns("features") - 1, 0)
 
     def check(self, add: Sequence[Part], remove: Sequence[Part], max_blocks: int) -> None:
-        """Whether parts fit once others are gone. MapFullError or ValueError if not; changes nothing."""
+        """Checks that parts fit once others are gone. MapFullError or ValueError if not; changes nothing."""
         self.labels.check((i for p in add for i in p.label_ids), [i for p in remove for i in p.label_ids])
         leaving = sum(p.feature_dim > 0 for p in remove)
         for p in add:

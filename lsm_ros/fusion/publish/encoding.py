@@ -25,7 +25,7 @@ _STEPS = 128  # steps of an offset in a voxel: a power of two, so that positions
 
 @dataclass(frozen=True)
 class SurfaceCloud:
-    """What is published of the surface, in the order of blocks and voxels.
+    """Published part of the surface, in the order of blocks and voxels.
 
     points_map (N, 3) float32 metres; colors (N, 3) uint8 RGB; labels (N,) uint16, `UNLABELLED` where unknown; confidence
     (N,) float32 in [0, 1].
@@ -72,7 +72,7 @@ def decode(blocks: Mapping[int, bytes], voxel_size: float) -> SurfaceCloud:
 
 
 def check(index: np.ndarray, data: list[bytes]) -> None:
-    """Whether blocks at `index` (N, 3) with encoded `data` are sound; no bytes: a block that is gone. ValueError if not."""
+    """Checks that blocks at `index` (N, 3) with encoded `data` are sound; no bytes: a block that is gone. ValueError if not."""
     if ((index < -HALF) | (index >= HALF)).any():
         raise ValueError(f"block index outside of +-{HALF} in {index[((index < -HALF) | (index >= HALF)).any(1)][0].tolist()}")
     if len(np.unique(index, axis=0)) != len(index):

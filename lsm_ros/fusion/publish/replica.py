@@ -16,7 +16,7 @@ from lsm_ros.fusion.publish.updates import MapUpdate
 
 
 class Applied(Enum):
-    """What became of an update."""
+    """Outcome of an update."""
 
     APPLIED = "applied"
     KNOWN = "known"  # all of it was held already

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Changed blocks of the map as encoded surface state: kept by version, cut into messages, told to whoever missed some.
+"""Changed blocks of the map as encoded surface state: kept by version, cut into messages, sent again on request.
 
 Every block carries the version at which it last showed something else; versions are counted one by one, so any version
 is a state that somebody may hold, and what changed after it is a tail of the blocks in the order of versions.
@@ -162,7 +162,7 @@ class EncodedBlocks:
 
 
 def random_origin() -> int:
-    """Where the versions of a map are counted from in messages: different for each map, so that a subscriber that outlives
+    """First number of a map's versions in messages: different for each map, so that a subscriber that outlives
     a mapper does not take the state of another map for its own."""
     return (1 << 40) + secrets.randbits(56)
 
@@ -177,7 +177,7 @@ class UpdateStream:
         self._sent = 0
 
     def follow(self, voxel_map: Any, epoch: int, graph_version: int = 0, backlog: int = 0) -> None:
-        """Takes over what the VoxelMap is now. Another map, or another epoch, is told from its start."""
+        """Takes over what the VoxelMap is now. Another map, or another epoch, is sent from its start."""
         if voxel_map is not self._map() or epoch != self._epoch:
             self._map, self._epoch, self._origin, self._sent = weakref.ref(voxel_map), epoch, self._draw(), 0
         self._graph_version, self._backlog = graph_version, backlog
@@ -185,12 +185,12 @@ class UpdateStream:
 
     @property
     def pending(self) -> bool:
-        """Whether there is something to tell."""
+        """True if there is something to send."""
         voxel_map = self._map()
         return voxel_map is not None and self._sent < voxel_map.blocks_version
 
     def next(self, max_bytes: int = MAX_BYTES) -> MapUpdate | None:
-        """The next message; None when all is told."""
+        """The next message; None when all is sent."""
         if not self.pending:
             return None
         update, self._sent = self._message(self._sent, max_bytes)
@@ -202,12 +202,12 @@ class UpdateStream:
         return self._message(self._sent, 0)[0]
 
     def skip(self) -> None:
-        """Takes what there is as told: who listens from now on asks ~/get_blocks for it."""
+        """Takes what there is as sent: who listens from now on asks ~/get_blocks for it."""
         voxel_map = self._map()
         self._sent = 0 if voxel_map is None else voxel_map.blocks_version
 
     def answer(self, epoch: int, since_seq: int, max_bytes: int = MAX_BYTES) -> MapUpdate:
-        """What a subscriber that holds `since_seq` of `epoch` lacks, or the first part of it; without blocks: nothing.
+        """Blocks that a subscriber with `since_seq` of `epoch` lacks, or the first part of them; without blocks: nothing.
 
         From the start (base_seq 0) if that is 0, of another epoch or another map, or too old. ValueError before `follow`.
         """

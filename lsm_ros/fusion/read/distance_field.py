@@ -67,7 +67,7 @@ class DistanceReader:
 
 
 def _overlap(a: OccupancyMap, b: OccupancyMap) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Where the cells are in a and in b that both have, as (rows, columns)."""
+    """Place in a and in b of the cells that both have, as (rows, columns)."""
     both = []
     for size_a, size_b, origin_a, origin_b in zip(a.grid.shape, b.grid.shape, (a.origin_y, a.origin_x),
                                                   (b.origin_y, b.origin_x), strict=True):

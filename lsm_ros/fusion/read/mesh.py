@@ -144,7 +144,7 @@ def _ends(distance: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _crosses(d0: np.ndarray, d1: np.ndarray) -> np.ndarray:
-    """Whether the surface is between voxels at distances d0 and d1, and within one voxel of one of them. NaN: no."""
+    """True where the surface is between voxels at distances d0 and d1, and within one voxel of one of them. NaN: no."""
     either = (d0 < 0) & (d1 >= 0) | (d1 < 0) & (d0 >= 0)
     return either & (np.minimum(np.abs(d0), np.abs(d1)) < 1)
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""How similar the language features of the map are to a vector: what a sentence describes, when a text encoder made it."""
+"""Similarity of the map's language features to a vector, which may be a sentence that a text encoder encoded."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def query(pools: Pools, voxel: np.ndarray, vector: np.ndarray) -> QueryResult:
 
 
 def features_at(pools: Pools, voxel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which row of the second array each of the voxels (N, 3) int32 has, (N,) int32, -1 without features; and the mean features
+    """Row of the second array for each of the voxels (N, 3) int32, (N,) int32, -1 without features; and the mean features
     (M, D) int8, unit vectors times 127. ValueError if the map holds no features."""
     if not pools.feature_users:
         raise ValueError(_NOTHING)
@@ -62,7 +62,7 @@ def features_at(pools: Pools, voxel: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def named(pools: Pools, rows: np.ndarray, names: NameVectors) -> tuple[np.ndarray, np.ndarray]:
-    """What the features of label cells, rows (N,) int64 of the pool, are called: label (N,) uint16, probability (N,) float32;
+    """Names of the features of label cells, rows (N,) int64 of the pool: label (N,) uint16, probability (N,) float32;
     see `naming.nearest`. Features of another length than the names have are called nothing."""
     if not pools.feature_users or pools.feature_dim != names.dim:
         return np.full(len(rows), UNLABELLED, np.uint16), np.zeros(len(rows), np.float32)

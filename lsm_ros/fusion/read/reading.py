@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Which blocks show something else than before, and what given blocks show: for readers that keep results by block."""
+"""Blocks that show something else than before, and the content of given blocks: for readers that keep results by block."""
 from __future__ import annotations
 
 import math
@@ -81,7 +81,7 @@ def with_neighbours(keys: np.ndarray, offsets: np.ndarray) -> np.ndarray:
 
 @dataclass
 class _Seen:
-    """What the map was when changes were last asked for."""
+    """State of the map when changes were last asked for."""
 
     pools: Pools
     seq: int
@@ -91,7 +91,7 @@ class _Seen:
 
 
 class ChangeTracker:
-    """Tells which blocks may show something else since it was last asked. `offsets`: whose voxels a block looks at."""
+    """Finds the blocks that may show something else since the last call. `offsets`: whose voxels a block looks at."""
 
     def __init__(self, layout: Layout, offsets: np.ndarray) -> None:
         self._layout, self._offsets = layout, offsets

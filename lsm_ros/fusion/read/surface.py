@@ -96,7 +96,7 @@ def _read_blocks(pools: Pools, slots: np.ndarray, layout: Layout, least: int) ->
 
 def _best_labels(pools: Pools, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Most probable label (N,) uint16 of label cells and its probability (N,) float32; the smaller id wins a tie. Where no
-    observation told a label, it is the name that is nearest to the features."""
+    observation gave a label, it is the name that is nearest to the features."""
     labels, probability = pools.labels.read(pools.voxels.rows("labels"), rows)
     if pools.names is not None:
         open_ = labels == UNLABELLED

@@ -86,7 +86,7 @@ class VolumeReader:
 
 
 def snapshot(surface: Surface, layout: Layout, label_threshold: float, volume_m3: float, seq: int) -> MapSnapshot:
-    """What leaves the map: read-only arrays."""
+    """Copies that leave the map: read-only arrays."""
     labels = np.where(surface.label_probability >= label_threshold, surface.labels, np.uint16(UNLABELLED))
     arrays = (surface.points_map, surface.colors, labels, confidence_of(surface), surface.weight, surface.normals)
     for a in arrays:
