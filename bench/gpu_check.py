@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Everything that wants a GPU, one part after another, each with its own time limit, in at most 9 minutes.
+"""All tests and benches that need a GPU, one part after another, each with its own time limit, in at most 9 minutes.
 
     bench/gpu_check.sh FOLDER [--only PART ...] [--seconds N]
 
@@ -8,7 +8,7 @@ Parts: the tests marked gpu; the benches of voxel map, networks, renderer and so
 takes too long does not keep the next from running. Needed: Python 3.10 or later with numpy, scipy, opencv, PyYAML, psutil,
 torch, pytest and, for the voxel map on the GPU, CuPy; not ROS, not an installation of this package, no other files.
 
-FOLDER/summary.json has the machine and, for each part, status, seconds and results; it is written anew after each part.
+FOLDER/summary.json has the machine and, for each part, status, seconds and results; it is rewritten after each part.
 FOLDER/PART.log has what a part printed, FOLDER/PART.json what a bench measured. Without a GPU, parts that need one are
 skipped and the others run on the CPU with smaller sizes. Exit status: 0 if all parts passed, 1 if any failed, 3 if none
 failed but some were skipped, 2 on bad input.
@@ -62,7 +62,7 @@ class Part:
 
 
 def parts_for(gpu: bool, out: Path, work: Path) -> list[Part]:
-    """The parts for this machine; they write to `out`, and what nobody wants to keep to `work`."""
+    """The parts for this machine; they write to `out`, and temporary files to `work`."""
     config = work / "training.yaml"
     config.write_text(json.dumps(TRAINING if gpu else SMALL_TRAINING))  # JSON is YAML
 
@@ -126,7 +126,7 @@ def _run(command: Sequence[str], log: Path, limit: float) -> int | None:
 
 
 def _end_group(process: subprocess.Popen) -> None:
-    """Ends what is left of a command and of its children: first asked, then not."""
+    """Ends the rest of a command and of its children: by SIGTERM, then by SIGKILL."""
     for way, patience in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
         try:
             os.killpg(process.pid, way)
@@ -155,7 +155,7 @@ def run_all(parts: Sequence[Part], out: Path, machine: dict[str, Any], seconds: 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="for results; made if it is not there")
+    parser.add_argument("folder", type=Path, help="for results; made if it does not exist")
     parser.add_argument("--only", nargs="+", metavar="PART", help="these parts alone")
     parser.add_argument("--seconds", type=float, default=TOTAL_SECONDS, help=f"for all parts together ({TOTAL_SECONDS})")
     args = parser.parse_args(arguments)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 #
-# All that wants a GPU, in at most 9 minutes, from a fresh copy of the tree, without installation, ROS or network:
+# All tests and benches that need a GPU, in at most 9 minutes, from a fresh copy of the tree, without installation, ROS or network:
 #
 #     bench/gpu_check.sh FOLDER [--only PART ...] [--seconds N]
 #

@@ -60,7 +60,7 @@ def _cupy() -> dict[str, Any]:
 
     try:
         runtime, driver = cupy.cuda.runtime.runtimeGetVersion(), cupy.cuda.runtime.driverGetVersion()
-    except Exception as error:  # noqa: BLE001 - whatever its CUDA libraries raise is what is to be reported
+    except Exception as error:  # noqa: BLE001 - any error of its CUDA libraries is reported
         return {"cupy": cupy.__version__, "cupy_error": str(error)}
     return {"cupy": cupy.__version__, "cupy_runtime": runtime, "cupy_driver": driver}
 

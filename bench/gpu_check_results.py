@@ -27,7 +27,7 @@ def measured(path: Path) -> dict[str, Any]:
 
 def tests(path: Path) -> dict[str, Any]:
     """Counts, failures, and why tests were skipped, of a JUnit file. ValueError if none passed, or if one that needs a GPU was
-    skipped for want of it, where there is one."""
+    skipped for lack of it, where there is one."""
     if not path.is_file():
         raise ValueError("the tests did not end")
     counts, failures, skipped = Counter(passed=0, failed=0, skipped=0), [], Counter()
@@ -65,7 +65,7 @@ def training(path: Path) -> dict[str, Any]:
 
 
 def remark(result: dict[str, Any]) -> str:
-    """A few words about what tests and training gave, for the table."""
+    """A few words about the results of tests and training, for the table."""
     found = result.get("results", {})
     if "failures" in found:
         names = "".join(f"\n{'':23}{name}" for name in found["failures"][:10])
