@@ -21,7 +21,7 @@ from lsm_ros.registry import PAIR_MODELS
 from lsm_sim.source import RoomSource
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "lsm_ros/weights/lsm_small/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 MADE_LATER = {"lsm_ros.msg", "lsm_ros.srv"}  # by colcon, from msg/ and srv/
 TOP = ("lsm_ros", "lsm_sim", "test", "tools", "bench", "docs", "docker", "config", "launch", "msg", "srv", "underlay",
        "requirements", "scripts")
@@ -87,20 +87,20 @@ def resolves(name: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_paths_exist(page):
     missing = sorted(p for p in paths_in(page) if not is_there(p))
     assert not missing, f"{page.name} names {missing}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_files_that_are_named_without_a_folder_exist(page):
     known = {f.name for top in TOP for f in (ROOT / top).rglob("*") if f.is_file()} | {f.name for f in ROOT.iterdir()}
     names = {n for part in CODE.findall(text_of(page)) for n in BARE_FILE.findall(part) if n.endswith(SUFFIXES)}
     assert not names - known - WRITTEN, f"{page.name} names {sorted(names - known - WRITTEN)}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_modules_and_what_is_in_them_exist(page):
     names = {n for n in NAME.findall(text_of(page)) if ".".join(n.split(".")[:2]) not in MADE_LATER
              and not n.startswith(("lsm_ros.git", "lsm_ros.egg"))}
@@ -138,7 +138,7 @@ def unknown_code(code: str, files: list[str]) -> list[str]:
     return missing
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_classes_and_functions_exist(page):
     text = re.sub(FENCE, lambda m: m.group(0) if m.group(1) == "mermaid" else "", text_of(page))
     parts = [*CODE.findall(re.sub(FENCE, "", text)), *(body for language, body in FENCE.findall(text) if language == "mermaid")]
@@ -161,13 +161,13 @@ def test_architecture_names_the_file_of_each_function():
     assert checked > 30
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_messages_and_services_exist(page):
     for name in messages_in(page):
         assert (ROOT / "msg" / f"{name}.msg").is_file() or (ROOT / "srv" / f"{name}.srv").is_file(), name
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     text = re.sub(FENCE, "", text_of(page))
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -181,7 +181,7 @@ def test_links_lead_somewhere(page):
             assert anchor in headings, f"{page.name} links to {target}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_parameters_exist(page):
     if page.name == "metrics.md":  # its dotted names are keys of metrics.json; it is compared with the code elsewhere
         return
@@ -193,14 +193,14 @@ def test_parameters_exist(page):
     assert not named - known - attributes, f"{page.name} names {sorted(named - known - attributes)}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_topics_and_services_are_offered(page):
     sources = "".join(f.read_text() for f in (ROOT / "lsm_ros" / "ros").rglob("*.py"))
     for name in set(re.findall(r"~/([a-z_]+)\b(?!/)", re.sub(FENCE, "", text_of(page)))) - {"lsm"}:
         assert f'"~/{name}"' in sources, f"{page.name} names ~/{name}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_code_compiles(page):
     for language, body in FENCE.findall(text_of(page)):
         if language == "python":
