@@ -78,7 +78,8 @@ def resolves(name: str) -> bool:
         except ModuleNotFoundError as error:
             if error.name is not None and module.startswith(error.name):
                 continue
-            return (ROOT / Path(*parts[:cut])).with_suffix(".py").is_file()  # it needs what is not installed here
+            # it needs what is not installed here: the file is there, or the file of the class
+            return any((ROOT / Path(*parts[:n])).with_suffix(".py").is_file() for n in (len(parts), len(parts) - 1))
         for attribute in parts[cut:]:
             if not hasattr(found, attribute):
                 return False
