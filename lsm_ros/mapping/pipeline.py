@@ -27,6 +27,7 @@ from lsm_ros.mapping.session import Session
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.pairs import PairModel, make_pair_model
 from lsm_ros.semantics.layer import SemanticLayer
+from lsm_ros.semantics.shared import SharedLanguage
 from lsm_ros.slam.graph.history import PoseHistory
 from lsm_ros.slam.trackers import FrameDepth, TrackedFrame, Tracker, make_tracker
 from lsm_ros.types import (
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
 
 
 class MappingPipeline:
-    """Everything between images and map. Not thread-safe: one worker owns it. model: used instead of the one that
-    `config.pairs` names."""
+    """Everything between images and map. Not thread-safe: one worker owns it, but for `texts`. model: used instead of the one
+    that `config.pairs` names."""
 
     def __init__(self, config: Config, model: PairModel | None = None) -> None:
         self.config = config
@@ -220,6 +221,11 @@ class MappingPipeline:
     # labels
 
     @property
+    def texts(self) -> SharedLanguage:
+        """Texts as the map understands them, for all threads."""
+        return self.semantics.shared
+
+    @property
     def label_space(self) -> LabelSpace | None:
         """Names of the labels that the map may show."""
         return self.semantics.label_space
@@ -269,9 +275,14 @@ class MappingPipeline:
 
     def occupancy(self) -> OccupancyMap | None:
         """2D grid of the obstacle band; None while gravity is unknown or there is no map."""
-        if not self._levelling.is_known or not self.map.block_count:
-            return None
-        return self.map.occupancy(self.config.grid)
+        return self.map.occupancy(self.config.grid) if self._has_grid() else None
+
+    def distance_field(self) -> OccupancyMap | None:
+        """Distance to the nearest occupied cell of `occupancy`, as `VoxelMap.distance_field` has it; None as there."""
+        return self.map.distance_field(self.config.grid) if self._has_grid() else None
+
+    def _has_grid(self) -> bool:
+        return self._levelling.is_known and self.map.block_count > 0
 
     def trajectory(self) -> list[TrajectoryPose]:
         """Final pose of every frame that has one, in order of time."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What the worker thread does: decode, map, publish. It alone touches the pipeline."""
+"""The work of the worker thread: decode, map, publish. It alone touches the pipeline."""
 from __future__ import annotations
 
 import threading
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from rclpy.node import Node
@@ -18,10 +18,12 @@ from rclpy.node import Node
 from lsm_ros.config import Config
 from lsm_ros.live.grouping import Item
 from lsm_ros.live.worker import Worker
+from lsm_ros.mapping.interface import Pipeline
 from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros import conversions
 from lsm_ros.ros.input.cameras import Bundle, Camera, decode
 from lsm_ros.ros.input.transforms import OdometryState, TransformInput
+from lsm_ros.ros.map_files import save_with_grid
 from lsm_ros.ros.output.broadcasting import TransformOutput
 from lsm_ros.ros.output.found_messages import Found
 from lsm_ros.ros.output.publishers import Publishers
@@ -36,15 +38,21 @@ if TYPE_CHECKING:
 
 MAX_LATE_LABELS = 16
 ERROR_S = 10.0
+Result = TypeVar("Result")
 
 
 class Mapper:
-    """A pipeline, its worker, and the way from a bundle of messages to what is published."""
+    """A pipeline, its worker, and the way from a bundle of messages to what is published.
 
-    def __init__(self, node: Node, config: Config, pipeline: Any, cameras: dict[str, Camera], tf_in: TransformInput,
+    For any thread: `config` and `map_frame` to read, `texts`, `worker`, and the methods under "for any thread". All other
+    methods touch the pipeline: they are for the worker, and others hand them to `command` or `worker.call`.
+    """
+
+    def __init__(self, node: Node, config: Config, pipeline: Pipeline, cameras: dict[str, Camera], tf_in: TransformInput,
                  tf_out: TransformOutput, publishers: Publishers, report: StatusReport, problems: Problems,
                  on_drop: Callable[[Bundle], None]) -> None:
-        self._node, self.config, self.pipeline, self._cameras = node, config, pipeline, cameras
+        self._node, self.config, self._pipeline, self._cameras = node, config, pipeline, cameras
+        self.texts = pipeline.texts
         self._tf_in, self._tf_out, self._publishers = tf_in, tf_out, publishers
         self._report, self._problems = report, problems
         self._odometry = SmoothOdometry()
@@ -67,8 +75,8 @@ class Mapper:
         if frame_set is None:
             return
         decoded = time.perf_counter()
-        update = self.pipeline.process(frame_set)
-        status = self.pipeline.status()
+        update = self._pipeline.process(frame_set)
+        status = self._pipeline.status()
         self._follow_session(status)
         self._pose(frame_set, update, status)
         latency_ms = (time.monotonic() - bundle.group.arrived) * 1e3
@@ -87,7 +95,7 @@ class Mapper:
             return
         self._publishers.pose(stamp_ns, T, covariance, self.map_frame)
         motion = self._odometry.add(stamp_ns, T, covariance, (update.map_epoch, update.graph_version),
-                                    self.pipeline.keyframe_trajectory)
+                                    self._pipeline.keyframe_trajectory)
         state = self._tf_in.odometry
         if state is OdometryState.PRESENT:
             if frame_set.T_odom_base is None:
@@ -107,8 +115,8 @@ class Mapper:
             out.path.changed()
         if update.changed_blocks or update.moved or update.added or update.removed:
             out.voxels_changed()
-        out.label_info(self.pipeline.label_space, frame_set.stamp_ns, self.map_frame)
-        out.send_map(self.pipeline, status, frame_set.stamp_ns, self.map_frame, self._for_navigation(status))
+        out.label_info(self._pipeline.label_space, frame_set.stamp_ns, self.map_frame)
+        out.send_map(self._pipeline, status, frame_set.stamp_ns, self.map_frame, self._for_navigation(status))
 
     def _for_navigation(self, status: PipelineStatus) -> bool:
         return status.scale_is_metric or self.config.scale.publish_nonmetric
@@ -117,7 +125,7 @@ class Mapper:
 
     def _adopt_session(self) -> None:
         """The pipeline's present session is the one that owns the map frame: after a start, a reset, a load."""
-        status = self.pipeline.status()
+        status = self._pipeline.status()
         self._session = status.session
         self._new_map(self.config.node.map_frame)
         self._remember(status)
@@ -143,23 +151,29 @@ class Mapper:
 
     # commands, to be run by the worker
 
+    def save(self, folder: Path) -> int:
+        """Writes the map, and its grid for map_server; returns the bytes written. ValueError while there is no map; OSError."""
+        if not self._pipeline.status().keyframes:
+            raise ValueError("there is no map yet: nothing was saved")
+        return save_with_grid(self._pipeline, folder)
+
     def reset(self) -> str:
         """Forgets the map."""
-        self.pipeline.reset()
+        self._pipeline.reset()
         self._loaded = None
         self._adopt_session()
         return "the map is empty"
 
     def load(self, folder: Path, localization_only: bool) -> PipelineStatus:
         """Replaces the map by a saved one. FileNotFoundError or ValueError if it is unusable; then nothing changes."""
-        self.pipeline.load(folder, localization_only)
+        self._pipeline.load(folder, localization_only)
         self._loaded = folder
         self._adopt_session()
-        return self.pipeline.status()
+        return self._pipeline.status()
 
     def time_jumped(self, directory: Path, reason: str) -> None:
         """Time went back: keeps what was mapped on disk and starts anew."""
-        status = self.pipeline.status()
+        status = self._pipeline.status()
         if status.localization_only and self._loaded is not None:
             self._node.get_logger().warning(f"{reason}: looking for the camera in {self._loaded.name!r} again")
             self.load(self._loaded, True)
@@ -167,13 +181,13 @@ class Mapper:
         if status.keyframes:
             folder = directory / f"session_{status.session}_{datetime.now():%Y%m%d_%H%M%S}"
             try:
-                self.pipeline.save(folder)
+                self._pipeline.save(folder)
             except (OSError, ValueError) as error:
                 self._problems.say("save", f"{reason}: the map could not be saved to {folder}: {error}", ERROR_S)
             else:
                 self._node.get_logger().warning(f"{reason}: the map so far is in {folder}")
-        self.pipeline.new_session()
-        status = self.pipeline.status()
+        self._pipeline.new_session()
+        status = self._pipeline.status()
         self._follow_session(status)
         self._remember(status)
 
@@ -183,7 +197,59 @@ class Mapper:
         self._publishers.config = config.node
         self._publishers.changed()
         self._tf_out.config = self._tf_in.config = config.node
-        self.pipeline.apply_runtime(config)
+        self._pipeline.apply_runtime(config)
+
+    def _send_map(self) -> None:
+        self._send_pending = False
+        status = self._pipeline.status()
+        self._remember(status)
+        self._publishers.send_map(self._pipeline, status, self._report.stamp_ns, self.map_frame,
+                                  self._for_navigation(status))
+
+    def blocks(self, epoch: int, since_seq: int) -> SemanticVoxelUpdate:
+        """Blocks of the map that somebody lacks who holds `since_seq` of `epoch`, or the first part of them."""
+        update = self._publishers.updates.answer(self._pipeline, self._pipeline.status(), epoch, since_seq)
+        return to_voxel_update(update, self._report.stamp_ns, self.map_frame)
+
+    def set_labels(self, space: LabelSpace | None) -> LabelSpace | None:
+        """Decodes the features of the whole map into other names; None: those of the configuration. Returns all names."""
+        self._pipeline.set_labels(space)
+        known = self._pipeline.label_space
+        self._publishers.voxels_changed()
+        self._publishers.label_info(known, self._report.stamp_ns, self.map_frame)
+        self._send_soon()
+        return known
+
+    def find(self, sentence: Sentence, threshold: float, most: int) -> Found:
+        """Where in the map something is."""
+        answer = self._pipeline.find(sentence.vector, threshold, most)
+        return Found(sentence, answer, self._report.stamp_ns, self.map_frame)
+
+    def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
+        """Where the rig is, as somebody says."""
+        self._pipeline.set_initial_pose(T_map_rig)
+        self._odometry.restart()
+
+    def _failed(self, bundle: Bundle, error: Exception) -> None:
+        """A frame set brought up an error: told by name, with the place in the log if it is not a plain refusal."""
+        what = f"{type(error).__name__}: {error}"
+        self._problems.say("frame", f"frame at {bundle.group.stamp_ns * 1e-9:.3f} s failed: {what}")
+        if not isinstance(error, ValueError):
+            place = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+            self._node.get_logger().error(place, throttle_duration_sec=ERROR_S)
+
+    # for any thread
+
+    def command(self, name: str, function: Callable[[], Result]) -> Future[Result]:
+        """Runs a command between frames; its error is told by name."""
+        future = self.worker.call(function)
+
+        def tell(done: Future[Result]) -> None:
+            if not done.cancelled() and done.exception() is not None:
+                self._problems.say(name, f"{name}: {done.exception()}", ERROR_S)
+
+        future.add_done_callback(tell)
+        return future
 
     def poll(self) -> None:
         """Once a second: latched topics for new subscribers, also while no frame comes."""
@@ -201,32 +267,6 @@ class Mapper:
             self._send_pending = True
             self.command("publish the map", self._send_map)
 
-    def _send_map(self) -> None:
-        self._send_pending = False
-        status = self.pipeline.status()
-        self._remember(status)
-        self._publishers.send_map(self.pipeline, status, self._report.stamp_ns, self.map_frame,
-                                  self._for_navigation(status))
-
-    def blocks(self, epoch: int, since_seq: int) -> SemanticVoxelUpdate:
-        """Blocks of the map that somebody lacks who holds `since_seq` of `epoch`, or the first part of them."""
-        update = self._publishers.updates.answer(self.pipeline, self.pipeline.status(), epoch, since_seq)
-        return to_voxel_update(update, self._report.stamp_ns, self.map_frame)
-
-    def set_labels(self, space: LabelSpace | None) -> LabelSpace:
-        """Decodes the features of the whole map into other names; None: those of the configuration. Returns all names."""
-        self.pipeline.set_labels(space)
-        known = self.pipeline.label_space
-        self._publishers.voxels_changed()
-        self._publishers.label_info(known, self._report.stamp_ns, self.map_frame)
-        self._send_soon()
-        return known
-
-    def find(self, sentence: Sentence, threshold: float, most: int) -> Found:
-        """Where in the map something is."""
-        answer = self.pipeline.find(sentence.vector, threshold, most)
-        return Found(sentence, answer, self._report.stamp_ns, self.map_frame)
-
     def late_labels(self, item: Item, stamp_ns: int) -> None:
         """Labels of a frame that has gone on. Only a few wait; more are counted as refused."""
         with self._late_lock:
@@ -241,36 +281,12 @@ class Mapper:
                 self._late_labels -= 1
             camera = self._cameras[item.camera]
             space = camera.update_labels(camera.label_info, self._problems)
-            if self.pipeline.add_labels(stamp_ns, item.camera, conversions.label_image(item.payload), space):
+            if self._pipeline.add_labels(stamp_ns, item.camera, conversions.label_image(item.payload), space):
                 self._publishers.voxels_changed()
 
         self.command(f"{item.camera} labels", add)
 
-    def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
-        """Where the rig is, as somebody says."""
-        self.pipeline.set_initial_pose(T_map_rig)
-        self._odometry.restart()
-
-    def command(self, name: str, function: Callable[[], Any]) -> Future[Any]:
-        """Runs a command between frames; its error is told by name."""
-        future = self.worker.call(function)
-
-        def tell(done: Future[Any]) -> None:
-            if not done.cancelled() and done.exception() is not None:
-                self._problems.say(name, f"{name}: {done.exception()}", ERROR_S)
-
-        future.add_done_callback(tell)
-        return future
-
-    def _failed(self, bundle: Bundle, error: Exception) -> None:
-        """A frame set brought up an error: told by name, with the place in the log if it is not a plain refusal."""
-        what = f"{type(error).__name__}: {error}"
-        self._problems.say("frame", f"frame at {bundle.group.stamp_ns * 1e-9:.3f} s failed: {what}")
-        if not isinstance(error, ValueError):
-            place = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-            self._node.get_logger().error(place, throttle_duration_sec=ERROR_S)
-
     def close(self) -> None:
         """Ends the worker and frees the pipeline."""
         self.worker.stop()
-        self.pipeline.close()
+        self._pipeline.close()

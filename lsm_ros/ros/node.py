@@ -6,7 +6,8 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,15 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.signals import SignalHandlerOptions
 
 from lsm_ros.config import Config
+from lsm_ros.live.grouping import Item
+from lsm_ros.mapping.interface import Pipeline
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.ros.conversions import from_pose
 from lsm_ros.ros.executor import MappingExecutor
+from lsm_ros.ros.input.cameras import Bundle
 from lsm_ros.ros.input.subscriptions import Inputs
 from lsm_ros.ros.input.transforms import TransformInput
+from lsm_ros.ros.map_files import resolve_map
 from lsm_ros.ros.mapper import Mapper
 from lsm_ros.ros.output.broadcasting import TransformOutput
 from lsm_ros.ros.output.diagnostics import Diagnostics
@@ -32,7 +37,7 @@ from lsm_ros.ros.output.publishers import Publishers
 from lsm_ros.ros.output.status import StatusReport
 from lsm_ros.ros.parameters import NodeParameters
 from lsm_ros.ros.problems import Problems
-from lsm_ros.ros.services import Services, resolve_map
+from lsm_ros.ros.services import Services
 
 JUMP_S = 1.0
 # How long a thread may keep the interpreter while others wait. NumPy gives it up all the time, and with the default of
@@ -42,29 +47,39 @@ SAME_JUMP_S = 3.0  # the clock and the stamps tell of the same jump
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-def make_pipeline(config: Config) -> MappingPipeline:
-    """What maps. A function of the module, so that another pipeline can be put in its place."""
-    return MappingPipeline(config)
+@dataclass(frozen=True)
+class Connections:
+    """Topics and TF of the node."""
+
+    tf_in: TransformInput
+    tf_out: TransformOutput
+    outputs: Publishers
+    inputs: Inputs
+
+    def configure(self, config: Config) -> None:
+        """Takes over new settings."""
+        self.tf_in.reconfigure(config.node)
+        self.tf_out.reconfigure(config.node)
+        self.outputs.config = config.node
+        self.inputs.configure(config)
 
 
 class MappingNode(LifecycleNode):
-    """Camera images in; poses, clouds and a map out."""
+    """Camera images in; poses, clouds and a map out. make_pipeline: gives the pipeline that maps."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, make_pipeline: Callable[[Config], Pipeline] = MappingPipeline, **options: Any) -> None:
         super().__init__("mapping", automatically_declare_parameters_from_overrides=True, **options)
         self.problems = Problems(self._warn, self._inform)
         self.parameters = NodeParameters(self)
         self.parameters.is_configured = lambda: self.mapper is not None
-        self.parameters.was_configured = lambda: self.inputs is not None
+        self.parameters.was_configured = lambda: self.connections is not None
         self.parameters.on_change = self._on_parameters
         for line in self.parameters.advice():
             self.problems.say(f"parameter {line}", line)
         self.diagnostics = Diagnostics(self, self.problems)
+        self._make_pipeline = make_pipeline
         self.mapper: Mapper | None = None
-        self.inputs: Inputs | None = None
-        self.tf_in: TransformInput | None = None
-        self.tf_out: TransformOutput | None = None
-        self.outputs: Publishers | None = None
+        self.connections: Connections | None = None
         self.report = StatusReport(self, {}, self.problems)
         self.services_offered = Services(self, lambda: self.mapper, self._pause, self._forget_inputs)
         self.waiting_groups: set[CallbackGroup] = {self.services_offered.group}
@@ -110,38 +125,36 @@ class MappingNode(LifecycleNode):
         config, cameras = self.parameters.config(), self.parameters.cameras
         if config.node.localization_only and not config.node.load_map:
             raise ValueError("localization_only needs the name of a saved map in load_map")
-        pipeline = make_pipeline(config)
-        self._offer(config, cameras)
-        self.mapper = Mapper(self, config, pipeline, self.inputs.cameras, self.tf_in, self.tf_out, self.outputs,
-                             self.report, self.problems, self.inputs.count_dropped)
+        pipeline = self._make_pipeline(config)
+        c = self._offer(config, cameras)
+        mapper = self.mapper = Mapper(self, config, pipeline, c.inputs.cameras, c.tf_in, c.tf_out, c.outputs, self.report,
+                                      self.problems, c.inputs.count_dropped)
         self.report.pair_model = config.pairs.model
         if config.node.load_map:
             folder = resolve_map(config.node.map_directory, config.node.load_map)
-            self.mapper.worker.call(lambda: self.mapper.load(folder, config.node.localization_only)).result()
+            mapper.worker.call(lambda: mapper.load(folder, config.node.localization_only)).result()
 
-    def _offer(self, config: Config, cameras: list[str]) -> None:
+    def _offer(self, config: Config, cameras: list[str]) -> Connections:
         """Topics and TF: made once, since destroying subscriptions while an executor spins is not safe everywhere."""
-        if self.inputs is None:
-            self.tf_in = TransformInput(self, config.node, cameras, self.problems)
-            self.tf_out = TransformOutput(self, config.node, self.tf_in)
-            self.outputs = Publishers(self, config.node)
-            self.inputs = Inputs(self, config, cameras, self.tf_in, self.problems,
-                                 lambda bundle: self.mapper.worker.submit(bundle),
-                                 lambda item, stamp_ns: self.mapper.late_labels(item, stamp_ns), self._on_stamps_jump)
-            if config.node.replay:
-                self.waiting_groups.add(self.inputs.group)
-            self.report.watch(self.inputs.cameras)
-            self.create_subscription(PoseWithCovarianceStamped, "/initialpose", self._on_initial_pose, 1)
-        else:
-            self.tf_in.reconfigure(config.node)
-            self.tf_out.reconfigure(config.node)
-            self.outputs.config = config.node
-            self.inputs.configure(config)
+        if self.connections is not None:
+            self.connections.configure(config)
+            return self.connections
+        tf_in = TransformInput(self, config.node, cameras, self.problems)
+        inputs = Inputs(self, config, cameras, tf_in, self.problems, self._submit, self._late_labels, self._on_stamps_jump)
+        made = Connections(tf_in, TransformOutput(self, config.node, tf_in), Publishers(self, config.node), inputs)
+        if config.node.replay:
+            self.waiting_groups.add(inputs.group)
+        self.report.watch(inputs.cameras)
+        self.create_subscription(PoseWithCovarianceStamped, "/initialpose", self._on_initial_pose, 1)
+        self.connections = made
+        return made
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Takes images from now on."""
-        self.tf_out.start()
-        self.inputs.open()
+        if self.connections is None:
+            return FAILURE
+        self.connections.tf_out.start()
+        self.connections.inputs.open()
         self.report.active, self.report.paused = True, False
         self.report.publish()
         return SUCCESS
@@ -171,12 +184,12 @@ class MappingNode(LifecycleNode):
         return SUCCESS
 
     def _gate(self) -> None:
-        if self.inputs is not None:
-            self.inputs.close()
+        if self.connections is not None:
+            self.connections.inputs.close()
         if self.mapper is not None:
             self.mapper.worker.discard_waiting()
-        if self.tf_out is not None:
-            self.tf_out.stop()
+        if self.connections is not None:
+            self.connections.tf_out.stop()
         self.report.active = False
 
     def _tear_down(self) -> None:
@@ -189,19 +202,30 @@ class MappingNode(LifecycleNode):
 
     # events
 
+    def _submit(self, bundle: Bundle) -> None:
+        mapper = self.mapper
+        if mapper is not None:
+            mapper.worker.submit(bundle)
+
+    def _late_labels(self, item: Item, stamp_ns: int) -> None:
+        mapper = self.mapper
+        if mapper is not None:
+            mapper.late_labels(item, stamp_ns)
+
     def _pause(self, wanted: bool) -> str:
-        if not self.report.active:
+        if self.connections is None or not self.report.active:
             raise ValueError("the node is not active")
         if wanted:
-            self.inputs.close()
+            self.connections.inputs.close()
         else:
-            self.inputs.open()
+            self.connections.inputs.open()
         self.report.paused = wanted
         self.report.publish()
         return "paused: images are not taken" if wanted else "mapping"
 
     def _forget_inputs(self) -> None:
-        self.inputs.clear()
+        if self.connections is not None:
+            self.connections.inputs.clear()
 
     def _on_parameters(self, config: Config) -> None:
         mapper = self.mapper
@@ -230,24 +254,25 @@ class MappingNode(LifecycleNode):
 
     def _jumped(self, reason: str, forget_inputs: bool) -> None:
         """Time went back: all that is known of TF is of another time, and so is the map."""
-        mapper, now = self.mapper, time.monotonic()
-        if mapper is None or not self.report.active or now - self._last_jump < SAME_JUMP_S:
+        mapper, connections, now = self.mapper, self.connections, time.monotonic()
+        if mapper is None or connections is None or not self.report.active or now - self._last_jump < SAME_JUMP_S:
             return
         self._last_jump = now
         if forget_inputs:
-            self.inputs.clear()
-        self.tf_in.time_jumped()
+            connections.inputs.clear()
+        connections.tf_in.time_jumped()
         directory = Path(mapper.config.node.map_directory).expanduser().resolve()
         mapper.command("time jump", lambda: mapper.time_jumped(directory, reason))
 
     def _every_second(self) -> None:
-        mapper = self.mapper
+        mapper, c = self.mapper, self.connections
         if mapper is not None:
             mapper.poll()
-            self.inputs.poll()
+        if mapper is not None and c is not None:
+            c.inputs.poll()
         self.report.publish()
-        self.diagnostics.publish(self.report.message(), self._state_machine.current_state[1], self.inputs, self.tf_in,
-                                 self.tf_out)
+        inputs, tf_in, tf_out = (None, None, None) if c is None else (c.inputs, c.tf_in, c.tf_out)
+        self.diagnostics.publish(self.report.message(), self._state_machine.current_state[1], inputs, tf_in, tf_out)
 
     def _every_tenth(self) -> None:
         mapper = self.mapper
@@ -263,7 +288,7 @@ class MappingNode(LifecycleNode):
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the node until SIGINT or SIGTERM; threads end before ROS does."""
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    rclpy.init(args=None if args is None else list(args), signal_handler_options=SignalHandlerOptions.NO)
     stop: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda caught, frame: stop.append(caught))

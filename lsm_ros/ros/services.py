@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Services of the node: they wait for the worker, in a reentrant group, with a timeout."""
+"""Services of the node: they wait for the worker, in a reentrant group, with a timeout.
+
+They run in threads of their own, so of a Mapper they use what is for any thread, and hand the rest to its worker.
+"""
 from __future__ import annotations
 
 import threading
@@ -8,60 +11,31 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
 from datetime import datetime
-from pathlib import Path
-from typing import Any
+from typing import Protocol, TypeVar
 
-import numpy as np
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
-from lsm_ros.files import replacing_folder
 from lsm_ros.mapping import store
+from lsm_ros.ros.map_files import resolve_map
 from lsm_ros.ros.mapper import Mapper
 from lsm_ros.ros.output.found_messages import fill, told
 from lsm_ros.semantics.label_spaces import space_of
 from lsm_ros.srv import GetBlocks, LoadMap, QueryText, SaveMap, SetLabels
-from lsm_ros.types import OccupancyMap
 
 MOST_RESULTS = 100
+Result = TypeVar("Result")
 
 
-def resolve_map(directory: str | Path, name: str) -> Path:
-    """Folder of the map `name` below `directory`. ValueError for anything that is not inside, also by way of links."""
-    base = Path(directory).expanduser().resolve()
-    if not name or "\0" in name or len(name) > 200:
-        raise ValueError(f"map name {name!r} is empty, too long, or holds a zero byte")
-    relative = Path(name)
-    if relative.is_absolute() or any(part == ".." or part.startswith(".") for part in relative.parts):
-        raise ValueError(f"map name {name!r} must be a folder inside of map_directory, without '..' or a leading dot")
-    folder = (base / relative).resolve()
-    if folder == base or not folder.is_relative_to(base):
-        raise ValueError(f"map name {name!r} leads out of map_directory {base}, to {folder}")
-    return folder
+class Response(Protocol):
+    """The fields that all responses have."""
+
+    success: bool
+    message: str
 
 
-def save_with_grid(pipeline: Any, folder: Path) -> int:
-    """Saves the map, and its grid as occupancy.pgm and .yaml for map_server, all or nothing. Returns bytes written."""
-    with replacing_folder(folder) as fresh:
-        pipeline.save(fresh)
-        occupancy = pipeline.occupancy()
-        if occupancy is not None:
-            write_pgm(fresh, occupancy)
-    return store.folder_bytes(folder)
-
-
-def write_pgm(folder: Path, occupancy: OccupancyMap) -> None:
-    """Grid as map_server reads it: dark is occupied, grey unknown, and the first row is the northernmost."""
-    shades = np.full(occupancy.grid.shape, 205, np.uint8)
-    shades[occupancy.grid == 0] = 254
-    shades[occupancy.grid >= 65] = 0
-    height, width = shades.shape
-    (folder / "occupancy.pgm").write_bytes(f"P5\n{width} {height}\n255\n".encode() + shades[::-1].tobytes())
-    (folder / "occupancy.yaml").write_text(
-        f"image: occupancy.pgm\nmode: trinary\nresolution: {occupancy.resolution:.6g}\n"
-        f"origin: [{occupancy.origin_x:.6f}, {occupancy.origin_y:.6f}, 0.0]\n"
-        "negate: 0\noccupied_thresh: 0.65\nfree_thresh: 0.196\n")
+AnyResponse = TypeVar("AnyResponse", bound=Response)
 
 
 class Services:
@@ -81,7 +55,7 @@ class Services:
                                      (SetLabels, "~/set_labels", self._on_set_labels)):
             node.create_service(kind, name, callback, callback_group=self.group)
 
-    def _run(self, response: Any, action: Callable[[Mapper], str]) -> Any:
+    def _run(self, response: AnyResponse, action: Callable[[Mapper], str]) -> AnyResponse:
         """Fills success and message; refuses while another service call works or the node is not configured."""
         mapper = self._mapper()
         if mapper is None:
@@ -109,7 +83,7 @@ class Services:
         return response
 
     @staticmethod
-    def _wait(mapper: Mapper, command: Callable[[], Any]) -> Any:
+    def _wait(mapper: Mapper, command: Callable[[], Result]) -> Result:
         return mapper.worker.call(command).result(mapper.config.node.service_timeout)
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -134,14 +108,8 @@ class Services:
                 raise ValueError(f"{folder} exists; set overwrite to replace it")
             if folder.exists() and not (folder / store.META).is_file():
                 raise ValueError(f"{folder} is not a map and is not replaced")
-
-            def write() -> int:
-                if not mapper.pipeline.status().keyframes:
-                    raise ValueError("there is no map yet: nothing was saved")
-                return save_with_grid(mapper.pipeline, folder)
-
             try:
-                response.size_bytes = self._wait(mapper, write)
+                response.size_bytes = self._wait(mapper, lambda: mapper.save(folder))
             except OSError as error:
                 raise OSError(f"{folder} could not be written: {error.strerror or error}") from error
             response.path = str(folder)
@@ -171,7 +139,7 @@ class Services:
 
     def _on_query(self, request: QueryText.Request, response: QueryText.Response) -> QueryText.Response:
         def query(mapper: Mapper) -> str:
-            sentence = mapper.pipeline.semantics.sentence(request.text)  # here, since loading the text encoder takes a second
+            sentence = mapper.texts.sentence(request.text)  # here, since loading the text encoder takes a second
             found = self._wait(mapper, lambda: mapper.find(sentence, request.threshold, request.max_results or MOST_RESULTS))
             fill(response, found)
             return told(found)
@@ -182,8 +150,8 @@ class Services:
         def set_labels(mapper: Mapper) -> str:
             space = space_of([(c.class_id, c.class_name) for c in request.classes]) if request.classes else None
             if space is not None:
-                mapper.pipeline.semantics.learn(space)  # here, as above
+                mapper.texts.learn(space)  # here, as above
             known = self._wait(mapper, lambda: mapper.set_labels(space))
-            return f"features are decoded into {len(known.names)} names"
+            return f"features are decoded into {0 if known is None else len(known.names)} names"
 
         return self._run(response, set_labels)

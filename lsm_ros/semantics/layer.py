@@ -12,15 +12,14 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.pairs.base import PairModel
 from lsm_ros.semantics.segmenters import make_segmenter
+from lsm_ros.semantics.shared import SharedLanguage
 from lsm_ros.types import Frame, LabelSpace, NameVectors
 
 if TYPE_CHECKING:
     from lsm_ros.semantics.describing import Describer
-    from lsm_ros.semantics.language import Language, Sentence
+    from lsm_ros.semantics.language import Language
 
 LANGUAGE_FILE = "language.safetensors"
-NO_LANGUAGE = ("there are no language features: set pairs.model to lsm_small, or semantics.features to 'always' for the other "
-               "pair models")
 
 
 class Reports(Protocol):
@@ -34,13 +33,14 @@ class SemanticLayer:
     """Features, names and queries of one map. warnings: those of the pipeline, by name.
 
     `observed`: names that frames brought with their labels; `chosen`: names set by a user; `decoded`: those that features
-    are decoded into. ValueError, FileNotFoundError or ImportError for weights or names that cannot be used.
+    are decoded into. `shared`: the part that other threads may use. ValueError, FileNotFoundError or ImportError for weights or
+    names that cannot be used.
     """
 
     def __init__(self, config: Config, model: PairModel, warnings: Reports) -> None:
         self._config, self._warnings = config, warnings
         self._describer: Describer | None = None
-        self.language: Language | None = None
+        self.shared = SharedLanguage()
         self.observed: LabelSpace | None = None
         self.chosen: LabelSpace | None = None
         self.decoded: LabelSpace | None = None
@@ -64,7 +64,12 @@ class SemanticLayer:
             from lsm_ros.semantics.describing import Describer
 
             self._describer = Describer.load(wanted.weights, self._config.pairs.precision)
-        self.language = language_of(model if gives_features else self._describer)
+        self.shared.language = language_of(model if gives_features else self._describer)
+
+    @property
+    def language(self) -> Language | None:
+        """The meaning of the features in the map, None without any."""
+        return self.shared.language
 
     def _configured_space(self) -> LabelSpace | None:
         if not self._config.semantics.label_space:
@@ -116,25 +121,20 @@ class SemanticLayer:
         self.observed = space
         self._decode()
 
-    def learn(self, space: LabelSpace) -> None:
-        """Computes what `choose` needs of these names, which may load the text encoder; may be called from any thread. Errors
-        as there."""
-        self._speaking().names(space, self._config.semantics.min_similarity)
-
     def choose(self, space: LabelSpace | None) -> None:
         """Decodes features into these names from now on; None: into those of the configuration. Without a map that changes
         nothing yet. ValueError for names that cannot be used, or where frames call an id something else; ImportError when
         they need the text encoder and it is missing. Nothing has changed then."""
         from lsm_ros.semantics.label_spaces import check_space
 
-        self._speaking()
+        self.shared.speaking()
         if space is not None:
             check_space(space, "label names")
             odd = None if self.observed is None else _conflict(space, self.observed)
             if odd is not None:
                 raise ValueError(f"label id {odd} is {self.observed.names[odd]!r} in the labels of the cameras, and cannot be "
                                  f"{space.names[odd]!r}")
-            self.learn(space)
+            self.shared.learn(space)
         self.chosen = space
         self._decode()
 
@@ -166,17 +166,6 @@ class SemanticLayer:
             return
         self.decoded = space
 
-    # queries
-
-    def _speaking(self) -> Language:
-        if self.language is None:
-            raise ValueError(NO_LANGUAGE)
-        return self.language
-
-    def sentence(self, text: str) -> Sentence:
-        """A text as a vector; may be called from any thread. ValueError or ImportError as of `Language.sentence`."""
-        return self._speaking().sentence(text)
-
     # on disk
 
     def save(self, folder: Path, with_features: bool) -> dict[str, Any]:
@@ -205,7 +194,7 @@ class SemanticLayer:
 
     def adopt(self, language: Language | None, meta: dict[str, Any]) -> None:
         """Takes over a language and the names that `save` gave."""
-        self.language = language
+        self.shared.language = language
         self.observed, self.chosen = (_space(meta.get(k)) for k in ("label_space", "chosen_space"))
         if self._segmenter is not None:
             self.observe(self._segmenter.label_space)

@@ -9,7 +9,7 @@ from helpers.harness import START_NS
 from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 
-from lsm_ros.ros.services import resolve_map
+from lsm_ros.ros.map_files import resolve_map
 from lsm_ros.srv import LoadMap, SaveMap
 
 FRAME = "service_lens"

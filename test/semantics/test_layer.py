@@ -137,7 +137,7 @@ def test_labels_that_frames_bring_come_first(room, mapped):
 
 def test_a_query_finds_the_floor_where_it_is(room, mapped):
     pipeline, _ = mapped
-    answer = pipeline.find(pipeline.semantics.sentence("the floor").vector, 0.0, 3)
+    answer = pipeline.find(pipeline.texts.sentence("the floor").vector, 0.0, 3)
     assert len(answer.places) >= 1 and answer.best > 0.9
     best = answer.places[0]
     assert best.similarity > 0.8 and abs(best.centre[2]) < 0.1 and best.high[2] - best.low[2] < 0.4
@@ -164,7 +164,7 @@ def test_saved_maps_keep_their_meaning(room, mapped, monkeypatch, tmp_path):
     plain.load(tmp_path / "saved")
     assert np.array_equal(plain.snapshot().labels, pipeline.snapshot().labels)
     assert plain.label_space.names == {5: "floor", 6: "wall"}
-    assert plain.find(plain.semantics.sentence("floor").vector, 0.0, 1).places
+    assert plain.find(plain.texts.sentence("floor").vector, 0.0, 1).places
     for change in ({"basis": np.flipud(np.eye(12, dtype=np.float32)).copy()}, {"encoder": "more words"}):
         eyes.codec = replace(codec_of(room[2], Words(WORDS)), **change)
         stranger = MappingPipeline(CONFIG)
@@ -212,7 +212,7 @@ def test_lsm_query(room, mapped, capsys, tmp_path):
 def test_without_language_a_query_says_what_to_do(room):
     pipeline = MappingPipeline(from_dict({"semantics.features": "auto"}, CONFIG))
     pipeline.process(room[0][0])
-    for ask_it in (lambda: pipeline.semantics.sentence("floor"), lambda: pipeline.set_labels(LabelSpace({1: "floor"}))):
+    for ask_it in (lambda: pipeline.texts.sentence("floor"), lambda: pipeline.set_labels(LabelSpace({1: "floor"}))):
         with pytest.raises(ValueError, match="set pairs.model to lsm_small"):
             ask_it()
 
@@ -220,7 +220,7 @@ def test_without_language_a_query_says_what_to_do(room):
 def test_an_empty_map_has_nothing_to_find(room, monkeypatch):
     pipeline, _ = make(room, monkeypatch, frames=0)
     with pytest.raises(ValueError, match="holds no language features"):
-        pipeline.find(pipeline.semantics.sentence("floor").vector, 0.0, 1)
+        pipeline.find(pipeline.texts.sentence("floor").vector, 0.0, 1)
 
 
 def test_weights_of_another_text_encoder(room, mapped):
@@ -229,7 +229,7 @@ def test_weights_of_another_text_encoder(room, mapped):
     other = MappingPipeline(CONFIG)  # the classes of the training need no text encoder
     assert other.label_space.names == room[2]
     with pytest.raises(ValueError, match="another text encoder: text encoder 'another' does not exist"):
-        other.semantics.sentence("something new")
+        other.texts.sentence("something new")
 
 
 def test_names_of_the_configuration(room, monkeypatch, tmp_path):

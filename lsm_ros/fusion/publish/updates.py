@@ -11,7 +11,7 @@ import secrets
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -108,7 +108,9 @@ class EncodedBlocks:
         """The first blocks after version `since`, as many as fit; at least one if there is any. Of a version that is none of
         this map's, or too old for it, or 0: from the start."""
         known = max(self._forgotten, 1) <= since <= self.version
-        keys, data, size, last, base = [], [], MESSAGE_OVERHEAD, since if known else 0, since if known else 0
+        keys: list[int] = []
+        data: list[bytes] = []
+        size, last, base = MESSAGE_OVERHEAD, since if known else 0, since if known else 0
         for key, version, content in self._after(base):
             if not known and not content:
                 last = version
@@ -167,17 +169,35 @@ def random_origin() -> int:
     return (1 << 40) + secrets.randbits(56)
 
 
+class BlockSource(Protocol):
+    """Source of the messages: a map that keeps its published blocks encoded, as `VoxelMap` does."""
+
+    @property
+    def layout(self) -> Layout:
+        """Voxel size and what else is fixed."""
+
+    @property
+    def blocks_version(self) -> int:
+        """Version of the blocks as of the last refresh."""
+
+    def refresh_blocks(self) -> int:
+        """Brings the published blocks up to date; returns how many show something else."""
+
+    def encoded_blocks(self, since: int = 0, max_bytes: int = MAX_BYTES) -> BlockPart:
+        """The first blocks that changed after version `since`, as many as fit."""
+
+
 class UpdateStream:
     """The messages of ~/map_update, and the answers of ~/get_blocks."""
 
     def __init__(self, origin: Callable[[], int] = random_origin) -> None:
         self._draw = origin
-        self._map: Callable[[], Any] = lambda: None
+        self._map: Callable[[], BlockSource | None] = lambda: None
         self._origin, self._epoch, self._graph_version, self._backlog = 0, 0, 0, 0
         self._sent = 0
 
-    def follow(self, voxel_map: Any, epoch: int, graph_version: int = 0, backlog: int = 0) -> None:
-        """Takes over what the VoxelMap is now. Another map, or another epoch, is sent from its start."""
+    def follow(self, voxel_map: BlockSource, epoch: int, graph_version: int = 0, backlog: int = 0) -> None:
+        """Takes over the map of now. Another map, or another epoch, is sent from its start."""
         if voxel_map is not self._map() or epoch != self._epoch:
             self._map, self._epoch, self._origin, self._sent = weakref.ref(voxel_map), epoch, self._draw(), 0
         self._graph_version, self._backlog = graph_version, backlog

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
 from lsm_ros.config import NodeConfig
 from lsm_ros.fusion.publish.updates import MapUpdate, UpdateStream
+from lsm_ros.mapping.interface import MapReader
 from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros.output.update_messages import serialized
 from lsm_ros.types import PipelineStatus
@@ -32,7 +32,7 @@ class UpdatePublisher:
         self._heard = False
         self.pending = False
 
-    def send(self, pipeline: Any, status: PipelineStatus, stamp_ns: int, frame_id: str) -> None:
+    def send(self, pipeline: MapReader, status: PipelineStatus, stamp_ns: int, frame_id: str) -> None:
         """Looks for changes if it is time for that, and sends what there is to tell, as far as the rate allows."""
         now = time.monotonic()
         if not self._publisher.get_subscription_count():
@@ -58,10 +58,10 @@ class UpdatePublisher:
         self._told = time.monotonic()
         self._publisher.publish(serialized(update, stamp_ns, frame_id))
 
-    def answer(self, pipeline: Any, status: PipelineStatus, epoch: int, since_seq: int) -> MapUpdate:
+    def answer(self, pipeline: MapReader, status: PipelineStatus, epoch: int, since_seq: int) -> MapUpdate:
         """What somebody lacks who holds `since_seq` of `epoch`, or its first part."""
         self._follow(pipeline, status)
         return self._stream.answer(epoch, since_seq)
 
-    def _follow(self, pipeline: Any, status: PipelineStatus) -> None:
+    def _follow(self, pipeline: MapReader, status: PipelineStatus) -> None:
         self._stream.follow(pipeline.map, status.map_epoch, status.graph_version, status.fusion_backlog)

@@ -17,6 +17,7 @@ from vision_msgs.msg import LabelInfo
 from visualization_msgs.msg import Marker
 
 from lsm_ros.config import NodeConfig
+from lsm_ros.mapping.interface import MapReader
 from lsm_ros.ros import conversions
 from lsm_ros.ros.output.map_updates import UpdatePublisher
 from lsm_ros.ros.output.mesh_message import to_mesh_marker
@@ -162,14 +163,14 @@ class Publishers:
             self._labels = (space, frame_id)
             self._label_info.publish(conversions.to_label_info(space, stamp_ns, frame_id))
 
-    def _mesh_marker(self, pipeline: Any, stamp_ns: int, frame_id: str) -> bytes | None:
+    def _mesh_marker(self, pipeline: MapReader, stamp_ns: int, frame_id: str) -> bytes | None:
         mesh = pipeline.map.mesh_within(MESH_MS)
         if mesh is None:
             self._mesh_unfinished = True
             self.mesh.again()
         return None if mesh is None else to_mesh_marker(mesh, stamp_ns, frame_id)
 
-    def send_map(self, pipeline: Any, status: PipelineStatus, stamp_ns: int, frame_id: str, for_navigation: bool) -> None:
+    def send_map(self, pipeline: MapReader, status: PipelineStatus, stamp_ns: int, frame_id: str, for_navigation: bool) -> None:
         """Publishes what is due of path and map. What a robot drives by is held back while the scale is not metric."""
         rate_hz = self.config.map_rate_hz
         self.path.publish_if_due(
@@ -182,9 +183,8 @@ class Publishers:
         if not for_navigation:
             return
 
-        def grid(read: Callable[[], OccupancyMap]) -> OccupancyGrid | None:
-            seen = pipeline.occupancy()
-            return None if seen is None else conversions.to_occupancy_grid(read(), stamp_ns, frame_id)
+        def grid(found: OccupancyMap | None) -> OccupancyGrid | None:
+            return None if found is None else conversions.to_occupancy_grid(found, stamp_ns, frame_id)
 
-        self.occupancy.publish_if_due(lambda: grid(pipeline.occupancy), rate_hz)
-        self.distance_field.publish_if_due(lambda: grid(lambda: pipeline.map.distance_field(pipeline.config.grid)), rate_hz)
+        self.occupancy.publish_if_due(lambda: grid(pipeline.occupancy()), rate_hz)
+        self.distance_field.publish_if_due(lambda: grid(pipeline.distance_field()), rate_hz)

@@ -61,4 +61,4 @@ def test_features_can_be_left_out(mapped):
     pipeline = mapped(**{"semantics.features": "never"})
     assert not pipeline.model.with_features and pipeline.label_space is None
     with pytest.raises(ValueError, match="no language features: set pairs.model"):
-        pipeline.semantics.sentence("up")
+        pipeline.texts.sentence("up")

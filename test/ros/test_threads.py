@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Who touches the pipeline: the worker, and nobody else."""
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from helpers.fake_pipeline import FakePipeline, Recorder
+from helpers.harness import LATCHED, START_NS, image_message
+from nav_msgs.msg import OccupancyGrid, Path
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image, PointCloud2
+from std_srvs.srv import Trigger
+from vision_msgs.msg import VisionClass
+from visualization_msgs.msg import Marker
+
+from lsm_ros.msg import SemanticVoxelUpdate
+from lsm_ros.ros.executor import MappingExecutor
+from lsm_ros.ros.node import MappingNode
+from lsm_ros.srv import GetBlocks, LoadMap, QueryText, SaveMap, SetLabels
+
+PLACE = "/threads/mapping"
+FOR_ANY_THREAD = {"texts", "sentence", "learn"}
+PUBLISHED = {"map_cloud": PointCloud2, "occupancy": OccupancyGrid, "distance_field": OccupancyGrid, "mesh": Marker,
+             "path": Path}
+
+
+@pytest.fixture
+def running(ros, tmp_path):
+    """A node in this process, spun in a thread as its program does; `touched` has what was used of its pipeline, and where."""
+    touched = []
+    values = {"map_directory": str(tmp_path), "odom_frame": "", "image_reliability": "reliable", "map_rate_hz": 10.0,
+              "mesh_rate_hz": 5.0}
+    node = MappingNode(lambda config: Recorder(FakePipeline(config), touched), namespace="/threads", context=ros,
+                       parameter_overrides=[Parameter(n, value=v) for n, v in values.items()])
+    executor = MappingExecutor(node.waiting_groups, threads=3, context=ros)
+    executor.add_node(node)
+    stop = threading.Event()
+
+    def spin():
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=0.05)
+
+    thread = threading.Thread(target=spin, name="executor")
+    thread.start()
+    yield SimpleNamespace(node=node, touched=touched)
+    stop.set()
+    thread.join()
+    executor.shutdown(timeout_sec=5.0)
+    node.destroy_node()
+
+
+def test_only_the_worker_touches_the_pipeline(client, running):
+    node, touched = running.node, running.touched
+    client.wait(lambda: node.report.active, 10, "the node to be active")
+    before = len(touched)  # it was made by another thread, before there was a worker
+    for name, kind in PUBLISHED.items():
+        client.listen(kind, f"{PLACE}/{name}", LATCHED)
+    client.listen(SemanticVoxelUpdate, f"{PLACE}/map_update")
+
+    picture = np.zeros((48, 64, 3), np.uint8)
+    client.publisher(Image, "/threads/camera/image")
+    client.publisher(Image, "/threads/camera/labels")
+    client.wait_matched("/threads/camera/image", "/threads/camera/labels")
+    client.send(Image, "/threads/camera/image", image_message(picture, START_NS, "optical", "rgb8"))
+    client.wait(lambda: "process" in names(touched), 10, "the image to be mapped")
+    client.send(Image, "/threads/camera/labels", image_message(picture[..., 0].astype(np.uint16), START_NS, "optical", "16UC1"))
+    client.send(PoseWithCovarianceStamped, "/initialpose", pose_in("map"))
+    node.set_parameters([Parameter("map_rate_hz", value=9.0)])
+    client.wait(lambda: {"add_labels", "set_initial_pose", "apply_runtime"} <= names(touched), 10, "messages to be handled")
+
+    classes = [VisionClass(class_id=1, class_name="wall")]
+    for kind, name, request in ((SaveMap, "save_map", SaveMap.Request(name="m")), (GetBlocks, "get_blocks", None),
+                                (QueryText, "query_text", QueryText.Request(text="chair")),
+                                (SetLabels, "set_labels", SetLabels.Request(classes=classes)),
+                                (LoadMap, "load_map", LoadMap.Request(name="m")), (Trigger, "pause", None),
+                                (Trigger, "resume", None), (Trigger, "reset", None)):
+        answer = client.call(kind, f"{PLACE}/{name}", request)
+        assert answer.success, answer.message
+    client.wait(lambda: {"mesh_within", "published_cloud", "distance_field", "keyframe_trajectory"} <= names(touched), 10,
+                "the map to be published")
+    node._jumped("time jumped back in a test", True)
+    client.wait(lambda: "new_session" in names(touched), 10, "a new session")
+    done = len(touched)
+    client.wait(lambda: {"status", "refresh_blocks"} <= names(touched[done:]), 10, "the node to look after latched topics")
+
+    used = touched[before:]
+    assert {"process", "status", "save", "load", "reset", "find", "set_labels", "label_space", "occupancy", "encoded_blocks",
+            "sentence", "learn"} <= names(used)
+    others = {(name, thread) for name, thread in used if thread != "mapping"}
+    assert {name for name, _ in others} <= FOR_ANY_THREAD, f"another thread than the worker used {sorted(others)}"
+    assert {name for name, _ in others} >= {"sentence", "learn"}  # so that a text encoder that loads does not hold up frames
+
+
+def test_the_recorder_notes_who_looks_up_and_who_calls():
+    touched = []
+    recorded = Recorder(SimpleNamespace(part=SimpleNamespace(value=3), act=lambda: 4), touched, ("part",))
+    act = recorded.act
+    thread = threading.Thread(target=act, name="other")
+    thread.start()
+    thread.join()
+    assert recorded.part is recorded.part and recorded.part.value == 3
+    here = threading.current_thread().name
+    assert touched[:2] == [("act", here), ("act", "other")] and touched[-1] == ("value", here)
+
+
+def names(touched):
+    return {name for name, _ in list(touched)}
+
+
+def pose_in(frame):
+    message = PoseWithCovarianceStamped()
+    message.header.frame_id = frame
+    message.pose.pose.orientation.w = 1.0
+    return message
