@@ -282,10 +282,16 @@ def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field
             yield prefix + f.name, f, value
 
 
+def default_of(f: dataclasses.Field) -> Any:
+    """The default of a parameter."""
+    if f.default_factory is not dataclasses.MISSING:
+        return f.default_factory()
+    return f.default
+
+
 def check(name: str, f: dataclasses.Field, value: Any) -> None:
     """Raises ValueError if `value` has the wrong type or lies outside the range of the parameter `name`."""
-    default = f.default if f.default is not dataclasses.MISSING else f.default_factory()
-    kind = type(default)
+    kind = type(default_of(f))
     good = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
     if kind is float:
         good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

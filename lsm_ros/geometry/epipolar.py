@@ -81,7 +81,7 @@ def relative_pose(rays_b: np.ndarray, rays_a: np.ndarray, tolerance: float) -> T
     if planar:
         _, Rs, ts, _ = cv2.decomposeHomographyMat(H, np.eye(3))
         candidates += [make_se3(R, t.ravel() / np.linalg.norm(t)) for R, t in zip(Rs, ts, strict=True)
-                       if np.linalg.norm(t) > 1e-6 and np.linalg.det(R) > 0]
+                       if np.linalg.norm(t) > 1e-6 and np.linalg.det(np.asarray(R, np.float64)) > 0]
     scored = []
     for T in candidates:
         w, slope, epipolar = triangulate_inverse_depth(rays_b, a, T)

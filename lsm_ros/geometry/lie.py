@@ -32,8 +32,8 @@ __all__ = [
     'transform_points', 'vee',
 ]
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(24)
-_NODES, _WEIGHTS = 0.5 * (_NODES + 1), 0.5 * _WEIGHTS
+_UNIT_NODES, _UNIT_WEIGHTS = np.polynomial.legendre.leggauss(24)  # on [-1, 1]
+_NODES, _WEIGHTS = 0.5 * (_UNIT_NODES + 1), 0.5 * _UNIT_WEIGHTS
 
 
 def make_se3(R: ArrayLike, t: ArrayLike) -> np.ndarray:

@@ -66,17 +66,18 @@ def solve_pnp(points_map: ArrayLike, pixels: ArrayLike, intrinsics: CameraIntrin
     if not proposals:
         return None
     T = max(proposals, key=lambda T: np.count_nonzero(matches.support(T)))
-    inliers = matches.support(T)
+    inliers, covariance = matches.support(T), np.full((6, 6), np.nan)
     for _ in range(_ROUNDS):
         refined = matches.polish(T, inliers) if np.count_nonzero(inliers) >= needed else None
         if refined is None:
             return None
-        T, before, inliers = refined.T_cam_map, inliers, matches.support(refined.T_cam_map)
+        T, covariance = refined.T_cam_map, refined.covariance
+        before, inliers = inliers, matches.support(T)
         if np.array_equal(before, inliers):
             break
     if np.count_nonzero(inliers) < needed:
         return None
-    return PnPResult(T, inliers, refined.covariance, float(np.sqrt(np.mean(matches.errors(T)[inliers] ** 2))))
+    return PnPResult(T, inliers, covariance, float(np.sqrt(np.mean(matches.errors(T)[inliers] ** 2))))
 
 
 @dataclass(frozen=True)

@@ -199,4 +199,4 @@ def _block_samples(depth: np.ndarray, factor: int, mode: str) -> tuple[np.ndarra
         chosen = np.take_along_axis(order, middle[..., None], -1)[..., 0]
     dy, dx = np.divmod(chosen, factor)
     rows, columns = np.arange(h)[:, None] * factor + dy, np.arange(w)[None] * factor + dx
-    return rows * width + columns, valid.any(-1)
+    return rows * width + columns, np.asarray(valid.any(-1))

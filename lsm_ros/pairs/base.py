@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -137,6 +137,11 @@ class SparsePairModel(PairModel):
     @abstractmethod
     def correspond(self, tokens_a: Any, tokens_b: Any) -> Correspondences:
         """Finds points that both images show, without a guess and not only landmarks."""
+
+
+def finds_points(model: PairModel) -> TypeGuard[SparsePairModel]:
+    """True for a model that finds single points again."""
+    return MATCHES in model.gives
 
 
 class DensePairModel(SparsePairModel):

@@ -44,16 +44,24 @@ def find_by_flow(gray_a: np.ndarray, gray_b: np.ndarray, pixels_b: np.ndarray, g
     gray_b = _kept_level(gray_b)
     start = pixels_b[index].astype(np.float32).reshape(-1, 1, 2)
     guess = guess_a[index].astype(np.float32).reshape(-1, 1, 2)
-    options = dict(winSize=FLOW_WINDOW, criteria=FLOW_CRITERIA, flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
-    found, ok, _ = cv2.calcOpticalFlowPyrLK(gray_b, gray_a, start, guess, maxLevel=levels, **options)
+    found, ok = _flow(gray_b, gray_a, start, guess, levels)
     # the way back is known: what is right stays where it started, at full resolution
-    back, ok_back, _ = cv2.calcOpticalFlowPyrLK(gray_a, gray_b, found, start.copy(), maxLevel=0, **options)
+    back, ok_back = _flow(gray_a, gray_b, found, start.copy(), 0)
     found, back = found.reshape(-1, 2).astype(np.float64), back.reshape(-1, 2)
     if H is not None:
         found = _moved(H, found)
     good = (ok.ravel() > 0) & (ok_back.ravel() > 0) & (np.abs(back - start.reshape(-1, 2)).max(1) < RETURN_PX)
     good &= np.all((found >= MARGIN_PX) & (found <= (w - 1 - MARGIN_PX, h - 1 - MARGIN_PX)), axis=1)
     return index[good], found[good]
+
+
+def _flow(gray: np.ndarray, other: np.ndarray, start: np.ndarray, guess: np.ndarray, levels: int
+          ) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (N, 1, 2) float32 of `start` (N, 1, 2) in the other image, searched from `guess`, which is overwritten; and (N, 1)
+    1 where they were found."""
+    found, ok, _ = cv2.calcOpticalFlowPyrLK(gray, other, start, guess, winSize=FLOW_WINDOW, maxLevel=levels,
+                                            criteria=FLOW_CRITERIA, flags=cv2.OPTFLOW_USE_INITIAL_FLOW)
+    return found, ok
 
 
 _levelled: OrderedDict[int, tuple[np.ndarray, np.ndarray]] = OrderedDict()  # by identity: the same few images come again
@@ -111,7 +119,7 @@ def root_sift(gray: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
     Arandjelovic and Zisserman, Three things everyone should know to improve object retrieval, CVPR 2012.
     """
-    points, found = cv2.SIFT_create(nfeatures=count, contrastThreshold=0.02).detectAndCompute(gray, None)
+    points, found = cv2.SIFT.create(nfeatures=count, contrastThreshold=0.02).detectAndCompute(gray, None)
     pixels = np.array([p.pt for p in points], np.float64).reshape(-1, 2)
     found = np.zeros((0, 128), np.float32) if found is None else found
     root = np.sqrt(found / np.maximum(found.sum(1, keepdims=True), 1e-6))

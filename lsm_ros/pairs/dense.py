@@ -88,8 +88,9 @@ def _one_partner(b: np.ndarray, intrinsics_b: CameraIntrinsics, a: np.ndarray, i
     H = plane_homography(camera_a, camera_b, T_a_b, typical)
     warped = cv2.warpPerspective(a, H, (b.shape[1], b.shape[0]), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                                  borderMode=cv2.BORDER_REPLICATE)
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST if quick else cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    forward, backward = flow.calc(b, warped, None), flow.calc(warped, b, None)
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST if quick else cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    # None: OpenCV makes the array
+    forward, backward = flow.calc(b, warped, None), flow.calc(warped, b, None)  # type: ignore[call-overload]  # not in its stubs
     rows, columns = np.mgrid[:b.shape[0], :b.shape[1]].astype(np.float32)
     u, v = columns + forward[..., 0], rows + forward[..., 1]
     back = forward + cv2.remap(backward, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1e3, 1e3))

@@ -79,7 +79,7 @@ class DepthTokens:
         if self.depth_mm is None:
             return np.zeros((0, 2), np.float32)
         depth = self.depth()
-        usable = ((depth > self.config.min_depth) & (depth < self.config.max_depth)).astype(np.uint8)
+        usable: np.ndarray = ((depth > self.config.min_depth) & (depth < self.config.max_depth)).astype(np.uint8)
         usable[depth_discontinuities(depth)] = 0
         usable = cv2.erode(usable, np.ones((5, 5), np.uint8), borderValue=0)
         distance = max(3.0, self.config.min_corner_distance * self.gray.shape[1] / 640)
@@ -138,13 +138,14 @@ class DepthPairModel(SparsePairModel):
         return Correspondences(found_a, found_b, tokens_a.sample_depth(found_a), tokens_b.sample_depth(found_b))
 
     def pack(self, tokens: DepthTokens) -> dict[str, np.ndarray]:
-        """The image and its depth."""
-        return {"gray": tokens.gray, "depth_mm": tokens.depth_mm}
+        """The image and its depth, without any an empty array."""
+        return {"gray": tokens.gray, "depth_mm": np.zeros((0, 0), np.uint16) if tokens.depth_mm is None else tokens.depth_mm}
 
     def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]
                ) -> DepthTokens:
         """Tokens from what `pack` gave, and their corners."""
-        return DepthTokens(camera, stamp_ns, parts["gray"], parts["depth_mm"], intrinsics, self.config,
+        depth_mm = parts["depth_mm"]
+        return DepthTokens(camera, stamp_ns, parts["gray"], depth_mm if depth_mm.size else None, intrinsics, self.config,
                            parts["corners"].astype(np.float32))
 
     def predict(self, pairs: Sequence[tuple[DepthTokens, DepthTokens]],

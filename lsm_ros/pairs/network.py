@@ -3,10 +3,10 @@
 """Pair geometry from a network: DUSt3R, MASt3R or lsm_small. A frame is encoded once, a pair costs decoders and heads."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from lsm_ros.pairs.retrieval import load_retrieval
 from lsm_ros.types import Frame, PairPrediction
 
 Size = tuple[int, int]
+Views = dict[str, torch.Tensor]
 LANGUAGE_FILE = "language.safetensors"
 
 
@@ -47,6 +48,33 @@ class NetworkTokens:
         return self.tokens.numel() * self.tokens.element_size()
 
 
+class Network(Protocol):
+    """The part of a network (`lsm_ros.models`) that pairing uses, besides attributes that not every network has. img_size:
+    (H, W) of the images that it was trained on; enc_dim: numbers of a token."""
+
+    img_size: Size
+    enc_dim: int
+
+    def encode(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Tokens (B, N, enc_dim) of images (B, 3, H, W) in [-1, 1], and their positions."""
+
+    def predict(self, tokens1: torch.Tensor, positions1: torch.Tensor, size1: Size, tokens2: torch.Tensor,
+                positions2: torch.Tensor, size2: Size) -> tuple[Views, Views]:
+        """Predictions for both images, in the camera of the first."""
+
+    def to(self, *to: torch.device | torch.dtype, memory_format: torch.memory_format | None = None) -> Network:
+        """As of `torch.nn.Module`."""
+
+    def eval(self) -> Network:
+        """As of `torch.nn.Module`."""
+
+    def parameters(self) -> Iterator[torch.nn.Parameter]:
+        """As of `torch.nn.Module`."""
+
+    def requires_grad_(self, requires_grad: bool = True) -> Network:
+        """As of `torch.nn.Module`."""
+
+
 class NetworkPairModel(PointmapPairModel):
     """Pair model of a network of the CroCo family; predictions are at the size of the network's image (see
     `NetworkTokens.crop`). The network says itself whether it is metric and whether it gives language features.
@@ -56,7 +84,7 @@ class NetworkPairModel(PointmapPairModel):
     ValueError or FileNotFoundError when there are no weights, ValueError when they are of another network.
     """
 
-    def __init__(self, config: PairConfig, network: torch.nn.Module | None = None, device: str | torch.device | None = None,
+    def __init__(self, config: PairConfig, network: Network | None = None, device: str | torch.device | None = None,
                  language_file: Path | None = None) -> None:
         self.name, self.config = config.model, config
         chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -67,7 +95,7 @@ class NetworkPairModel(PointmapPairModel):
             language_file = find_language_file(weights_of(config))
         self.is_metric = getattr(network, "is_metric", False)
         if self.is_metric:
-            self.scale_source, self.scale_std = "model", network.scale_std
+            self.scale_source, self.scale_std = "model", getattr(network, "scale_std", float("nan"))
         self.feature_dim = getattr(network, "feature_channels", 0)
         self.language_file = language_file if self.feature_dim else None
         self.with_features = self.language_file is not None
@@ -89,7 +117,7 @@ class NetworkPairModel(PointmapPairModel):
         image = pixels.permute(0, 3, 1, 2).to(self.dtype) / 127.5 - 1
         return self.model.encode(image)[0].half()
 
-    def _run_decoders(self, a: torch.Tensor, b: torch.Tensor, size_a: Size, size_b: Size) -> tuple[dict, dict]:
+    def _run_decoders(self, a: torch.Tensor, b: torch.Tensor, size_a: Size, size_b: Size) -> tuple[Views, Views]:
         """(B, N, D) fp16 twice -> views, descriptors in fp16."""
         positions = (patch_positions(h // PATCH, w // PATCH, len(a), a.device) for h, w in (size_a, size_b))
         views = self.model.predict(a.to(self.dtype), next(positions), size_a, b.to(self.dtype), next(positions), size_b)
@@ -203,7 +231,9 @@ def find_language_file(weights: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _load(config: PairConfig, device: torch.device, dtype: torch.dtype) -> torch.nn.Module:
+def _load(config: PairConfig, device: torch.device, dtype: torch.dtype) -> Network:
     from lsm_ros import models
 
-    return models.load(weights_of(config), name=config.model, device=device, dtype=dtype)
+    # what a module says of itself is no more than that it is one
+    loaded: Any = models.load(weights_of(config), name=config.model, device=device, dtype=dtype)
+    return loaded

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import torch
 
@@ -49,7 +49,7 @@ def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
 
 @lru_cache(maxsize=8)
 def _fastest(kind: str, index: int | None) -> torch.dtype:
-    device = torch.device(kind, index)
+    device = torch.device(kind) if index is None else torch.device(kind, index)
     worth = WORTH.get(kind, WORTH["cpu"])
     shorter = torch.bfloat16  # it has float32's range
     if kind == "cuda" and torch.cuda.get_device_capability(device) < (8, 0):
@@ -74,7 +74,7 @@ def attempt(dtype: torch.dtype, device: torch.device, worth: float) -> Trial:
     for kind in (torch.float32, dtype):
         block = block.to(device, kind)
         rotation, tokens = rope_rotation(positions, _WIDTH // _HEADS, dtype=kind), x.to(kind)
-        seconds.append(shortest(lambda b=block, t=tokens, r=rotation: b(t, r), device))
+        seconds.append(shortest(partial(block, tokens, rotation), device))
         outputs.append((block(tokens, rotation) - tokens).float())
     error = (outputs[1] - outputs[0]).square().mean().sqrt() / outputs[0].square().mean().sqrt()
     return Trial(dtype, product, seconds[0] / seconds[1], float(error))

@@ -3,12 +3,13 @@
 """Matches between dense descriptors: fast reciprocal nearest neighbours (MASt3R, Leroy et al., ECCV 2024, section 3.3)."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 ITERATIONS = 10
 BLOCK = 8192
+Hop = Callable[[torch.Tensor], torch.Tensor]  # from pixels of an image to the most similar ones of the other
 
 
 def nearest(queries: torch.Tensor, candidates: torch.Tensor, *, distance: str = "dot", block: int = BLOCK) -> torch.Tensor:
@@ -22,7 +23,7 @@ def nearest(queries: torch.Tensor, candidates: torch.Tensor, *, distance: str = 
         raise ValueError("there are no candidates to search")
     found = []
     for q in queries.split(block):
-        best = index = None
+        best = index = torch.zeros(0)
         for start in range(0, len(candidates), block):
             part = candidates[start:start + block]
             # argmax promises nothing about ties on a GPU; the first of the largest is found by the values
@@ -30,7 +31,7 @@ def nearest(queries: torch.Tensor, candidates: torch.Tensor, *, distance: str = 
             value, at = score.max(1)
             if score.is_cuda:
                 at = (score == value[:, None]).to(torch.int8).argmax(1)
-            if best is None:
+            if not start:
                 best, index = value, at + start
             else:
                 better = value > best
@@ -81,7 +82,7 @@ def reciprocal_matches(desc1: torch.Tensor, desc2: torch.Tensor, stride: int = 8
     return _xy(pairs[:, 0], width1), _xy(pairs[:, 1], width2)
 
 
-def _converged(start: torch.Tensor, forth, back) -> tuple[torch.Tensor, torch.Tensor]:
+def _converged(start: torch.Tensor, forth: Hop, back: Hop) -> tuple[torch.Tensor, torch.Tensor]:
     here = start
     there = torch.full_like(here, -1)
     active = torch.ones_like(here, dtype=torch.bool)
@@ -128,8 +129,8 @@ def attraction_basin(desc1: torch.Tensor, desc2: torch.Tensor, stride: int = 8, 
     return reciprocal_matches(desc1, desc2, stride, distance=distance), hops
 
 
-def merge_matches(xy1: torch.Tensor, xy2: torch.Tensor, confidence: torch.Tensor, size1: tuple[int, int],
-                  size2: tuple[int, int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def merge_matches(xy1: torch.Tensor, xy2: torch.Tensor, confidence: torch.Tensor, size1: Sequence[int],
+                  size2: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Each pair of pixels once, sorted; its confidence is that of its first occurrence. size: (H, W)."""
     pixels2 = size2[0] * size2[1]
     code = (xy1[:, 1] * size1[1] + xy1[:, 0]) * pixels2 + xy2[:, 1] * size2[1] + xy2[:, 0]

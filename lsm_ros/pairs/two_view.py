@@ -61,6 +61,13 @@ class TwoViewTokens:
         return self._inverse_depth
 
     @property
+    def pinhole(self) -> CameraIntrinsics:
+        """The intrinsics. ValueError while they are unknown."""
+        if self.intrinsics is None:
+            raise ValueError(f"pair model 'two_view' needs the intrinsics of camera {self.camera!r}")
+        return self.intrinsics
+
+    @property
     def nbytes(self) -> int:
         return sum(p.nbytes for p in (self.gray, self.dense, *(self._features or ())) if p is not None)
 
@@ -129,8 +136,7 @@ class TwoViewPairModel(DensePairModel):
               quick: bool = False) -> DenseDepth:
         """Inverse depth of an image, much of which has the inverse depth `typical`, from others (tokens, T_partner_image)
         whose poses are known."""
-        return dense_inverse_depth(tokens.gray, tokens.intrinsics, [(t.gray, t.intrinsics, T) for t, T in partners], typical,
-                                   quick)
+        return dense_inverse_depth(tokens.gray, tokens.pinhole, [(t.gray, t.pinhole, T) for t, T in partners], typical, quick)
 
     def pack(self, tokens: TwoViewTokens) -> dict[str, np.ndarray]:
         """The image, and what is known of its depth at reduced size."""
@@ -154,21 +160,12 @@ class TwoViewPairModel(DensePairModel):
     def _predict(self, a: TwoViewTokens, b: TwoViewTokens, prior: np.ndarray | None) -> PairPrediction:
         import torch
 
-        if a.intrinsics is None or b.intrinsics is None:
-            raise ValueError(f"pair model 'two_view' needs the intrinsics of camera {a.camera!r}")
-        T_a_b, both = prior, self.correspond(a, b)
-        rays_a, rays_b = a.intrinsics.unproject(both.pixels_a), b.intrinsics.unproject(both.pixels_b)
-        if prior is None:
-            pose = relative_pose(rays_b, rays_a, TOLERANCE_PX / a.intrinsics.fx)
-            who = f"the images of camera {a.camera!r} at {a.stamp_ns} ns and {b.camera!r} at {b.stamp_ns} ns"
-            if pose is None or np.count_nonzero(pose.inliers) < 20:
-                raise ValueError(f"{who} share too few points ({len(both)} matches)")
-            if pose.parallax * a.intrinsics.fx < 2 * TOLERANCE_PX:
-                raise ValueError(f"{who} have no parallax: the camera only turned, or did not move")
-            T_a_b = pose.T_a_b
+        both, fx = self.correspond(a, b), a.pinhole.fx
+        rays_a, rays_b = a.pinhole.unproject(both.pixels_a), b.pinhole.unproject(both.pixels_b)
+        T_a_b = _solved(a, b, rays_a, rays_b) if prior is None else prior
         w, slope, epipolar = triangulate_inverse_depth(rays_b, rays_a[:, :2], T_a_b)
-        good = (w > 0) & (epipolar * a.intrinsics.fx < 2 * TOLERANCE_PX)
-        sure = good & (slope * w * a.intrinsics.fx > 2 * TOLERANCE_PX)  # moved by more than noise
+        good = (w > 0) & (epipolar * fx < 2 * TOLERANCE_PX)
+        sure = good & (slope * w * fx > 2 * TOLERANCE_PX)  # moved by more than noise
         typical = float(np.median(w[sure])) if sure.any() else 0.0  # without any the search begins at infinity
         of_b = self.dense(b, [(a, T_a_b)], typical)
         of_a = self.dense(a, [(b, se3_inverse(T_a_b))], typical)
@@ -176,11 +173,22 @@ class TwoViewPairModel(DensePairModel):
         def tensor(x: np.ndarray) -> torch.Tensor:
             return torch.from_numpy(np.ascontiguousarray(x, dtype=np.float32))
 
-        points_a = _pointmap(of_a, a.intrinsics)
-        points_b = transform_points(T_a_b, _pointmap(of_b, b.intrinsics))
+        points_a = _pointmap(of_a, a.pinhole)
+        points_b = transform_points(T_a_b, _pointmap(of_b, b.pinhole))
         return PairPrediction(tensor(points_a), tensor(points_b), tensor(of_a.confidence), tensor(of_b.confidence),
                               is_metric=False, matches_a=tensor(both.pixels_a[good]),
                               matches_b=tensor(both.pixels_b[good]), T_a_b=T_a_b)
+
+
+def _solved(a: TwoViewTokens, b: TwoViewTokens, rays_a: np.ndarray, rays_b: np.ndarray) -> np.ndarray:
+    """T_a_b (4, 4) from rays (N, 3) of the same points, with a baseline of 1. ValueError if they do not determine it."""
+    pose = relative_pose(rays_b, rays_a, TOLERANCE_PX / a.pinhole.fx)
+    who = f"the images of camera {a.camera!r} at {a.stamp_ns} ns and {b.camera!r} at {b.stamp_ns} ns"
+    if pose is None or np.count_nonzero(pose.inliers) < 20:
+        raise ValueError(f"{who} share too few points ({len(rays_a)} matches)")
+    if pose.parallax * a.pinhole.fx < 2 * TOLERANCE_PX:
+        raise ValueError(f"{who} have no parallax: the camera only turned, or did not move")
+    return pose.T_a_b
 
 
 def _pointmap(dense: DenseDepth, intrinsics: CameraIntrinsics) -> np.ndarray:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -94,3 +96,12 @@ def test_depth_out_of_range_is_unknown(model, pair):
     far[0, 0], far[0, 1] = np.nan, -1.0
     tokens = model.encode([replace(a, depth=far)])[0]
     assert not tokens.depth_mm.any() and len(tokens.corners) == 0
+
+
+def test_tokens_without_depth_come_back_from_a_file(model, pair, tmp_path):
+    frame = replace(pair[0], depth=None)
+    tokens, = model.encode([frame])
+    np.savez(tmp_path / "tokens.npz", corners=tokens.corners, **model.pack(tokens))
+    with np.load(tmp_path / "tokens.npz", allow_pickle=False) as parts:
+        again = model.unpack(frame.camera, frame.stamp_ns, frame.intrinsics, parts)
+    assert again.depth_mm is None and np.array_equal(again.gray, tokens.gray) and again.corners.shape == (0, 2)
