@@ -234,7 +234,8 @@ def _linearize(p: BundleProblem, g: _Groups, noise: _Noise, T: np.ndarray, rho: 
     w_depth, c_depth = _huber(np.abs(residual[:, 2]), noise.huber)
     has_prior = np.isfinite(p.measured)
     measured = np.where(has_prior, p.measured, 1.0)
-    prior, prior_slope = (rho - measured) / noise.sigma_rho, np.full(len(rho), 1.0 / noise.sigma_rho)
+    prior: np.ndarray = (rho - measured) / noise.sigma_rho
+    prior_slope: np.ndarray = np.full(len(rho), 1.0 / noise.sigma_rho)
     if p.guess_std is not None:  # of the logarithm: else it would cost little to send everything to infinity
         guessed = np.isfinite(p.guess_std)
         safe = np.where(guessed, p.guess_std, 1.0)
@@ -269,12 +270,12 @@ def _normal_equations(p: BundleProblem, g: _Groups, s: _State) -> _System:
     L, free = len(p.inverse_depth), int(np.count_nonzero(~p.fixed))
     column = np.full(len(p.fixed), -1)
     column[~p.fixed] = np.arange(free)
-    has_focal = s.J_focal is not None
+    has_focal = p.focal_std is not None
     wJ_rho = s.weight * s.J_rho
     h = np.bincount(g.landmark, (wJ_rho * s.J_rho).sum(1), L) + s.prior_weight * s.prior_slope**2
     gradient_rho = np.bincount(g.landmark, (wJ_rho * s.residual).sum(1), L)
     gradient_rho += s.prior_weight * s.prior_residual * s.prior_slope
-    sides = [s.J, s.residual[:, :, None]] + ([s.J_focal[:, :, None]] if has_focal else [])
+    sides = [s.J, s.residual[:, :, None]] + ([] if s.J_focal is None else [s.J_focal[:, :, None]])
     scaled = np.concatenate(sides, 2) * np.sqrt(s.weight)[:, :, None]
     gram = np.empty((len(g.observer), scaled.shape[2], scaled.shape[2]))
     for k in range(len(gram)):
@@ -295,7 +296,7 @@ def _normal_equations(p: BundleProblem, g: _Groups, s: _State) -> _System:
             both = m & (to >= 0)
             np.add.at(blocks, (at[both], to[both]), A[both].transpose(0, 2, 1) @ gram[both, :6, :6] @ B[both])
     H[:6 * free, :6 * free] = blocks.transpose(0, 2, 1, 3).reshape(6 * free, 6 * free)
-    if has_focal:
+    if p.focal_std is not None:
         cross = np.zeros((free, 6))
         for at, A in ends:
             np.add.at(cross, at[at >= 0], np.einsum("gij,gi->gj", A[at >= 0], gram[at >= 0, :6, 7]))

@@ -3,9 +3,9 @@
 """Keyframes with their landmarks, the observations between them, and the local optimisation."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -14,6 +14,13 @@ from lsm_ros.config import KeyframeConfig, TrackingConfig
 from lsm_ros.geometry import CameraIntrinsics, se3_inverse, so3_log, transform_points
 from lsm_ros.pairs.base import Matches
 from lsm_ros.slam.graph.bundle import BundleProblem, BundleResult, bundle_adjust
+
+if TYPE_CHECKING:
+    import typing_extensions  # for a default, which Python has from 3.13 on; what runs does not need it
+
+    View = typing_extensions.TypeVar("View", bound="KeyframeView", default="KeyframeView", covariant=True)
+else:
+    View = TypeVar("View", covariant=True)
 
 THUMBNAIL = (20, 15)
 MOST_ADJUSTED = 600  # the solver's matrix is dense
@@ -62,14 +69,14 @@ class KeyframeView:
 
 
 @dataclass
-class Keyframe:
+class Keyframe(Generic[View]):
     """Mutable; owned by the worker. T_map_rig (4, 4). thumbnail: by what images that look alike are found, an array of any
     kind. size: by how much its surroundings have grown since it was made."""
 
     id: int
     stamp_ns: int
     T_map_rig: np.ndarray
-    views: dict[str, KeyframeView]
+    views: dict[str, View]
     thumbnail: np.ndarray | None = None
     size: float = 1.0
 
@@ -101,18 +108,18 @@ class Link:
 
 
 @dataclass
-class KeyframeGraph:
+class KeyframeGraph(Generic[View]):
     """All keyframes and links. `version` is raised whenever a pose changes."""
 
     config: KeyframeConfig
     tracking: TrackingConfig
-    keyframes: dict[int, Keyframe] = field(default_factory=dict)
+    keyframes: dict[int, Keyframe[View]] = field(default_factory=dict)
     links: dict[tuple[int, str, int, str], Link] = field(default_factory=dict)
     version: int = 0
     next_id: int = 0
     adjusted_at: int = 0  # `next_id` when all keyframes were last adjusted
 
-    def add(self, keyframe: Keyframe) -> None:
+    def add(self, keyframe: Keyframe[View]) -> None:
         self.keyframes[keyframe.id] = keyframe
         self.next_id = max(self.next_id, keyframe.id + 1)
         self.version += 1
@@ -125,7 +132,7 @@ class KeyframeGraph:
         self.links[link.anchor, link.anchor_camera, link.observer, link.observer_camera] = link
 
     @property
-    def newest(self) -> Keyframe | None:
+    def newest(self) -> Keyframe[View] | None:
         return self.keyframes[max(self.keyframes)] if self.keyframes else None
 
     @property
@@ -207,7 +214,9 @@ class KeyframeGraph:
             mask = used.setdefault((x.anchor, x.anchor_camera),
                                    np.zeros(len(self.keyframes[x.anchor].views[x.anchor_camera].corners), bool))
             mask[x.matches.index_b] = True
-        owners, number, count = {}, {}, 0
+        owners: dict[tuple[int, str], tuple[int, int, np.ndarray]] = {}
+        number: dict[tuple[int, str], np.ndarray] = {}
+        count = 0
         for key, mask in used.items():
             n = int(mask.sum())
             owners[key] = (count, count + n, np.flatnonzero(mask))
@@ -215,7 +224,7 @@ class KeyframeGraph:
             count += n
         views = {key: self.keyframes[key[0]].views[key[1]] for key in used}
 
-        def gather(get) -> np.ndarray:
+        def gather(get: Callable[[tuple[int, str], KeyframeView], np.ndarray]) -> np.ndarray:
             return np.concatenate([get(key, views[key])[owners[key][2]] for key in used])
 
         observers = [self.keyframes[x.observer].views[x.observer_camera] for x in links]
@@ -256,8 +265,8 @@ def thumbnail(grays: Sequence[np.ndarray]) -> np.ndarray:
     parts = []
     for gray in grays:
         small = cv2.resize(gray, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float64)
-        small = cv2.GaussianBlur(small, (0, 0), 1.0).ravel()
-        parts.append(small - small.mean())
+        blurred = cv2.GaussianBlur(small, (0, 0), 1.0).ravel()
+        parts.append(blurred - blurred.mean())
     vector = np.concatenate(parts)
     return vector / max(float(np.linalg.norm(vector)), 1e-9)
 

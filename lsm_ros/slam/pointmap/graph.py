@@ -19,7 +19,7 @@ BENT = 2.0  # times as wrong as before may no link between neighbours become by 
 
 
 @dataclass
-class PointmapGraph(KeyframeGraph):
+class PointmapGraph(KeyframeGraph[PointmapView]):
     """Keyframes with pointmaps. `matches.index_b` of a link counts the pixels of the anchor's image, as the network saw it, by
     rows; `pixels_a` are of the observer's image of that kind. free_scale: pointmaps have units of their own.
     """
@@ -28,11 +28,10 @@ class PointmapGraph(KeyframeGraph):
     free_scale: bool = True
 
     def optimize(self, free: set[int], iterations: int = 10, focal_std: float | None = None,
-                 max_matches: int | None = None) -> RayResult | None:
+                 max_matches: int | None = None) -> None:
         """Adjusts the poses of the keyframes `free` and, where units are free, multiplies their pointmaps. The very first
-        keyframe stays, and so do those that are not free. None when there is nothing to move. focal_std is of no use here.
-        """
-        return self._take(self._adjusted(free, (), iterations, max_matches))
+        keyframe stays, and so do those that are not free. focal_std is of no use here."""
+        self._take(self._adjusted(free, (), iterations, max_matches))
 
     def adjust_all(self) -> None:
         """Adjusts all keyframes."""
@@ -90,7 +89,7 @@ class PointmapGraph(KeyframeGraph):
         row = {i: n for n, i in enumerate(ids)}
         kept = [x if max_matches is None else replace(x, matches=x.matches.where(spread(len(x.matches), max_matches)))
                 for x in links.values()]
-        ends: list[tuple[PointmapView, PointmapView]] = [
+        ends = [
             (self.keyframes[x.anchor].views[x.anchor_camera], self.keyframes[x.observer].views[x.observer_camera])
             for x in kept]
         seen = [b.rays_at(x.matches.pixels_a) for x, (_, b) in zip(kept, ends, strict=True)]
@@ -108,10 +107,10 @@ class PointmapGraph(KeyframeGraph):
             distances=np.concatenate([d for _, d in seen]),
             free_scale=self.free_scale)
 
-    def _take(self, found: tuple[list[int], RayResult, list[LinkKey]] | None) -> RayResult | None:
+    def _take(self, found: tuple[list[int], RayResult, list[LinkKey]] | None) -> None:
         """Takes over poses and units; a keyframe's `size` says by how much its surroundings have grown."""
         if found is None:
-            return None
+            return
         ids, result, _ = found
         for i, T, factor in zip(ids, result.T_map_rig, result.factors, strict=True):
             keyframe = self.keyframes[i]
@@ -121,4 +120,3 @@ class PointmapGraph(KeyframeGraph):
                 for view in keyframe.views.values():
                     view.resize(float(factor))
         self.version += 1
-        return result

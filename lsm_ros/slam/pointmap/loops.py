@@ -12,10 +12,11 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.geometry import se3_inverse, so3_log
 from lsm_ros.pairs.base import PointmapPairModel
-from lsm_ros.slam.graph.keyframes import Keyframe, Link
+from lsm_ros.slam.graph.keyframes import Link
 from lsm_ros.slam.pointmap.graph import LinkKey, PointmapGraph
 from lsm_ros.slam.pointmap.pose import PairPose, predict_for, rig_of, solve_pair
 from lsm_ros.slam.pointmap.ray_bundle import NARROWEST
+from lsm_ros.slam.pointmap.view import PointmapKeyframe
 
 RECENT = 8  # keyframes; being joined with an older one is a loop
 AS_ALIKE = 0.5  # a candidate is at least so much as like the new keyframe as the one that it was tracked against
@@ -32,11 +33,12 @@ class LoopCloser:
 
     def ranked(self, tokens: Sequence[Any], exclude: Sequence[int] = ()) -> list[tuple[float, int]]:
         """(similarity, id) of the keyframes, the most alike first, for tokens of a frame set's cameras in order of names."""
-        kept = [k for i, k in sorted(self.graph.keyframes.items()) if i not in exclude and k.thumbnail is not None]
-        scores = self.model.alike(tokens, [k.thumbnail for k in kept]) if kept else np.zeros(0)
-        return sorted(((float(s), k.id) for s, k in zip(scores, kept, strict=True) if np.isfinite(s)), reverse=True)
+        kept = {i: k.thumbnail for i, k in sorted(self.graph.keyframes.items())
+                if i not in exclude and k.thumbnail is not None}
+        scores = self.model.alike(tokens, list(kept.values())) if kept else np.zeros(0)
+        return sorted(((float(s), i) for s, i in zip(scores, kept, strict=True) if np.isfinite(s)), reverse=True)
 
-    def join(self, new: Keyframe, reference: int | None) -> tuple[int, ...]:
+    def join(self, new: PointmapKeyframe, reference: int | None) -> tuple[int, ...]:
         """Links a new keyframe, which is in the graph and was tracked against `reference`, with others; adjusts the poses.
         Returns the ids of those older than its neighbours that it was joined with."""
         likely = self._candidates(new, reference)
@@ -48,7 +50,8 @@ class LoopCloser:
         for i, predictions in zip(near, back, strict=False):
             self._link_back(new, self.graph.keyframes[i], predictions)
         recent = sorted(self.graph.keyframes)[-RECENT - 1:]
-        free, doubted = set(recent), {}
+        free = set(recent)
+        doubted: dict[LinkKey, int] = {}
         for i, there, here in zip(likely, back[len(near):], ahead, strict=True):
             doubted |= dict.fromkeys(self._verified(new, self.graph.keyframes[i], here, there), i)
         if doubted:
@@ -60,7 +63,7 @@ class LoopCloser:
         self.graph.optimize(free)
         return ()
 
-    def _candidates(self, new: Keyframe, reference: int | None) -> list[int]:
+    def _candidates(self, new: PointmapKeyframe, reference: int | None) -> list[int]:
         """Keyframes that may show the same: one of the recent ones, and of the older ones those that look alike and the one
         that should see most of the same if there is no drift."""
         count = self.config.pointmap.loop_candidates
@@ -68,7 +71,7 @@ class LoopCloser:
             return []
         ranked = self.ranked([v.tokens for _, v in sorted(new.views.items())], [new.id])
         alike = {i: s for s, i in ranked}
-        least = AS_ALIKE * max(alike.get(reference, 0.0), 0.0)
+        least = 0.0 if reference is None else AS_ALIKE * max(alike.get(reference, 0.0), 0.0)
         recent = set(sorted(self.graph.keyframes)[-RECENT - 1:])
         likely = [i for s, i in ranked if s > 0 and s >= least and i != reference]
         cameras = {c: (v.intrinsics, v.T_rig_cam) for c, v in new.views.items()}
@@ -78,17 +81,18 @@ class LoopCloser:
         nearer = [i for i in likely if i in recent]
         return [*older[:count - bool(nearer)], *nearer[:1]] if count > 1 else (older or nearer)[:1]
 
-    def _solve(self, asked: Keyframe, keyframe: Keyframe, predictions: dict[str, Any]) -> PairPose | str:
+    def _solve(self, asked: PointmapKeyframe, keyframe: PointmapKeyframe, predictions: dict[str, Any]) -> PairPose | str:
         return solve_pair(rig_of(asked), keyframe, predictions, self.config, self.graph.free_scale)
 
-    def _link_back(self, new: Keyframe, old: Keyframe, predictions: dict[str, Any]) -> None:
+    def _link_back(self, new: PointmapKeyframe, old: PointmapKeyframe, predictions: dict[str, Any]) -> None:
         """Links the new keyframe's points with the one that it was tracked against, if both directions agree."""
         solved = self._solve(old, new, predictions)
         expected = se3_inverse(old.T_map_rig) @ new.T_map_rig
         if not isinstance(solved, str) and self._same(solved.alignment.T_new_kf, expected, new):
             self._connect(solved, old)
 
-    def _verified(self, new: Keyframe, old: Keyframe, here: dict[str, Any], there: dict[str, Any]) -> list[LinkKey]:
+    def _verified(self, new: PointmapKeyframe, old: PointmapKeyframe, here: dict[str, Any], there: dict[str, Any]
+                  ) -> list[LinkKey]:
         """Links two keyframes if enough of each is found in the other, and both directions say the same; else no links."""
         least = self.config.pointmap.loop_match_fraction
         forth, back = self._solve(new, old, here), self._solve(old, new, there)
@@ -98,7 +102,7 @@ class LoopCloser:
             return []
         return [*self._connect(forth, new), *self._connect(back, old)]
 
-    def _same(self, T: np.ndarray, T_other: np.ndarray, scale_of: Keyframe) -> bool:
+    def _same(self, T: np.ndarray, T_other: np.ndarray, scale_of: PointmapKeyframe) -> bool:
         """True if two motions are the same; where units are free, lengths may differ as much as the pointmaps' units do."""
         between = se3_inverse(T_other) @ T
         apart = float(np.linalg.norm(between[:3, 3]))
@@ -108,7 +112,7 @@ class LoopCloser:
                         * min(lengths))
         return float(np.linalg.norm(so3_log(between[:3, :3]))) < SAME_TURN and apart < SAME_PLACE * scale_of.median_depth
 
-    def _connect(self, solved: PairPose, observer: Keyframe) -> list[LinkKey]:
+    def _connect(self, solved: PairPose, observer: PointmapKeyframe) -> list[LinkKey]:
         keys = []
         for camera, matches in solved.matches.items():
             if len(matches) >= self.config.tracking.min_inliers:

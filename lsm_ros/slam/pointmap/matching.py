@@ -49,7 +49,7 @@ def match_pair(prediction: PairPrediction, config: PointmapConfig, start: np.nda
     height, width = points_b.shape[:2]
     stride = config.stride
     sampled = grid_indices(height, width, stride, points_b.device)
-    if config.matching == "reciprocal" and prediction.desc_a is not None:
+    if config.matching == "reciprocal" and prediction.desc_a is not None and prediction.desc_b is not None:
         # hops start in b, so that b's grid is sampled as it is by the search
         xy_b, xy_a = reciprocal_matches(prediction.desc_b.float(), prediction.desc_a.float(), stride)
         matches = DenseMatches(xy_b[:, 1] * width + xy_b[:, 0], xy_a.float())
@@ -59,15 +59,16 @@ def match_pair(prediction: PairPrediction, config: PointmapConfig, start: np.nda
         matches, good = search_rays(points_a, points_b, sampled, begin)
         after = matches.pixels_a.cpu().numpy()
         matches = matches.where(good)
-        if prediction.desc_a is not None and len(matches):
+        if prediction.desc_a is not None and prediction.desc_b is not None and len(matches):
             matches = refine_by_descriptors(matches, prediction.desc_a, prediction.desc_b)
     return _select(prediction, matches, config, len(sampled)), after
 
 
 def _select(prediction: PairPrediction, matches: DenseMatches, config: PointmapConfig, sampled: int) -> PairMatches:
     """Those that both sides are confident of, on the CPU."""
-    local = prediction.desc_conf_a is not None
-    conf_a, conf_b = (prediction.desc_conf_a, prediction.desc_conf_b) if local else (prediction.conf_a, prediction.conf_b)
+    conf_a, conf_b = prediction.desc_conf_a, prediction.desc_conf_b
+    if conf_a is None or conf_b is None:
+        conf_a, conf_b = prediction.conf_a, prediction.conf_b
     x, y = matches.pixels_a.round().long().T
     quality = (conf_a[y, x].float() * conf_b.flatten()[matches.index_b].float()).clamp(min=0).sqrt()
     quality = torch.where(torch.isfinite(quality), quality, 0.0)

@@ -3,7 +3,7 @@
 """Pose of a frame set against one keyframe, from what a network predicts for the two."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from lsm_ros.pairs.base import Matches, PairModel
 from lsm_ros.slam.graph.keyframes import Keyframe, spread
 from lsm_ros.slam.pointmap.matching import PairMatches, first_motion, match_pair, patches
 from lsm_ros.slam.pointmap.ray_alignment import AlignConfig, Alignment, MatchedView, align
+from lsm_ros.slam.pointmap.view import PointmapKeyframe
 from lsm_ros.types import PairPrediction
 
 LINK_MATCHES = 300  # kept of each link: many more than a pose has unknowns
@@ -30,7 +31,7 @@ class PairPose:
     found, to start the next search from. matches: by camera, some of those that agree, for the graph.
     """
 
-    keyframe: Keyframe
+    keyframe: PointmapKeyframe
     predictions: dict[str, PairPrediction]
     alignment: Alignment
     units: dict[str, float]
@@ -49,7 +50,7 @@ def rig_of(keyframe: Keyframe) -> Rig:
     return {c: (v.tokens, v.T_rig_cam) for c, v in keyframe.views.items()}
 
 
-def predict_for(model: PairModel, asked: list[tuple[Rig, Keyframe]]) -> list[dict[str, PairPrediction]]:
+def predict_for(model: PairModel, asked: Sequence[tuple[Rig, Keyframe]]) -> list[dict[str, PairPrediction]]:
     """Predictions of (frame set, keyframe) for each of these and each camera that both have, all as one batch."""
     cameras = [[c for c in rig if c in keyframe.views] for rig, keyframe in asked]
     pairs = [(rig[c][0], kf.views[c].tokens) for (rig, kf), names in zip(asked, cameras, strict=True) for c in names]
@@ -57,7 +58,7 @@ def predict_for(model: PairModel, asked: list[tuple[Rig, Keyframe]]) -> list[dic
     return [{c: next(found) for c in names} for names in cameras]
 
 
-def solve_pair(rig: Rig, keyframe: Keyframe, predictions: dict[str, PairPrediction], config: Config, free_scale: bool,
+def solve_pair(rig: Rig, keyframe: PointmapKeyframe, predictions: dict[str, PairPrediction], config: Config, free_scale: bool,
                starts: Mapping[str, np.ndarray | None] | None = None) -> PairPose | str:
     """Relative pose of a frame set and a keyframe from their predictions, or why there is none.
 
@@ -89,8 +90,8 @@ def solve_pair(rig: Rig, keyframe: Keyframe, predictions: dict[str, PairPredicti
     return _judge(keyframe, predictions, matched, solved, pixels, config)
 
 
-def _judge(keyframe: Keyframe, predictions: dict[str, PairPrediction], matched: dict[str, PairMatches], solved: Alignment,
-           pixels: dict[str, np.ndarray | None], config: Config) -> PairPose | str:
+def _judge(keyframe: PointmapKeyframe, predictions: dict[str, PairPrediction], matched: dict[str, PairMatches],
+           solved: Alignment, pixels: dict[str, np.ndarray | None], config: Config) -> PairPose | str:
     """Result of a solution that agrees with enough of the matches, or the reason why it is not believed."""
     inliers = dict(zip(matched, solved.inliers, strict=True))
     cells = sum(patches(m.pixels_new[inliers[c]], predictions[c].points_a.shape[1]) for c, m in matched.items())

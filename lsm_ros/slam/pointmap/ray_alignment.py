@@ -18,6 +18,7 @@ from lsm_ros.geometry import CameraIntrinsics, se3_adjoint, se3_exp, se3_inverse
 BORDER_PX = 10.0  # predicted pixels nearer to the border are not used where the camera is calibrated
 NEAREST = 1e-6
 FAR_OUT = 12.0  # standard deviations from which on a residual has no weight at all
+Residuals = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -149,17 +150,16 @@ def _direct_residual(view: MatchedView, T: np.ndarray, scale: float, config: Ali
     return size, residual
 
 
-def _residuals(view: MatchedView, T: np.ndarray, scale: float, config: AlignConfig
-               ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _residuals(view: MatchedView, T: np.ndarray, scale: float, config: AlignConfig) -> Residuals:
     """Sizes (N,), residuals (N, R) and their derivatives (N, R, 3) by the point in the camera; then the residual (N,) of log
     distance or log depth and its derivative (N, 3). All in standard deviations; nan residuals are replaced by inf sizes."""
     q = _in_camera(view, T)
     if view.intrinsics is None:
         return _ray_residuals(q, view.points_new, scale, config)
-    return _pixel_residuals(q, view, scale, config)
+    return _pixel_residuals(q, view, view.intrinsics, scale, config)
 
 
-def _ray_residuals(q: np.ndarray, measured: np.ndarray, scale: float, config: AlignConfig):
+def _ray_residuals(q: np.ndarray, measured: np.ndarray, scale: float, config: AlignConfig) -> Residuals:
     length, measured_length = np.linalg.norm(q, axis=1), np.linalg.norm(measured, axis=1)
     good = np.isfinite(length) & np.isfinite(measured_length) & (length > NEAREST) & (measured_length > NEAREST)
     safe, safe_measured = np.where(good, length, 1.0), np.where(good, measured_length, 1.0)
@@ -172,8 +172,8 @@ def _ray_residuals(q: np.ndarray, measured: np.ndarray, scale: float, config: Al
         ray / (safe * config.sigma_distance)[:, None], size)
 
 
-def _pixel_residuals(q: np.ndarray, view: MatchedView, scale: float, config: AlignConfig):
-    k, measured_z = view.intrinsics, view.points_new[:, 2]
+def _pixel_residuals(q: np.ndarray, view: MatchedView, k: CameraIntrinsics, scale: float, config: AlignConfig) -> Residuals:
+    measured_z = view.points_new[:, 2]
     good = np.isfinite(q).all(1) & (q[:, 2] > NEAREST) & np.isfinite(measured_z) & (measured_z > NEAREST)
     z, measured_z = np.where(good, q[:, 2], 1.0), np.where(good, measured_z, 1.0)
     u, v = k.fx * q[:, 0] / z + k.cx, k.fy * q[:, 1] / z + k.cy

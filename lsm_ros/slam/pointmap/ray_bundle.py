@@ -177,12 +177,12 @@ def _linearize(p: RayProblem, noise: RayNoise, T: np.ndarray, log_scale: np.ndar
 def _solve(p: RayProblem, s: _State, weights: np.ndarray, damping: float) -> np.ndarray:
     """Step (F, 7) of the free keyframes: twist of the rig and logarithm of the factor; (F, 6) where factors are held."""
     size = 7 if p.free_scale else 6
-    B = np.zeros((len(p.anchor), 8, 2, size))  # from steps of the observer and of the anchor to what the products are of
-    B[:, :6, 0, :6] = se3_adjoint(se3_inverse(p.T_rig_observer))
-    B[:, :6, 1, :6] = -se3_adjoint(s.T_cam_anchor)
+    steps = np.zeros((len(p.anchor), 8, 2, size))  # from steps of the observer and of the anchor to what the products are of
+    steps[:, :6, 0, :6] = se3_adjoint(se3_inverse(p.T_rig_observer))
+    steps[:, :6, 1, :6] = -se3_adjoint(s.T_cam_anchor)
     if p.free_scale:
-        B[:, 6, 1, 6] = B[:, 7, 0, 6] = 1.0
-    B = B.reshape(len(p.anchor), 8, 2 * size)
+        steps[:, 6, 1, 6] = steps[:, 7, 0, 6] = 1.0
+    B = steps.reshape(len(p.anchor), 8, 2 * size)
     blocks = weights[:, None, None] * (B.transpose(0, 2, 1) @ s.grams[:, :8, :8] @ B)
     sides = weights[:, None] * np.einsum("lij,li->lj", B, s.grams[:, :8, 8])
     column = np.full(len(p.fixed), -1)

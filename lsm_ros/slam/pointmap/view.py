@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -13,7 +13,7 @@ import numpy as np
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.pairs.dense import CONFIDENT, DenseDepth
 from lsm_ros.pairs.features import FeatureSum
-from lsm_ros.slam.graph.keyframes import KeyframeView
+from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeView
 
 if TYPE_CHECKING:
     from lsm_ros.models.preprocess import Crop
@@ -25,7 +25,7 @@ PLAUSIBLE_SHARE = 0.02  # of the longer side: a pointmap whose points mostly pro
 FOCAL_RANGE = (0.3, 5.0)  # of the longer side
 
 
-@dataclass
+@dataclass(kw_only=True)
 class PointmapView(KeyframeView):
     """One camera of a keyframe with a dense pointmap at the size of the network's image.
 
@@ -36,9 +36,9 @@ class PointmapView(KeyframeView):
     samples of the pointmap.
     """
 
-    crop: Crop | None = None
-    points_cam: np.ndarray = field(default_factory=lambda: np.zeros((0, 0, 3), np.float32))
-    confidence: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    crop: Crop
+    points_cam: np.ndarray
+    confidence: np.ndarray
     count: int = 1
     calibrated: bool = False
     step: int = 1
@@ -61,9 +61,10 @@ class PointmapView(KeyframeView):
         count, calibrated, step = parts["pointmap"].tolist()
         if not calibrated:
             tokens.intrinsics = None
-        view = super().unpack(camera, tokens, intrinsics, guess_std, parts)
-        return replace(view, crop=tokens.crop, points_cam=parts["points_cam"], confidence=parts["confidence"], count=count,
-                       calibrated=bool(calibrated), step=step)
+        corners = parts["corners"]
+        return cls(camera, tokens, intrinsics, parts["T_rig_cam"], corners, intrinsics.unproject(corners), parts["measured"],
+                   parts["inverse_depth"], guess_std, crop=tokens.crop, points_cam=parts["points_cam"],
+                   confidence=parts["confidence"], count=count, calibrated=bool(calibrated), step=step)
 
     @property
     def mean_confidence(self) -> np.ndarray:
@@ -132,6 +133,9 @@ class PointmapView(KeyframeView):
             raise ValueError(f"the pointmap of camera {self.camera!r} has been made compact; its depth was to be taken before")
         return frame_depth(self.points_cam.astype(np.float32), self.mean_confidence.astype(np.float32), self.crop,
                            self.intrinsics, least)
+
+
+PointmapKeyframe = Keyframe[PointmapView]
 
 
 def frame_depth(points_cam: np.ndarray, confidence: np.ndarray, crop: Crop, intrinsics: CameraIntrinsics, least: float

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,13 @@ from lsm_ros.slam.pose import RigPose
 from lsm_ros.slam.trackers.cameras import CameraKnowledge
 from lsm_ros.slam.trackers.progress import Progress
 from lsm_ros.types import Frame, FrameSet, TrackingState, TrackingUpdate
+
+if TYPE_CHECKING:
+    import typing_extensions  # for a default, which Python has from 3.13 on; what runs does not need it
+
+    Tracked = typing_extensions.TypeVar("Tracked", bound="TrackedFrame", default="TrackedFrame")
+else:
+    Tracked = TypeVar("Tracked")
 
 
 @dataclass
@@ -80,8 +87,9 @@ class Start:
     recovered: tuple[tuple[int, np.ndarray, int], ...] = ()
 
 
-class Tracker(ABC):
-    """Finds the pose of each frame set, and owns the keyframe graph. Not thread-safe.
+class Tracker(ABC, Generic[Tracked]):
+    """Finds the pose of each frame set, and owns the keyframe graph. Not thread-safe. A tracker that keeps more of
+    a frame set than a `TrackedFrame` has a type of its own for that; it is given back what its `track` returned.
 
     The pipeline calls `track` for each frame set; without a map then `start`; with one, where `wants_keyframe` says so,
     `add_keyframe`. finds_focal: cameras need no calibration. view_type: of its
@@ -109,29 +117,29 @@ class Tracker(ABC):
         """Takes over parameters, at the start and while running."""
 
     @abstractmethod
-    def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, TrackedFrame | None]:
+    def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, Tracked | None]:
         """Pose of a frame set, whose frames have intrinsics without distortion where they are known. Adds nothing to the
         graph. None where no camera can be used."""
 
     @abstractmethod
-    def can_start(self, new: TrackedFrame) -> bool:
+    def can_start(self, new: Tracked) -> bool:
         """True if a map could start from this frame set."""
 
     @abstractmethod
-    def start(self, new: TrackedFrame, T_map_rig: np.ndarray) -> Start:
+    def start(self, new: Tracked, T_map_rig: np.ndarray) -> Start:
         """Takes a frame set while there is no map, or after the camera was lost. T_map_rig (4, 4): where it is."""
 
     @abstractmethod
-    def wants_keyframe(self, new: TrackedFrame) -> bool:
+    def wants_keyframe(self, new: Tracked) -> bool:
         """True if a tracked frame set should become a keyframe."""
 
     @abstractmethod
-    def add_keyframe(self, new: TrackedFrame, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
+    def add_keyframe(self, new: Tracked, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
         """Makes a keyframe of a frame set and links it with others. Returns it, and the ids of older keyframes that it was
         joined to again (loops)."""
 
     @abstractmethod
-    def frame_depth(self, new: TrackedFrame) -> dict[str, FrameDepth]:
+    def frame_depth(self, new: Tracked) -> dict[str, FrameDepth]:
         """Dense depth by camera that is known of this very frame set."""
 
     @abstractmethod
@@ -143,7 +151,7 @@ class Tracker(ABC):
         """Change of the scale at a keyframe since `depth` (H, W), 0 = none, was taken from it."""
 
     @abstractmethod
-    def expected_from_odometry(self, new: TrackedFrame) -> np.ndarray | None:
+    def expected_from_odometry(self, new: Tracked) -> np.ndarray | None:
         """T_map_rig (4, 4) that odometry alone gives since the last believed pose; None where it cannot be used."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics, TwoViewPose, relative_pose, se3_inverse, triangulate_inverse_depth
-from lsm_ros.pairs.base import Matches
+from lsm_ros.pairs.base import Matches, SparsePairModel
 from lsm_ros.slam.graph.bundle import BundleProblem, bundle_adjust
 from lsm_ros.slam.trackers.base import TrackedFrame
 from lsm_ros.slam.trackers.cameras import with_focal
@@ -44,7 +44,7 @@ class TwoFrames:
 class Bootstrap:
     """Follows the corners of a first frame through the next ones. `reason` says what is missing."""
 
-    def __init__(self, model, focal_unknown: bool = False) -> None:
+    def __init__(self, model: SparsePairModel, focal_unknown: bool = False) -> None:
         self.model = model
         self.focal_unknown = focal_unknown
         self.reason = "no frame yet"
@@ -55,14 +55,16 @@ class Bootstrap:
         """Takes the next frame set; returns the two frames once there is one. Only the first camera counts."""
         camera = next(iter(new.tokens))
         if not self._frames or self._frames[0].tokens.get(camera) is None:
-            return self._restart(new, camera)
+            self._restart(new, camera)
+            return None
         first = self._frames[0].tokens[camera]
         guess = np.full((len(first.corners), 2), np.nan)
         known, pixels = self._tracks[-1] if self._tracks else (np.arange(len(guess)), first.corners.astype(np.float64))
         guess[known] = pixels
         found = self.model.match(new.tokens[camera], first, guess)
         if len(found) < MIN_TRACKS or len(self._frames) > MAX_FRAMES:
-            return self._restart(new, camera)
+            self._restart(new, camera)
+            return None
         self._frames.append(new)
         self._tracks.append((found.index_b, found.pixels_a))
         return self._solve(new, camera, found)

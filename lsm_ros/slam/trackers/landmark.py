@@ -14,7 +14,7 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.pairs.base import SparsePairModel
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link, motion, thumbnail
-from lsm_ros.slam.pose import map_covariance
+from lsm_ros.slam.pose import RigPose, map_covariance
 from lsm_ros.slam.trackers.base import TrackedFrame, Tracker
 from lsm_ros.slam.trackers.landmark_links import join
 from lsm_ros.slam.trackers.landmark_pose import LandmarkPose
@@ -53,11 +53,11 @@ class LandmarkTracker(Tracker):
         if not frames:
             return self._lose("no camera is calibrated yet"), None
         tokens = dict(zip((f.camera for f in frames), self.model.encode(frames), strict=True))
-        new = TrackedFrame(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames},
+        new = TrackedFrame(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames if f.intrinsics is not None},
                            {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames}, frame_set.T_odom_base,
                            frames={f.camera: f for f in frames})
         reason = self._find_pose(new) if self.graph.keyframes else ""
-        return (self._lose(reason) if new.pose is None else self._accept(new)), new
+        return (self._lose(reason) if new.pose is None else self._accept(new, new.pose)), new
 
     def _find_pose(self, new: TrackedFrame) -> str:
         """Fills `new.pose` by the first way that works; returns why none did, or ''."""
@@ -75,8 +75,9 @@ class LandmarkTracker(Tracker):
         return reason
 
     def _predict(self, new: TrackedFrame) -> np.ndarray:
-        expected = self.progress.predict(new.stamp_ns, new.T_odom_base)
-        return self.graph.newest.T_map_rig if expected is None else expected
+        expected, newest = self.progress.predict(new.stamp_ns, new.T_odom_base), self.graph.newest
+        assert newest is not None  # there is a map to track in
+        return newest.T_map_rig if expected is None else expected
 
     def _track_from(self, new: TrackedFrame, guess: np.ndarray) -> str:
         """From the reference keyframe and its best neighbours."""
@@ -89,7 +90,7 @@ class LandmarkTracker(Tracker):
         """Searches the keyframes whose thumbnails are most like the frame set, with a stricter test."""
         here = self._thumbnail(new)
         scored = sorted(((float(k.thumbnail @ here), i) for i, k in self.graph.keyframes.items()
-                         if k.thumbnail.shape == here.shape), reverse=True)
+                         if k.thumbnail is not None and k.thumbnail.shape == here.shape), reverse=True)
         before, self.progress.state = self.state, TrackingState.LOST
         likely = [i for _, i in scored[:RELOCALIZE_TRIES]]
         reason = self._pose.by_descriptors(new, likely, self.config.tracking.relocalize_match_fraction)
@@ -101,12 +102,12 @@ class LandmarkTracker(Tracker):
         self._newest = None
         return self.progress.lose(reason)
 
-    def _accept(self, new: TrackedFrame) -> TrackingUpdate:
+    def _accept(self, new: TrackedFrame, found: RigPose) -> TrackingUpdate:
         self._newest = new
         if new.reference is not None and not self._reference_is_good(new):
             self.progress.reference = new.reference
-        pose = PoseStamp(new.stamp_ns, new.pose.T_map_rig, new.T_odom_base)
-        return self.progress.accept(pose, map_covariance(new.pose), new.fraction)
+        pose = PoseStamp(new.stamp_ns, found.T_map_rig, new.T_odom_base)
+        return self.progress.accept(pose, map_covariance(found), new.fraction)
 
     def _reference_is_good(self, new: TrackedFrame) -> bool:
         """True while the present reference sees almost as much as the best one (it is newer, so it is kept)."""
@@ -120,7 +121,7 @@ class LandmarkTracker(Tracker):
 
     def wants_keyframe(self, new: TrackedFrame) -> bool:
         """True if a tracked frame set should become a keyframe (it needs landmarks of its own)."""
-        if self.localization_only or new.pose is None:
+        if self.localization_only or new.pose is None or self.reference is None:
             return False
         last, rule = self.graph.keyframes[self.reference], self.config.keyframes
         distance, angle = motion(last.T_map_rig, new.pose.T_map_rig)

@@ -26,6 +26,7 @@ from lsm_ros.slam.pointmap.pose import predict_for, solve_pair
 from lsm_ros.slam.pointmap.ray_bundle import RayNoise
 from lsm_ros.slam.pointmap.view import (
     LANDMARK_STEP,
+    PointmapKeyframe,
     PointmapView,
     find_focal,
     frame_depth,
@@ -60,7 +61,7 @@ class PointmapFrame(TrackedFrame):
     cells: float = 1.0
 
 
-class PointmapTracker(Tracker):
+class PointmapTracker(Tracker[PointmapFrame]):
     """Tracks frame sets with predicted pointmaps; owns the keyframe graph. Not thread-safe.
 
     Without a metric model one camera of a rig is used, the first, because the unit of the predictions for the others is
@@ -103,15 +104,15 @@ class PointmapTracker(Tracker):
             return self.progress.lose("no camera gave an image"), None
         seen = [replace(f, intrinsics=None) if f.camera in self.cameras.uncalibrated else f for f in frames]
         tokens = dict(zip((f.camera for f in frames), self.model.encode(seen), strict=True))
-        new = PointmapFrame(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames},
+        new = PointmapFrame(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames if f.intrinsics is not None},
                             {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames},
                             frame_set.T_odom_base, frames={f.camera: f for f in frames})
         reason = self._find_pose(new) if self.graph.keyframes else ""
         if new.pose is None:
             return self.progress.lose(reason), new
-        if not self.localization_only:
-            self._fuse(new)
         if new.reference is not None:
+            if not self.localization_only:
+                self._fuse(new, self.graph.keyframes[new.reference], new.pose.T_map_rig)
             self.progress.reference = new.reference
         pose = PoseStamp(new.stamp_ns, new.pose.T_map_rig, new.T_odom_base)
         return self.progress.accept(pose, map_covariance(new.pose, new.cells), new.fraction), new
@@ -128,8 +129,11 @@ class PointmapTracker(Tracker):
     def _follow(self, new: PointmapFrame) -> str:
         """Pose against the reference, else against the keyframe that should see most; returns why not, or ''."""
         initial = self.progress.initial
-        guess = self.progress.predict(new.stamp_ns, new.T_odom_base) if initial is None else initial
-        guess = self.graph.newest.T_map_rig if guess is None else guess
+        guess, newest = initial, self.graph.newest
+        assert newest is not None  # there is a map to track in
+        if guess is None:
+            guess = self.progress.predict(new.stamp_ns, new.T_odom_base)
+        guess = newest.T_map_rig if guess is None else guess
         likely = [] if self.reference is None or initial is not None else [self.reference]
         likely += self.graph.candidates(guess, new.cameras, 1, exclude=likely)
         reason = "there is no keyframe near"
@@ -154,7 +158,7 @@ class PointmapTracker(Tracker):
         self.progress.state = before
         return "the frame fits no keyframe"
 
-    def _share_found(self, new: PointmapFrame, keyframe: Keyframe) -> float:
+    def _share_found(self, new: PointmapFrame, keyframe: PointmapKeyframe) -> float:
         """Share of the new frame's pixels found in the keyframe, the way that tracking does not look."""
         cameras = [c for c in new.tokens if c in keyframe.views]
         if not cameras:
@@ -163,7 +167,7 @@ class PointmapTracker(Tracker):
         matches = [match_pair(p, self.config.pointmap)[0] for p in found]
         return max(len(m) / max(m.sampled, 1) for m in matches)
 
-    def _try(self, new: PointmapFrame, keyframe: Keyframe, least: float) -> str:
+    def _try(self, new: PointmapFrame, keyframe: PointmapKeyframe, least: float) -> str:
         """Fills the pose of `new` from one keyframe, if it can be believed; returns why not, or ''."""
         rig = {c: (new.tokens[c], new.T_rig_cam[c]) for c in new.tokens}
         starts = self._starts[1] if self._starts[0] == keyframe.id else {}
@@ -185,10 +189,9 @@ class PointmapTracker(Tracker):
         self._starts = (keyframe.id, solved.pixels)
         return ""
 
-    def _fuse(self, new: PointmapFrame) -> None:
-        """Takes the predictions of the keyframe's pixels into its pointmap."""
-        keyframe = self.graph.keyframes[new.reference]
-        T_kf_new = se3_inverse(keyframe.T_map_rig) @ new.pose.T_map_rig
+    def _fuse(self, new: PointmapFrame, keyframe: PointmapKeyframe, T_map_rig: np.ndarray) -> None:
+        """Takes the predictions of the keyframe's pixels into its pointmap. T_map_rig (4, 4): of the frame set."""
+        T_kf_new = se3_inverse(keyframe.T_map_rig) @ T_map_rig
         for c, unit in new.units.items():
             view = keyframe.views[c]
             T = se3_inverse(view.T_rig_cam) @ T_kf_new @ new.T_rig_cam[c]
@@ -201,7 +204,7 @@ class PointmapTracker(Tracker):
 
     def wants_keyframe(self, new: PointmapFrame) -> bool:
         """True if a tracked frame set should become a keyframe."""
-        if self.localization_only or new.pose is None:
+        if self.localization_only or new.pose is None or self.reference is None:
             return False
         last, rule = self.graph.keyframes[self.reference], self.config.pointmap
         distance, angle = motion(last.T_map_rig, new.pose.T_map_rig)
@@ -271,8 +274,9 @@ class PointmapTracker(Tracker):
         corners = tokens.crop.to_image(np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
         nothing = np.full(len(corners), np.nan)
         view = PointmapView(camera, tokens, new.intrinsics[camera], new.T_rig_cam[camera], corners,
-                            new.intrinsics[camera].unproject(corners), nothing, nothing, None, tokens.crop,
-                            points.astype(np.float32), confidence.astype(np.float32), 1, calibrated)
+                            new.intrinsics[camera].unproject(corners), nothing, nothing, crop=tokens.crop,
+                            points_cam=points.astype(np.float32), confidence=confidence.astype(np.float32),
+                            calibrated=calibrated)
         view.refresh()
         view.features.add(prediction.features_a, prediction.conf_a)
         return view

@@ -9,6 +9,7 @@ and focal lengths may be refined with the map.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -40,6 +41,7 @@ SURE = 0.15  # relative deviation of inverse depth below which a landmark starts
 CALIBRATE_AT = (6, 10, 16, 25, 40, 64, 100)  # keyframes at which focal lengths are refined
 SHORTEST_PATIENCE = 1.0  # seconds
 LINK_MATCHES = 60  # of each link in that: plenty for a handful of parameters
+Partner = tuple[TrackedFrame | Keyframe, np.ndarray]  # and its T_map_rig (4, 4)
 
 
 class TwoViewTracker(LandmarkTracker):
@@ -108,7 +110,8 @@ class TwoViewTracker(LandmarkTracker):
         keyframe, _ = self.add_keyframe(new, T_new)
         recovered = [(first.stamp_ns, zero.T_map_rig, zero.id)]
         for between in found.between:
-            if not self._pose.near(between, [zero.id, keyframe.id], T_map_rig, self.config.tracking.min_match_fraction):
+            why_not = self._pose.near(between, [zero.id, keyframe.id], T_map_rig, self.config.tracking.min_match_fraction)
+            if between.pose is not None and not why_not:
                 recovered.append((between.stamp_ns, between.pose.T_map_rig, zero.id))
         self.progress.state = TrackingState.TRACKING
         return Start(keyframe, recovered=tuple(recovered))
@@ -162,7 +165,9 @@ class TwoViewTracker(LandmarkTracker):
         """As for any tracker, and twice as often while there are few: depth from the short way of the start is not exact."""
         if super().wants_keyframe(new):
             return True
-        if self.localization_only or new.pose is None or len(self.graph.keyframes) >= CALIBRATE_AT[0]:
+        if self.localization_only or new.pose is None or self.reference is None:
+            return False
+        if len(self.graph.keyframes) >= CALIBRATE_AT[0]:
             return False
         last, rule = self.graph.keyframes[self.reference], self.config.keyframes
         distance, angle = motion(last.T_map_rig, new.pose.T_map_rig)
@@ -272,12 +277,13 @@ class TwoViewTracker(LandmarkTracker):
         return float(np.median(1.0 / (view.inverse_depth[good] * dense[good])))
 
     def _partners(self, stamp_ns: int, camera: str, T_map_rig: np.ndarray, baseline: float, count: int,
-                  keyframes: bool = False) -> list[tuple[TrackedFrame | Keyframe, np.ndarray]]:
+                  keyframes: bool = False) -> list[Partner]:
         """Frames or keyframes from which the depth of a rig at T_map_rig is seen best: near the wished baseline, turned
         little."""
         depth = self.graph.keyframes[self.reference].median_depth if self.reference is not None else 1.0
-        known = [(k, k.T_map_rig) for k in self.graph.keyframes.values() if camera in k.views] if keyframes else \
-            [(t, T) for t, T in self._recent if camera in t.tokens]
+        known: Sequence[Partner] = [(t, T) for t, T in self._recent if camera in t.tokens]
+        if keyframes:
+            known = [(k, k.T_map_rig) for k in self.graph.keyframes.values() if camera in k.views]
         scored = []
         for other, T in known:
             distance, angle = motion(T, T_map_rig)
@@ -287,12 +293,15 @@ class TwoViewTracker(LandmarkTracker):
         scored.sort(key=lambda s: s[:2])
         return [(other, T) for _, _, other, T in scored[:count]]
 
-    def _dense(self, new: TrackedFrame, camera: str, T_map_rig: np.ndarray, partners, quick: bool = False) -> DenseDepth:
+    def _dense(self, new: TrackedFrame, camera: str, T_map_rig: np.ndarray, partners: Sequence[Partner],
+               quick: bool = False) -> DenseDepth:
         T_map_cam = T_map_rig @ new.T_rig_cam[camera]
         pairs = []
         for other, T in partners:
-            view = other.views[camera] if isinstance(other, Keyframe) else None
-            tokens, T_rig_cam = (view.tokens, view.T_rig_cam) if view else (other.tokens[camera], other.T_rig_cam[camera])
+            if isinstance(other, Keyframe):
+                tokens, T_rig_cam = other.views[camera].tokens, other.views[camera].T_rig_cam
+            else:
+                tokens, T_rig_cam = other.tokens[camera], other.T_rig_cam[camera]
             pairs.append((tokens, se3_inverse(T @ T_rig_cam) @ T_map_cam))
         return self.model.dense(new.tokens[camera], pairs, self._typical(), quick)
 
