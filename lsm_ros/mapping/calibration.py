@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lsm_ros.mapping.warnings import Warnings
-from lsm_ros.pairs.base import PairModel
+from lsm_ros.pairs.base import PairModel, finds_points
 from lsm_ros.slam.focal import FocalEstimator
 from lsm_ros.slam.trackers import Tracker
 from lsm_ros.types import Frame
@@ -30,6 +30,10 @@ class Calibrator:
             guess = tracker.cameras.guess(frame)
             self._warnings.say(name, f"{who}: its focal length is estimated with the map, {guess.fx:.0f} px so far")
             return replace(frame, intrinsics=guess)
+        if not finds_points(self._model):
+            self._warnings.say(name, f"{who}, and pair model {self._model.name!r} cannot find its focal length: give it a "
+                                     "camera_info")
+            return frame
         estimator = self._estimators.setdefault(frame.camera, FocalEstimator(self._model))
         if estimator.focal_px is None:
             estimator.add(self._model.encode([frame])[0])

@@ -52,7 +52,7 @@ class Fuser:
         self.next_observation += 1
         return [new.id]
 
-    def remove_stale(self) -> list[int]:
+    def remove_stale(self) -> tuple[int, ...]:
         """Takes out observations that newer ones of the same view replace; returns their numbers."""
         removed = self.map.stale_observations()
         for number in removed:
@@ -68,7 +68,7 @@ class Fuser:
                 self.map.remove(number)
                 self._observe(changed, tracker.graph)
 
-    def follow(self, graph: KeyframeGraph) -> list[int]:
+    def follow(self, graph: KeyframeGraph) -> tuple[int, ...]:
         """Moves what is fused with an outdated pose, within the time budget; returns the numbers of what moved."""
         moved, self.backlog = self.map.follow(poses_of(graph), self._config.fusion.budget_ms)
         return moved

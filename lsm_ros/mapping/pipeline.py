@@ -97,7 +97,7 @@ class MappingPipeline:
         with self._timed("move"):
             moved = self._fuser.follow(self.tracker.graph)
         self._last = update
-        return MappingUpdate(frame_set.stamp_ns, update, tuple(added), tuple(moved), tuple(removed),
+        return MappingUpdate(frame_set.stamp_ns, update, tuple(added), moved, removed,
                              len(self.map.changed_blocks(seq_before)), self._fuser.backlog, self.tracker.graph.version,
                              self.map_epoch, self.session, dict(self._stage_ms),
                              {c: cloud_of(d) for c, d in depths.items()}, self.warnings.texts)
@@ -150,7 +150,9 @@ class MappingPipeline:
     def _level(self, update: TrackingUpdate, depths: dict[str, FrameDepth], tracked: TrackedFrame | None) -> TrackingUpdate:
         """Levels the map by the floor that a new keyframe shows, while nothing else gives gravity."""
         graph = self.tracker.graph
-        if update.new_keyframe is None or not self.model.is_metric or not self._levelling.wants_floor(len(graph.keyframes)):
+        if update.new_keyframe is None or tracked is None or not self.model.is_metric:
+            return update
+        if not self._levelling.wants_floor(len(graph.keyframes)):
             return update
         T_floor_rig = self._levelling.find_floor(depths, tracked.T_rig_cam)
         if T_floor_rig is None:
@@ -167,14 +169,15 @@ class MappingPipeline:
             self._without_pose += 1
             return
         keyframe = self.tracker.reference if update.new_keyframe is None else update.new_keyframe
+        assert keyframe is not None  # a pose is found in keyframes
         self._history.add(frame_set.stamp_ns, update.T_map_rig, self.tracker.graph, keyframe)
 
-    def _fuse(self, update: TrackingUpdate) -> tuple[list[int], list[int]]:
+    def _fuse(self, update: TrackingUpdate) -> tuple[list[int], tuple[int, ...]]:
         """Adds the depth that keyframes have by now, and takes out what newer keyframes of the same view replace."""
         if update.closed_loops and self.tracker.resizes:
             self._fuser.rescale(self.tracker)
         added = self._take_depth()
-        return added, self._fuser.remove_stale() if added else []
+        return added, self._fuser.remove_stale() if added else ()
 
     def _take_depth(self, everything: bool = False) -> list[int]:
         depths = self.tracker.take_depth(everything)

@@ -31,7 +31,8 @@ def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
     keyframes = []
     for i, keyframe in sorted(tracker.graph.keyframes.items()):
         arrays[f"{i}/T_map_rig"] = keyframe.T_map_rig
-        arrays[f"{i}/thumbnail"] = keyframe.thumbnail
+        if keyframe.thumbnail is not None:
+            arrays[f"{i}/thumbnail"] = keyframe.thumbnail
         views = []
         for camera, v in keyframe.views.items():
             k = v.intrinsics
@@ -44,7 +45,7 @@ def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
         links.append([x.anchor, x.anchor_camera, x.observer, x.observer_camera])
         arrays[f"link{n}/index_b"], arrays[f"link{n}/pixels_a"] = x.matches.index_b, x.matches.pixels_a
         arrays[f"link{n}/depth_a"] = x.matches.depth_a
-    np.savez_compressed(folder / GRAPH, **arrays)
+    np.savez_compressed(folder / GRAPH, **arrays)  # type: ignore[arg-type]  # NumPy's stubs fear a name `allow_pickle`
     text = json.dumps({"format": FORMAT, "pair_model": tracker.model.identity, "keyframes": keyframes, "links": links,
                        "knowledge": tracker.cameras.to_dict(), **meta})
     (folder / META).write_text(text)
@@ -82,4 +83,4 @@ def _keyframe(entry: dict[str, Any], arrays: Any, tracker: Tracker) -> Keyframe:
         parts = {name.removeprefix(key): arrays[name] for name in arrays.files if name.startswith(key)}
         tokens = tracker.model.unpack(camera, entry["stamp_ns"], intrinsics, parts)
         views[camera] = tracker.view_type.unpack(camera, tokens, intrinsics, v.get("guess_std"), parts)
-    return Keyframe(i, entry["stamp_ns"], arrays[f"{i}/T_map_rig"], views, arrays[f"{i}/thumbnail"])
+    return Keyframe(i, entry["stamp_ns"], arrays[f"{i}/T_map_rig"], views, arrays.get(f"{i}/thumbnail"))
