@@ -252,5 +252,5 @@ def to_occupancy_grid(occupancy: OccupancyMap, ns: int, frame_id: str) -> Occupa
     out.info.origin.position.x, out.info.origin.position.y = float(occupancy.origin_x), float(occupancy.origin_y)
     out.info.origin.orientation.w = 1.0
     if occupancy.grid.size:
-        out.data.frombytes(memoryview(np.ascontiguousarray(occupancy.grid, dtype=np.int8)).cast("B"))
+        out.data.frombytes(np.ascontiguousarray(occupancy.grid, dtype=np.int8).data.cast("B"))
     return out

@@ -34,9 +34,10 @@ class MappingExecutor(SingleThreadedExecutor):
             self._running.remove(future)
             future.result()
         try:
-            handler, entity, _ = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
+            ready: tuple[Any, Any, Any] = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
         except (TimeoutException, ShutdownException):
             return
+        handler, entity, _ = ready
         if entity is not None and entity.callback_group in self._waiting:
             begun = Event()
             self._running.append(self._pool.submit(self._run, handler, begun))

@@ -12,14 +12,15 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, Field
+from dataclasses import Field
+from functools import partial
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lsm_ros.config import Config, check, choices_of, from_dict, walk
+from lsm_ros.config import Config, check, choices_of, default_of, from_dict, walk
 
 CAMERAS = "cameras"
 DEFAULT_CAMERAS = ["camera"]
@@ -76,7 +77,7 @@ class NodeParameters:
         given = self._take_given()
         for name, field, default in walk(Config()):
             self._declare(ros_name(name), default, _descriptor(name, field, default), given,
-                          lambda value, name=name, field=field: check(name, field, value))
+                          partial(check, name, field))
         cameras = ParameterDescriptor(description=f"{CAMERAS_TEXT}; restart needed")
         self._declare(CAMERAS, DEFAULT_CAMERAS, cameras, given, check_cameras)
         node.add_on_set_parameters_callback(self._on_set)
@@ -84,10 +85,10 @@ class NodeParameters:
     def _take_given(self) -> dict[str, Any]:
         """Values given at start. They are declared with the types they came with, and declared anew with ours."""
         given: dict[str, Any] = {}
-        for name, parameter in self._node.get_parameters_by_prefix("").items():
+        for name in self._node.get_parameters_by_prefix(""):
             ours = name.removeprefix("node.") if name.startswith("node.") else name
             if ours in self._known or ours == CAMERAS:
-                given[ours] = parameter.value
+                given[ours] = self._node.get_parameter(name).value
                 self._node.undeclare_parameter(name)
             elif name not in RCLPY_OWN and not name.startswith("qos_overrides."):
                 self.unknown.append(name)
@@ -171,9 +172,8 @@ def yaml_text() -> str:
         span = ", ".join(choices_of(field)) or (f"{m['low']} to {m['high']}" if m["low"] is not None else "")
         notes = [m["unit"], span, "run time" if m["runtime"] else ""]
         told = "; ".join(n for n in notes if n)
-        default = field.default if field.default is not MISSING else field.default_factory()
         comment = f"{m['description']} ({told})" if told else m["description"]
-        lines += [f"{indent}# {comment}", f"{indent}{leaf}: {json.dumps(default)}"]
+        lines += [f"{indent}# {comment}", f"{indent}{leaf}: {json.dumps(default_of(field))}"]
     return "\n".join(lines) + "\n"
 
 

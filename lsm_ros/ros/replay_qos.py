@@ -11,7 +11,8 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _LATCHED_TYPES = ("vision_msgs/msg/LabelInfo", "nav_msgs/msg/OccupancyGrid")
 _DEPTH = 30
-_NUMBERS = {"reliability": {1: "reliable", 2: "best_effort"}, "durability": {1: "transient_local", 2: "volatile"}}
+_NUMBERS: dict[str, dict[object, str]] = {"reliability": {1: "reliable", 2: "best_effort"},
+                                          "durability": {1: "transient_local", 2: "volatile"}}
 
 
 def recorded_qos(bag: Path) -> dict[str, dict[str, Any]]:

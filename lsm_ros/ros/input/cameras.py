@@ -64,9 +64,8 @@ class Camera:
 
     def forget(self) -> None:
         """As before the first image; the newest camera_info and label_info are kept, since they may be latched."""
-        info, labels = self.info, self.label_info
-        self.__init__(self.name, self.rectified)
-        self.info, self.label_info = info, labels
+        fresh = Camera(self.name, self.rectified, info=self.info, label_info=self.label_info)
+        vars(self).update(vars(fresh))
 
     def update_intrinsics(self, message: CameraInfo | None, problems: Problems) -> CameraIntrinsics | None:
         """Camera by the newest camera_info. An unusable one is named, and the last usable one stays."""

@@ -112,10 +112,10 @@ class TransformInput:
                 self._miss(f"tf {camera}", f"images of camera {camera!r} have no frame_id, so TF cannot say where it "
                            f"sits on {target!r}; let the driver set header.frame_id")
                 return None
-            T = self._lookup(target, frame_id, LATEST, f"tf {camera}", f"camera {camera!r} is not used")
-            if T is None:
+            found = self._lookup(target, frame_id, LATEST, f"tf {camera}", f"camera {camera!r} is not used")
+            if found is None:
                 return None
-            T = T if self.config.base_frame else T_BODY_OPTICAL @ T
+            T = found if self.config.base_frame else T_BODY_OPTICAL @ found
         self._problems.over(f"tf {camera}", f"camera {camera!r} is placed on {self.base_name!r}")
         with self._lock:
             self._rig[key] = T
@@ -179,7 +179,7 @@ class TransformInput:
             return None
         self._odometry_seen = time.monotonic()
         self._problems.over("tf odometry", "odometry is on TF again")
-        return T if self.config.base_frame else T @ se3_inverse(T_rig_first)
+        return T if self.config.base_frame or T_rig_first is None else T @ se3_inverse(T_rig_first)
 
     def _lookup(self, target: str, source: str, when: Time, key: str, effect: str) -> np.ndarray | None:
         try:
