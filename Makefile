@@ -30,7 +30,7 @@ test-all: setup
 	@$(ENV) && python -m pytest $(ARGS)
 
 lint: setup
-	@$(ENV) && ruff check .
+	@$(ENV) && ruff check . && mypy
 
 clean:
 	rm -rf .venv .ros out

@@ -19,7 +19,8 @@ KEYS = {"cv2": "python3-opencv", "hypothesis": "python3-hypothesis", "numpy": "p
         "psutil": "python3-psutil", "pytest": "python3-pytest", "scipy": "python3-scipy", "tf2_ros": "tf2_ros_py",
         "tqdm": "python3-tqdm", "yaml": "python3-yaml"}
 # What pip brings: rosdep has no key for it, only one that installs with pip, or one for another build of it.
-PIP = {"cupy", "evo", "huggingface_hub", "matplotlib", "onnx", "onnxruntime", "open3d", "rosbags", "torch"}
+PIP = {"cupy", "evo", "huggingface_hub", "matplotlib", "mypy", "onnx", "onnxruntime", "open3d", "rosbags", "torch"}
+FOR_MYPY = {"typing_extensions"}  # imported below TYPE_CHECKING alone; mypy brings it
 # Needed although no source imports it.
 RUNTIME = {"ros2launch": "`ros2 launch lsm_ros ...` of the README",
            "rosbag2_storage_mcap": "`ros2 bag play` of what `lsm record` writes; Humble does not bring it along",
@@ -59,8 +60,8 @@ def sources(*folders: str) -> list[Path]:
 
 
 def keys(modules: Iterable[str]) -> set[str]:
-    """Keys of package.xml for modules: neither Python's nor ours nor pip's."""
-    known = OWN | PIP | set(sys.stdlib_module_names)
+    """Keys of package.xml for modules: neither Python's nor ours nor pip's nor mypy's."""
+    known = OWN | PIP | FOR_MYPY | set(sys.stdlib_module_names)
     return {KEYS.get(module, module) for module in modules if module not in known}
 
 
