@@ -34,7 +34,9 @@ class Describer:
         total = FeatureSum()
         total.add(first.features_a, first.conf_a)
         total.add(second.features_b, second.conf_b)
-        return total.cells(new.crop)
+        found = total.cells(new.crop)
+        assert found is not None  # both predictions have features
+        return found
 
     def clear(self) -> None:
         """Forgets the images before."""

@@ -67,7 +67,7 @@ class Language:
                 if not vector.any():
                     raise ValueError(f"name {name!r} says nothing to the text encoder {self.codec.encoder!r}")
                 self._known[name] = vector
-        vectors = np.stack([self._trained.get(plain(n), self._known.get(n)) for _, n in pairs])
+        vectors = np.stack([self._trained[plain(n)] if plain(n) in self._trained else self._known[n] for _, n in pairs])
         return NameVectors(np.array([i for i, _ in pairs], np.uint16), vectors.astype(np.float32), least)
 
     def sentence(self, text: str) -> Sentence:

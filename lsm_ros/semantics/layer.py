@@ -60,11 +60,13 @@ class SemanticLayer:
             return
         from lsm_ros.semantics.language import language_of
 
-        if not gives_features:
-            from lsm_ros.semantics.describing import Describer
+        if gives_features:
+            self.shared.language = language_of(model)
+            return
+        from lsm_ros.semantics.describing import Describer
 
-            self._describer = Describer.load(wanted.weights, self._config.pairs.precision)
-        self.shared.language = language_of(model if gives_features else self._describer)
+        self._describer = Describer.load(wanted.weights, self._config.pairs.precision)
+        self.shared.language = language_of(self._describer)
 
     @property
     def language(self) -> Language | None:
@@ -130,10 +132,10 @@ class SemanticLayer:
         self.shared.speaking()
         if space is not None:
             check_space(space, "label names")
-            odd = None if self.observed is None else _conflict(space, self.observed)
-            if odd is not None:
-                raise ValueError(f"label id {odd} is {self.observed.names[odd]!r} in the labels of the cameras, and cannot be "
-                                 f"{space.names[odd]!r}")
+            conflict = _conflict(space, self.observed)
+            if conflict is not None:
+                odd, name = conflict
+                raise ValueError(f"label id {odd} is {name!r} in the labels of the cameras, and cannot be {space.names[odd]!r}")
             self.shared.learn(space)
         self.chosen = space
         self._decode()
@@ -149,9 +151,10 @@ class SemanticLayer:
             self.decoded, self.names = None, None
             return
         space = self.chosen or self._configured
-        odd = None if space is None or self.observed is None else _conflict(space, self.observed)
-        if odd is not None:
-            self._warnings.say("names", f"label id {odd} is {self.observed.names[odd]!r} in the labels of the cameras: "
+        conflict = None if space is None else _conflict(space, self.observed)
+        if conflict is not None:
+            odd, name = conflict
+            self._warnings.say("names", f"label id {odd} is {name!r} in the labels of the cameras: "
                                         "features are decoded into those names, not into the ones that were set")
             space = None
         if space is None:
@@ -185,7 +188,7 @@ class SemanticLayer:
         saved = meta.get("language")
         if saved is None or (self.language is not None and saved == self.language.digest):
             return self.language
-        if self._makes_features:
+        if self._makes_features and self.language is not None:
             raise ValueError(f"the language features of the map in {folder} ({saved}) are of other weights than those in use "
                              f"({self.language.digest})")
         from lsm_ros.semantics.language import read_language
@@ -201,11 +204,12 @@ class SemanticLayer:
         self._decode()
 
 
-def _conflict(space: LabelSpace, observed: LabelSpace) -> int | None:
-    """The first id that the labels of frames call something else."""
+def _conflict(space: LabelSpace, observed: LabelSpace | None) -> tuple[int, str] | None:
+    """The first id that the labels of frames call something else, and what they call it."""
     from lsm_ros.semantics.label_spaces import plain
 
-    return next((i for i, n in sorted(space.names.items()) if plain(observed.names.get(i, n)) != plain(n)), None)
+    there = {} if observed is None else observed.names
+    return next(((i, there[i]) for i, n in sorted(space.names.items()) if i in there and plain(there[i]) != plain(n)), None)
 
 
 def _space(saved: dict[str, Any] | None) -> LabelSpace | None:
