@@ -52,7 +52,7 @@ class MapSubscriber:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is known to be missing."""
+        """True if nothing is known to be missing."""
         with self._lock:
             return self._complete
 
@@ -81,7 +81,7 @@ class MapSubscriber:
         self._look()
 
     def _apply(self, message: SemanticVoxelUpdate) -> Applied | None:
-        """None: it is garbled, which is told."""
+        """None: it is damaged, which is reported."""
         try:
             result = self._replica.apply(from_voxel_update(message))
         except ValueError as error:

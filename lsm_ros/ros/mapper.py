@@ -221,17 +221,17 @@ class Mapper:
         return known
 
     def find(self, sentence: Sentence, threshold: float, most: int) -> Found:
-        """Where in the map something is."""
+        """Places in the map that a sentence describes."""
         answer = self._pipeline.find(sentence.vector, threshold, most)
         return Found(sentence, answer, self._report.stamp_ns, self.map_frame)
 
     def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
-        """Where the rig is, as somebody says."""
+        """Takes the position of the rig (4, 4) from outside."""
         self._pipeline.set_initial_pose(T_map_rig)
         self._odometry.restart()
 
     def _failed(self, bundle: Bundle, error: Exception) -> None:
-        """A frame set brought up an error: told by name, with the place in the log if it is not a plain refusal."""
+        """A frame set raised an error: reported by name, with the place in the log if it is not a plain refusal."""
         what = f"{type(error).__name__}: {error}"
         self._problems.say("frame", f"frame at {bundle.group.stamp_ns * 1e-9:.3f} s failed: {what}")
         if not isinstance(error, ValueError):
@@ -241,7 +241,7 @@ class Mapper:
     # for any thread
 
     def command(self, name: str, function: Callable[[], Result]) -> Future[Result]:
-        """Runs a command between frames; its error is told by name."""
+        """Runs a command between frames; its error is reported by name."""
         future = self.worker.call(function)
 
         def tell(done: Future[Result]) -> None:

@@ -106,7 +106,7 @@ class MappingNode(LifecycleNode):
             self.trigger_activate()
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Builds the pipeline and what is around it; a reason is told if that fails."""
+        """Builds the pipeline and what is around it; a reason is reported if that fails."""
         try:
             self._build()
         except (ValueError, OSError, RuntimeError, ImportError) as error:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What is wrong at the moment, by name: said once in the log, kept for status and diagnostics until it is over."""
+"""Problems at the moment, by name: said once in the log, kept for status and diagnostics until it is over."""
 from __future__ import annotations
 
 import math

@@ -31,7 +31,7 @@ _SKIPPED = ("/clock", "/rosout", "/parameter_events")
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """How a bag is played.
+    """Options of playing a bag.
 
     rate: bag time over wall time. loop: start over at the end. reliable: images are published reliably whatever was
     recorded. start_paused: wait for ~/resume. wait_for_s: wait at most so long for a subscriber of an image topic; 0
@@ -54,7 +54,7 @@ class ReplayOptions:
 
 @dataclass
 class ReplaySummary:
-    """What was played. published: messages by topic; late: how many went out more than 50 ms after their time;
+    """Counts of what was played. published: messages by topic; late: how many went out more than 50 ms after their time;
     worst_late_s: the worst of them; wall_s: duration; warnings: what was skipped."""
 
     published: dict[str, int] = field(default_factory=dict)

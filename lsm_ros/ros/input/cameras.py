@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What the node knows of each camera, and the step from messages of one instant to a frame set."""
+"""State of each camera in the node, and the step from messages of one instant to a frame set."""
 from __future__ import annotations
 
 import time

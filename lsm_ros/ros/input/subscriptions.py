@@ -228,7 +228,7 @@ class Inputs:
         return T, T is None and (state is OdometryState.UNKNOWN or self._transforms.odometry_is_fresh)
 
     def _info_due(self, group: Group) -> bool:
-        """Whether a camera_info is still to come: its topic is published, and the camera's first images are young."""
+        """True if a camera_info is still to come: its topic is published, and the camera's first images are young."""
         now = time.monotonic()
         for name in group.images:
             camera = self.cameras[name]

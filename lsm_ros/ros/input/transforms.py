@@ -25,7 +25,7 @@ LATEST = Time(nanoseconds=0, clock_type=ClockType.ROS_TIME)
 
 
 class OdometryState(Enum):
-    """What is known of odometry on TF."""
+    """State of odometry on TF."""
 
     NONE = "none"          # switched off by the parameters
     UNKNOWN = "unknown"    # not seen yet, and it is too early to say that there is none
@@ -142,7 +142,7 @@ class TransformInput:
 
     @property
     def odometry(self) -> OdometryState:
-        """What is known of odometry on TF."""
+        """State of odometry on TF."""
         if not self.config.odom_frame or self.config.publish_odom_to_base_tf:
             return OdometryState.NONE
         if self._odometry_seen is not None:
@@ -161,7 +161,7 @@ class TransformInput:
 
     @property
     def odometry_is_fresh(self) -> bool:
-        """Whether it is worth waiting for odometry: it is on TF and came not long ago."""
+        """True if it is worth waiting for odometry: it is on TF and came not long ago."""
         seen = self._odometry_seen
         return seen is not None and time.monotonic() - seen < self.config.missing_input_seconds
 

@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What the node sends: topics, transforms, status, diagnostics."""
+"""Outputs of the node: topics, transforms, status, diagnostics."""

@@ -65,7 +65,7 @@ class TransformOutput:
 
     def pose(self, stamp_ns: int, T_map_base: np.ndarray, T_odom_base: np.ndarray, state: OdometryState,
              is_metric: bool) -> None:
-        """A believed pose of the frame at `stamp_ns`, in both frames. is_metric: map -> odom may be told."""
+        """A believed pose of the frame at `stamp_ns`, in both frames. is_metric: map -> odom may be sent."""
         if state is OdometryState.PRESENT:
             if is_metric and self.config.publish_map_to_odom_tf:
                 with self._lock:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""What a query found, as messages: boxes of places, and points with their similarity."""
+"""Results of a query as messages: boxes of places, and points with their similarity."""
 from __future__ import annotations
 
 from array import array

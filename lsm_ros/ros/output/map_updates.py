@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""~/map_update: tells what changed in the map, in messages of at most 1 MB and at a bounded rate."""
+"""~/map_update: sends what changed in the map, in messages of at most 1 MB and at a bounded rate."""
 from __future__ import annotations
 
 import time
@@ -59,7 +59,7 @@ class UpdatePublisher:
         self._publisher.publish(serialized(update, stamp_ns, frame_id))
 
     def answer(self, pipeline: MapReader, status: PipelineStatus, epoch: int, since_seq: int) -> MapUpdate:
-        """What somebody lacks who holds `since_seq` of `epoch`, or its first part."""
+        """Blocks that a subscriber with `since_seq` of `epoch` lacks, or their first part."""
         self._follow(pipeline, status)
         return self._stream.answer(epoch, since_seq)
 

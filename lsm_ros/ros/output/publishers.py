@@ -41,11 +41,11 @@ class Latched:
         self._last = -1e9
 
     def changed(self) -> None:
-        """What it shows has changed."""
+        """Marks that its content has changed."""
         self._due = True
 
     def again(self) -> None:
-        """What was to be built is not ready: the next call goes on, without a wait."""
+        """Marks that its content is not ready: the next call goes on, without a wait."""
         self._due, self._last = True, -1e9
 
     def poll(self) -> None:
@@ -107,7 +107,7 @@ class Publishers:
 
     @property
     def pending(self) -> bool:
-        """Whether `send_map` has more to do than it did in the time it has."""
+        """True if `send_map` has more to do than it did in the time it has."""
         return self.updates.pending or self._mesh_unfinished
 
     def poll(self) -> None:
@@ -137,7 +137,7 @@ class Publishers:
                                                        stamp_ns, frame_id, child_frame_id))
 
     def clouds(self, update: MappingUpdate, for_navigation: bool) -> None:
-        """Clouds of one frame set. for_navigation: ~/cloud may be told."""
+        """Clouds of one frame set. for_navigation: ~/cloud may be sent."""
         for cloud in update.clouds.values():
             if for_navigation:
                 self._live_cloud(cloud)

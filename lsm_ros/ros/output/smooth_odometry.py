@@ -61,7 +61,7 @@ class SmoothOdometry:
 
     def _correction(self, version: tuple[int, int],
                     keyframes: Callable[[], Sequence[TrajectoryPose]]) -> np.ndarray | None:
-        """How the newest keyframe of the last frame has moved since, (4, 4) in the map frame; None if it is gone."""
+        """Motion of the newest keyframe of the last frame since then, (4, 4) in the map frame; None if it is gone."""
         if version == self._version and self._anchor is not None:
             return np.eye(4)
         poses = keyframes()

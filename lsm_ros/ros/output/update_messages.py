@@ -24,7 +24,7 @@ def to_voxel_update(update: MapUpdate, ns: int, frame_id: str) -> SemanticVoxelU
 
 
 def serialized(update: MapUpdate, ns: int, frame_id: str) -> bytes:
-    """The same message, serialised here: rclpy takes 80 ms for a megabyte, which is told up to ten times a second.
+    """The same message, serialised here: rclpy takes 80 ms for a megabyte, which is sent up to ten times a second.
 
     In CDR the sequence of blocks, which comes last, is its length and then the blocks, each beginning at a multiple of 4.
     """
