@@ -147,11 +147,11 @@ def test_a_flood_is_bounded_and_counted_and_tf_keeps_its_pace(client, room, star
         if k == 100:
             resident = node.resident_bytes()
         time.sleep(max(0.0, start_s + (k + 1) * 0.01 - time.monotonic()))
-    status = client.wait_status(lambda s: s.queue_length == 0 and s.frames_processed > 10)
+    # the last one may be in work while the queue is empty
+    status = client.wait_status(lambda s: s.queue_length == 0 and 10 < s.frames_processed == s.frames_received - s.frames_dropped)
     camera = status.cameras[0]
     assert node.resident_bytes() - resident < 100e6
     assert camera.images_received > 100 and status.frames_dropped > 0
-    assert status.frames_received == status.frames_processed + status.frames_dropped
     assert camera.images_received == status.frames_received + (camera.images_dropped - status.frames_dropped)
     corrections = [t for t, m in client.received["/tf"] if m.transforms[0].header.frame_id == "map"]
     assert len(corrections) > 60
