@@ -43,9 +43,6 @@ class OdometryTracker(Tracker):
     def suits(model):
         return model.uses_depth
 
-    def apply(self, config):
-        self.config = config
-
     def track(self, frame_set):
         frames = {f.camera: f for f in frame_set.frames if f.intrinsics is not None}
         tokens = dict(zip(frames, self.model.encode(list(frames.values())), strict=True))
@@ -89,15 +86,6 @@ class OdometryTracker(Tracker):
 
     def depth_ratio(self, keyframe, camera, depth):
         return 1.0
-
-    def expected_from_odometry(self, new):
-        return self.progress.from_odometry(new.stamp_ns, new.T_odom_base)
-
-    def patience_s(self):
-        return 10.0
-
-    def move_map(self, T_new_old):
-        raise AssertionError("a robot's base levels the map")
 
     def finish(self):
         pass

@@ -10,12 +10,15 @@ import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import MapFullError, VoxelMap
-from lsm_ros.mapping.observations import observation_of, rescaled
+from lsm_ros.mapping.frames import FrameRectifier
+from lsm_ros.mapping.observations import late_labels, observation_of, rescaled
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.semantics.layer import SemanticLayer
 from lsm_ros.slam.graph.keyframes import KeyframeGraph
 from lsm_ros.slam.trackers import KeyframeDepth, Tracker
 from lsm_ros.types import Observation
+
+MOST_EARLY_LABELS = 64
 
 
 class Fuser:
@@ -26,6 +29,7 @@ class Fuser:
         self.map = VoxelMap(config.fusion)
         self.map.set_names(layer.names)
         self.next_observation = 0
+        self._early_labels: dict[tuple[int, str], tuple[np.ndarray, FrameRectifier]] = {}  # by stamp and camera
         self.backlog = 0
 
     def apply(self, config: Config) -> None:
@@ -50,7 +54,23 @@ class Fuser:
             self._warnings.say("full", str(error))
             return []
         self.next_observation += 1
+        early = self._early_labels.pop((new.stamp_ns, new.camera), None)
+        if early is not None:
+            self.map.add_labels(new.id, late_labels(new, *early))
         return [new.id]
+
+    def add_labels(self, stamp_ns: int, camera: str, labels: np.ndarray, rectify: FrameRectifier) -> None:
+        """Labels (H, W) of a keyframe's camera; where its depth is not final yet they wait for it. ValueError for a wrong
+        size."""
+        for number, seen in self.map.observations.items():
+            if seen.stamp_ns == stamp_ns and seen.camera == camera:
+                self.map.add_labels(number, late_labels(seen, labels, rectify))
+                return
+        self._early_labels[stamp_ns, camera] = labels, rectify
+        while len(self._early_labels) > MOST_EARLY_LABELS:
+            self._early_labels.pop(next(iter(self._early_labels)))
+            self._warnings.say("early labels", f"labels of more than {MOST_EARLY_LABELS} keyframes wait for their depth; "
+                                               "the oldest were dropped")
 
     def remove_stale(self) -> tuple[int, ...]:
         """Takes out observations that newer ones of the same view replace; returns their numbers."""

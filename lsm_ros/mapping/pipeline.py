@@ -22,7 +22,7 @@ from lsm_ros.mapping.frames import FramePreparation
 from lsm_ros.mapping.fuser import Fuser
 from lsm_ros.mapping.levelling import Levelling
 from lsm_ros.mapping.limits import bound_keyframes
-from lsm_ros.mapping.observations import cloud_of, late_labels
+from lsm_ros.mapping.observations import cloud_of
 from lsm_ros.mapping.session import Session
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.pairs import PairModel, make_pair_model
@@ -251,11 +251,10 @@ class MappingPipeline:
         """
         if label_space is not None:
             self.set_label_space(label_space)
-        for number, seen in self.map.observations.items():
-            if seen.stamp_ns == stamp_ns and seen.camera == camera:
-                self.map.add_labels(number, late_labels(seen, labels, self._prepare.rectify))
-                return True
-        return False
+        if not any(k.stamp_ns == stamp_ns and camera in k.views for k in self.tracker.graph.keyframes.values()):
+            return False
+        self._fuser.add_labels(stamp_ns, camera, labels, self._prepare.rectify)
+        return True
 
     # what others ask for
 

@@ -34,7 +34,7 @@ class TrackedFrame:
     """A frame set with its tokens, and what was found in it. Cameras without intrinsics are left out.
 
     matches: by (keyframe, camera), that keyframe's landmarks in this frame. fraction: share of the landmarks of keyframe
-    `reference` that were found. pose: None unless it is believed.
+    `reference` that were found. pose: None unless it is believed. frames: what was tracked, by camera.
     """
 
     stamp_ns: int
@@ -88,17 +88,21 @@ class Start:
 
 
 class Tracker(ABC, Generic[Tracked]):
-    """Finds the pose of each frame set, and owns the keyframe graph. Not thread-safe. A tracker that keeps more of
-    a frame set than a `TrackedFrame` has a type of its own for that; it is given back what its `track` returned.
+    """Finds the pose of each frame set, and owns the keyframe graph. Not thread-safe.
 
     The pipeline calls `track` for each frame set; without a map then `start`; with one, where `wants_keyframe` says so,
-    `add_keyframe`. finds_focal: cameras need no calibration. view_type: of its
-    keyframes. resizes: loops change the units of keyframes' depth.
+    `add_keyframe`. A kind is constructed as kind(config, model) and reports by `progress`: `track` returns what
+    `progress.lose(reason)` or `progress.accept(pose, ...)` gives, `add_keyframe` calls `progress.keyframe_added`. A tracker
+    that keeps more of a frame set than a `TrackedFrame` has a type of its own for that; it is given back what its `track`
+    returned. localization_only: set from outside; then nothing may be added to the graph.
+
+    finds_focal: cameras need no calibration. view_type: of its keyframes. resizes: loops change the units of depth.
     """
 
     finds_focal: ClassVar[bool] = False
     view_type: ClassVar[type[KeyframeView]] = KeyframeView
     resizes: bool = False
+    config: Config
 
     def __init__(self, config: Config, model: PairModel, graph: KeyframeGraph) -> None:
         self.model, self.graph = model, graph
@@ -111,10 +115,6 @@ class Tracker(ABC, Generic[Tracked]):
     @abstractmethod
     def suits(model: PairModel) -> bool:
         """True if this kind of tracking works with what a pair model gives."""
-
-    @abstractmethod
-    def apply(self, config: Config) -> None:
-        """Takes over parameters, at the start and while running."""
 
     @abstractmethod
     def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, Tracked | None]:
@@ -151,20 +151,27 @@ class Tracker(ABC, Generic[Tracked]):
         """Change of the scale at a keyframe since `depth` (H, W), 0 = none, was taken from it."""
 
     @abstractmethod
-    def expected_from_odometry(self, new: Tracked) -> np.ndarray | None:
-        """T_map_rig (4, 4) that odometry alone gives since the last believed pose; None where it cannot be used."""
-
-    @abstractmethod
-    def patience_s(self) -> float:
-        """Seconds of being lost after which a new session starts."""
-
-    @abstractmethod
-    def move_map(self, T_new_old: np.ndarray) -> None:
-        """Moves the map frame: every pose P becomes T_new_old P."""
-
-    @abstractmethod
     def finish(self) -> None:
         """Brings the graph to its best, when no frame is expected soon."""
+
+    def apply(self, config: Config) -> None:
+        """Takes over parameters, at the start and while running."""
+        self.config = config
+
+    def expected_from_odometry(self, new: Tracked) -> np.ndarray | None:
+        """T_map_rig (4, 4) that odometry alone gives since the last believed pose; None where it cannot be used."""
+        return self.progress.from_odometry(new.stamp_ns, new.T_odom_base)
+
+    def patience_s(self) -> float:
+        """Seconds of being lost after which a new session starts."""
+        return self.config.tracking.lost_session_seconds
+
+    def move_map(self, T_new_old: np.ndarray) -> None:
+        """Moves the map frame: every pose P becomes T_new_old P."""
+        for keyframe in self.graph.keyframes.values():
+            keyframe.T_map_rig = T_new_old @ keyframe.T_map_rig
+        self.progress.move_map(T_new_old)
+        self.graph.version += 1
 
     def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
         """Position of the rig as reported from outside (4, 4); the map is searched there."""

@@ -56,14 +56,6 @@ class DepthTracker(LandmarkTracker):
         """1: the camera measures the scale."""
         return 1.0
 
-    def expected_from_odometry(self, new: TrackedFrame) -> np.ndarray | None:
-        """T_map_rig (4, 4) that odometry alone gives since the last believed pose; None without odometry."""
-        return self.progress.from_odometry(new.stamp_ns, new.T_odom_base)
-
-    def patience_s(self) -> float:
-        """Seconds of being lost after which a new session starts."""
-        return self.config.tracking.lost_session_seconds
-
     def finish(self) -> None:
         """Adjusts all keyframes that came since that was done last."""
         if self.graph.adjusted_at != self.graph.next_id:

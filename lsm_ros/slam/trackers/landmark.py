@@ -168,13 +168,6 @@ class LandmarkTracker(Tracker):
     def _spread_loop(self) -> None:
         """After a loop: corrects everywhere what drifted since."""
 
-    def move_map(self, T_new_old: np.ndarray) -> None:
-        """Moves the map frame: every pose P becomes T_new_old P."""
-        for keyframe in self.graph.keyframes.values():
-            keyframe.T_map_rig = T_new_old @ keyframe.T_map_rig
-        self.progress.move_map(T_new_old)
-        self.graph.version += 1
-
     @staticmethod
     def _thumbnail(new: TrackedFrame) -> np.ndarray:
         return thumbnail([new.tokens[camera].gray for camera in sorted(new.tokens)])

@@ -346,22 +346,5 @@ class PointmapTracker(Tracker[PointmapFrame]):
                     view.intrinsics = with_focal(view.intrinsics, self.cameras.focal_px[camera])
                     view.rays = view.intrinsics.unproject(view.corners)
 
-    # as it concerns the map
-
-    def expected_from_odometry(self, new: PointmapFrame) -> np.ndarray | None:
-        """T_map_rig (4, 4) that odometry alone gives since the last believed pose; None without odometry."""
-        return self.progress.from_odometry(new.stamp_ns, new.T_odom_base)
-
-    def patience_s(self) -> float:
-        """Seconds of being lost after which a new session starts."""
-        return self.config.tracking.lost_session_seconds
-
-    def move_map(self, T_new_old: np.ndarray) -> None:
-        """Moves the map frame: every pose P becomes T_new_old P."""
-        for keyframe in self.graph.keyframes.values():
-            keyframe.T_map_rig = T_new_old @ keyframe.T_map_rig
-        self.progress.move_map(T_new_old)
-        self.graph.version += 1
-
     def _thumbnail(self, new: PointmapFrame) -> np.ndarray:
         return self.model.signature([t for _, t in sorted(new.tokens.items())])

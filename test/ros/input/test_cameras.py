@@ -148,7 +148,8 @@ def test_a_flood_is_bounded_and_counted_and_tf_keeps_its_pace(client, room, star
             resident = node.resident_bytes()
         time.sleep(max(0.0, start_s + (k + 1) * 0.01 - time.monotonic()))
     # the last one may be in work while the queue is empty
-    status = client.wait_status(lambda s: s.queue_length == 0 and 10 < s.frames_processed == s.frames_received - s.frames_dropped)
+    status = client.wait_status(lambda s: s.queue_length == 0
+                                and 10 < s.frames_processed == s.frames_received - s.frames_dropped)
     camera = status.cameras[0]
     assert node.resident_bytes() - resident < 100e6
     assert camera.images_received > 100 and status.frames_dropped > 0

@@ -11,7 +11,7 @@ from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, so3_log, transform_
 from lsm_ros.mapping.observations import rescaled
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.slam.trackers.two_view import TwoViewTracker
-from lsm_ros.types import Frame, FrameSet, TrackingState
+from lsm_ros.types import Frame, FrameSet, LabelSpace, TrackingState
 
 CONFIG = from_dict({"pairs.model": "two_view", "fusion.voxel_size": 0.1})
 BOARDS = room()
@@ -105,6 +105,20 @@ def test_observations_follow_a_change_of_scale(mapped):
         assert again.id == 7 and again.z_step == pytest.approx(seen.z_step * ratio)
     finally:
         view.inverse_depth = before
+
+
+def test_labels_that_come_before_the_depth_of_their_keyframe_wait_for_it():
+    pipeline = MappingPipeline(CONFIG)
+    updates = fed(pipeline, walk(40))
+    new = next(u for u in reversed(updates) if u.tracking.new_keyframe is not None)
+    fused = {o.stamp_ns for o in pipeline.map.observations.values()}
+    assert new.stamp_ns not in fused, "its depth is not final yet"
+    labels = np.full((CAMERA.height, CAMERA.width), 7, np.uint16)
+    assert pipeline.add_labels(new.stamp_ns, "camera", labels, LabelSpace({7: "wall"}))
+    assert not pipeline.add_labels(new.stamp_ns + 1, "camera", labels, None), "no keyframe is of that time"
+    pipeline.settle()
+    seen = next(o for o in pipeline.map.observations.values() if o.stamp_ns == new.stamp_ns)
+    assert seen.labels is not None and (seen.labels == 7).all() and (pipeline.snapshot().labels == 7).any()
 
 
 def test_parameters_that_change_at_run_time_leave_tracking_as_it_was():
