@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-OWN = {"lsm_ros", "lsm_sim", "helpers", "setup_env", *(f.stem for f in (ROOT / "bench").glob("*.py"))}
+OWN = {"lsm_ros", "lsm_sim", "helpers", "setup_env", *(f.stem for d in ("bench", "test") for f in (ROOT / d).glob("*.py"))}
 # Modules whose rosdep key has another name. Every other module is a ROS package of its own name.
 KEYS = {"cv2": "python3-opencv", "hypothesis": "python3-hypothesis", "numpy": "python3-numpy", "PIL": "python3-pil",
         "psutil": "python3-psutil", "pytest": "python3-pytest", "scipy": "python3-scipy", "tf2_ros": "tf2_ros_py",
