@@ -32,7 +32,11 @@ MESH_MS = 50.0  # time for the mesh at a stretch; a large map takes seconds, whi
 
 
 class Latched:
-    """A latched topic that is built only when somebody listens: after a change or for a new subscriber."""
+    """A latched topic that is built only when somebody listens: after a change or for a new subscriber.
+
+    Any thread may call `changed` and `poll`: they only ever set `_due`. `publish_if_due` alone takes it back, before it
+    builds, so that nothing that comes in between is lost. `again` and `publish_if_due` are for one thread, the worker.
+    """
 
     def __init__(self, publisher: Any) -> None:
         self._publisher = publisher
@@ -51,7 +55,8 @@ class Latched:
     def poll(self) -> None:
         """Looks for new subscribers; to be called once a second."""
         count = self._publisher.get_subscription_count()
-        self._due |= count > self._subscribers
+        if count > self._subscribers:
+            self._due = True
         self._subscribers = count
 
     def publish_if_due(self, build: Callable[[], Any | None], rate_hz: float) -> None:
