@@ -3,6 +3,7 @@
 """State of each camera in the node, and the step from messages of one instant to a frame set."""
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -24,7 +25,11 @@ RATE_WINDOW_S = 5.0
 
 @dataclass
 class Camera:
-    """State of one camera. Counters are written by callbacks, the rest by the worker."""
+    """State of one camera.
+
+    Images are counted by callbacks, the feeder and the worker alike, so by methods that take a lock, and read by anybody.
+    `info`, `label_info` and `stale` are set by callbacks and the timer (`Inputs`); the rest is the worker's (`decode`).
+    """
 
     name: str
     rectified: bool = False
@@ -47,25 +52,51 @@ class Camera:
     arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
     _info_key: tuple[Any, ...] = ()
     _label_message: LabelInfo | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
-    def arrived(self, now: float) -> None:
-        """Counts an image that came at `now` (monotonic seconds)."""
-        self.received += 1
-        self.arrivals.append(now)
-        if self.first_image is None:
-            self.first_image = now
+    def count_image(self, now: float) -> bool:
+        """Counts an image that came at `now` (monotonic seconds). Returns True for the first one."""
+        with self._lock:
+            self.received += 1
+            self.arrivals.append(now)
+            if self.first_image is None:
+                self.first_image = now
+            return self.received == 1
+
+    def count_depth(self) -> None:
+        """Counts a depth image that came."""
+        with self._lock:
+            self.depths += 1
+
+    def count_labels(self) -> None:
+        """Counts a label image that came."""
+        with self._lock:
+            self.labels += 1
+
+    def count_dropped(self) -> None:
+        """Counts an image that was lost for want of room, time or a transform."""
+        with self._lock:
+            self.dropped += 1
+
+    def count_invalid(self) -> None:
+        """Counts an image that cannot be used, or whose stamp cannot."""
+        with self._lock:
+            self.invalid += 1
 
     def rate_hz(self) -> float:
         """Images a second over the last 5 s."""
         now = time.monotonic()
-        recent = sum(1 for t in list(self.arrivals) if now - t <= RATE_WINDOW_S)
+        with self._lock:
+            arrivals = list(self.arrivals)
+        recent = sum(1 for t in arrivals if now - t <= RATE_WINDOW_S)
         span = min(RATE_WINDOW_S, max(now - (self.first_image or now), 1e-3))
         return recent / max(span, 1.0)
 
     def forget(self) -> None:
         """As before the first image; the newest camera_info and label_info are kept, since they may be latched."""
         fresh = Camera(self.name, self.rectified, info=self.info, label_info=self.label_info)
-        vars(self).update(vars(fresh))
+        with self._lock:
+            vars(self).update({name: value for name, value in vars(fresh).items() if name != "_lock"})
 
     def update_intrinsics(self, message: CameraInfo | None, problems: Problems) -> CameraIntrinsics | None:
         """Camera by the newest camera_info. An unusable one is named, and the last usable one stays."""
@@ -124,7 +155,7 @@ def decode(bundle: Bundle, cameras: dict[str, Camera], problems: Problems) -> Fr
         try:
             frame = _frame(camera, item, bundle, problems)
         except ValueError as error:
-            camera.invalid += 1
+            camera.count_invalid()
             camera.last_was_invalid = True
             problems.say(f"{name} image", f"image of camera {name!r} is refused: {error}")
             continue

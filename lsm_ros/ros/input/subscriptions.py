@@ -33,6 +33,7 @@ from lsm_ros.live.grouping import (
     TimeGap,
     TimeJump,
 )
+from lsm_ros.live.items import OVERFLOW
 from lsm_ros.ros.conversions import stamp_ns
 from lsm_ros.ros.input.cameras import Bundle, Camera
 from lsm_ros.ros.input.transforms import OdometryState, TransformInput
@@ -114,21 +115,23 @@ class Inputs:
         now, start = time.monotonic(), time.thread_time()
         camera = self.cameras[name]
         item = Item(name, kind, stamp_ns(message.header.stamp), len(message.data), message)
+        is_first = False
         if kind == IMAGE:
-            camera.arrived(now)
+            is_first = camera.count_image(now)
             self._transforms.saw_image(name, message.header.frame_id, now)
         elif kind == DEPTH:
-            camera.depths += 1
+            camera.count_depth()
         else:
-            camera.labels += 1
+            camera.count_labels()
         with self._changed:
-            if kind == IMAGE and camera.received == 1:
+            if is_first:
                 self._expect_published(now)
             if self._config.node.replay:
                 while self._open and self._assembler.is_full(item.nbytes):
                     self._changed.wait(0.1)
                 now = time.monotonic()
             events = self._assembler.add(item, now)
+            self._tell_silence(events)
             self._changed.notify_all()
         self._tell(events)
         self.worst_callback_ms = max(self.worst_callback_ms, (time.thread_time() - start) * 1e3)
@@ -175,6 +178,7 @@ class Inputs:
         now = time.monotonic()
         with self._changed:
             events = self._assembler.poll(now) if self._open else []
+            self._tell_silence(events)
             if self._open:
                 self._expect_published(now)
         self._tell(events)
@@ -246,7 +250,7 @@ class Inputs:
 
     def _bundle(self, group: Group, T_rig_cam: dict[str, np.ndarray], T_odom_base: np.ndarray | None) -> Bundle | None:
         for name in [n for n in group.images if n not in T_rig_cam]:
-            self.cameras[name].dropped += 1
+            self.cameras[name].count_dropped()
             del group.images[name]
         if not group.images:
             return None
@@ -257,7 +261,7 @@ class Inputs:
     def count_dropped(self, bundle: Bundle) -> None:
         """The worker could not keep up: this bundle made room for newer ones."""
         for name in bundle.group.images:
-            self.cameras[name].dropped += 1
+            self.cameras[name].count_dropped()
 
     def _tell(self, events: list[Event]) -> None:
         for event in events:
@@ -268,13 +272,17 @@ class Inputs:
             elif isinstance(event, TimeGap):
                 self._problems.say(f"{event.camera} gap", f"stamps of camera {event.camera!r} went forward by "
                                    f"{event.seconds:.1f} s", BRIEF_S)
-            elif isinstance(event, Stale):
-                self.cameras[event.camera].stale |= event.kind == IMAGE
+
+    def _tell_silence(self, events: list[Event]) -> None:
+        """Inputs that went silent or are back: with the lock of the assembler held, so that the news keep their order."""
+        for event in events:
+            if isinstance(event, Stale | Recovered) and event.kind == IMAGE:
+                self.cameras[event.camera].stale = isinstance(event, Stale)
+            if isinstance(event, Stale):
                 topic = self._topics[event.camera, event.kind]
                 self._problems.say(f"{event.camera} silent {event.kind}", f"no {event.kind} of camera {event.camera!r} "
                                    f"for {event.seconds:.1f} s on {topic!r}")
             elif isinstance(event, Recovered):
-                self.cameras[event.camera].stale &= event.kind != IMAGE
                 self._problems.over(f"{event.camera} silent {event.kind}",
                                     f"{event.kind} of camera {event.camera!r} is back")
 
@@ -283,9 +291,10 @@ class Inputs:
         if event.reason == UNPAIRED:
             return  # nothing is wrong with depth that comes more often than images
         what = f"{item.kind} of camera {item.camera!r}"
-        if item.kind == IMAGE:
-            camera.dropped += event.reason == "overflow"
-            camera.invalid += event.reason != "overflow"
+        if item.kind == IMAGE and event.reason == OVERFLOW:
+            camera.count_dropped()
+        elif item.kind == IMAGE:
+            camera.count_invalid()
         reasons = {"repeated": "its stamp repeats the last one", "late": "its stamp goes back",
                    "leap": "its stamp is far from those before and after",
                    "overflow": "limits.input_megabytes is reached while it waits for other inputs"}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo, Image
 
-from lsm_ros.config import Config
+from lsm_ros.config import Config, from_dict
 from lsm_ros.ros.input.subscriptions import Inputs
 from lsm_ros.ros.input.transforms import OdometryState
 from lsm_ros.ros.problems import Problems
@@ -94,3 +94,16 @@ def test_depth_between_images_is_no_problem(inlet):
     assert inlet.problems.all() == ()
     inlet.send("image", S)
     assert "its stamp goes back" in inlet.problems.of("camera image")
+
+
+def test_a_silent_camera_is_stale_until_it_is_back(inlet):
+    inlet.inputs.configure(from_dict({"node.missing_input_seconds": 0.1}))
+    inlet.send("image", S)
+    time.sleep(0.15)
+    inlet.inputs.poll()
+    assert inlet.inputs.cameras["camera"].stale
+    assert "no image of camera 'camera' for 0." in inlet.problems.of("camera silent image")
+    inlet.send("depth", S)
+    assert inlet.inputs.cameras["camera"].stale  # depth alone is no image
+    inlet.send("image", S + 33 * MS)
+    assert not inlet.inputs.cameras["camera"].stale and not inlet.problems.of("camera silent image")
