@@ -32,7 +32,7 @@ from lsm_ros.fusion.files.mesh_ply import write_mesh
 from lsm_ros.fusion.files.ply import write_ply
 from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.mapping.pipeline import MappingPipeline
-from lsm_ros.semantics.layer import LANGUAGE_FILE
+from lsm_ros.models.hub import LANGUAGE_FILE
 from lsm_ros.types import FrameSet, TrackingState, TrajectoryPose
 
 _CLOSE_NS = 20_000_000

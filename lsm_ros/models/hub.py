@@ -25,6 +25,8 @@ OWN_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / OWN
 """Folder of the package's own weights; they are under its licence."""
 SHIPPED = {OWN: OWN_WEIGHTS}
 """Networks with weights that come with the package, and their folders."""
+LANGUAGE_FILE = "language.safetensors"
+"""Beside weights, and in results and saved maps with language features: what the features mean (`lsm_ros.semantics.codec`)."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ import torch
 from lsm_ros.semantics.text_encoder import TextEncoder
 from lsm_ros.types import UNLABELLED
 
-LANGUAGE_FILE = "language.safetensors"
 SMALLEST_LENGTH = 1e-6
 
 

@@ -12,7 +12,8 @@ from typing import Protocol
 
 import numpy as np
 
-from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, codec_tensors, read_codec
+from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.semantics.codec import TextCodec, codec_tensors, read_codec
 from lsm_ros.semantics.label_spaces import plain
 from lsm_ros.semantics.text_encoder import TextEncoder, make_text_encoder
 from lsm_ros.types import LabelSpace, NameVectors

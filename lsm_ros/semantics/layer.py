@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lsm_ros.config import Config
+from lsm_ros.models.hub import LANGUAGE_FILE
 from lsm_ros.pairs.base import PairModel
 from lsm_ros.semantics.segmenters import make_segmenter
 from lsm_ros.semantics.shared import SharedLanguage
@@ -18,8 +19,6 @@ from lsm_ros.types import Frame, LabelSpace, NameVectors
 if TYPE_CHECKING:
     from lsm_ros.semantics.describing import Describer
     from lsm_ros.semantics.language import Language
-
-LANGUAGE_FILE = "language.safetensors"
 
 
 class Reports(Protocol):

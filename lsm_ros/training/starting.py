@@ -18,8 +18,9 @@ from lsm_ros.models import checkpoint
 from lsm_ros.models.architecture import guess
 from lsm_ros.models.blocks import DecoderBlock, EncoderBlock
 from lsm_ros.models.factory import network_class
+from lsm_ros.models.hub import LANGUAGE_FILE
 from lsm_ros.registry import NETWORKS
-from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, read_codec
+from lsm_ros.semantics.codec import TextCodec, read_codec
 from lsm_ros.semantics.text_encoder import TextEncoder, make_text_encoder
 from lsm_ros.training.checkpoints import legs, read_leg
 from lsm_ros.training.config import TrainConfig

@@ -15,7 +15,8 @@ from typing import Any
 import torch
 
 from lsm_ros.models import checkpoint
-from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, read_codec
+from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.semantics.codec import TextCodec, read_codec
 from lsm_ros.semantics.text_encoder import TextEncoder
 from lsm_ros.training.checkpoints import (
     CHECKPOINT_FILE,

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lsm_ros.models.hub import LANGUAGE_FILE
 from lsm_ros.models.tensor_files import write_safetensors
 from lsm_ros.pairs.features import UNIT
-from lsm_ros.semantics.codec import LANGUAGE_FILE, TextCodec, codec_tensors
+from lsm_ros.semantics.codec import TextCodec, codec_tensors
 from lsm_ros.semantics.text_encoder import Reading
 
 DIM = 12

@@ -15,9 +15,9 @@ from lsm_ros.fusion.files.feature_file import FILE, write_features
 from lsm_ros.fusion.publish.replica import MapReplica
 from lsm_ros.fusion.publish.updates import UpdateStream
 from lsm_ros.mapping.pipeline import MappingPipeline
+from lsm_ros.models.hub import LANGUAGE_FILE
 from lsm_ros.semantics import language as language_module
 from lsm_ros.semantics.describing import Describer
-from lsm_ros.semantics.layer import LANGUAGE_FILE
 from lsm_ros.types import UNLABELLED, LabelSpace
 from lsm_sim.source import RoomSource
 
