@@ -102,7 +102,7 @@ def feed(pipeline: MappingPipeline, source: Source, stride: int, most: int | Non
     """Sends the frames of a source through the pipeline, then brings the map up to date with the final poses."""
     progress = Progress()
     expected = len(source)
-    total = None if expected < 0 else min(-(-expected // stride), most or expected)
+    total = min(-(-expected // stride), most or expected)
     start = time.perf_counter()
     chosen = itertools.islice(itertools.islice(iter(source), 0, None, stride), most)
     with tqdm(chosen, total=total, desc="mapping", unit="frame", disable=quiet, file=sys.stderr) as bar:

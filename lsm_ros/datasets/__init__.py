@@ -8,14 +8,14 @@ import inspect
 from pathlib import Path
 from typing import Any
 
-from lsm_ros.datasets.base import Source
+from lsm_ros.datasets.base import Source, SourceKind
 from lsm_ros.datasets.images import ImageFolderSource
 from lsm_ros.datasets.rosbag import RosbagSource
 from lsm_ros.datasets.tum import TumSource
 from lsm_ros.datasets.video import VideoSource
 from lsm_ros.registry import SOURCES, load
 
-__all__ = ["ImageFolderSource", "RosbagSource", "Source", "TumSource", "VideoSource", "open_source"]
+__all__ = ["ImageFolderSource", "RosbagSource", "Source", "SourceKind", "TumSource", "VideoSource", "open_source"]
 
 
 def open_source(path: str | Path, **options: Any) -> Source:
@@ -35,7 +35,7 @@ def open_source(path: str | Path, **options: Any) -> Source:
     return kind(path, **options)
 
 
-def _kind(path: Path) -> Any:
+def _kind(path: Path) -> SourceKind:
     if not path.exists():
         raise FileNotFoundError(f"source {path} does not exist")
     kinds = (load(SOURCES, name, "source") for name in SOURCES)

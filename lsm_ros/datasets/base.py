@@ -28,6 +28,8 @@ class Source(Protocol):
     `len` is the number of expected frame sets; broken ones may make it fewer. Iterating starts from the first frame set
     each time. Unreadable data is skipped and reported in `warnings`.
     ground_truth: poses of the rig in a world of its own, None if there are none; ground_truth_frame says 'rig'.
+    A source may also have `stamp_offset_ns`: nanoseconds that were added to its stamps when it was recorded, so that a
+    ground truth in a file of its own is found at the old times (`lsm map --gt`); a source without it counts as 0.
     """
 
     name: str
@@ -45,6 +47,23 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[FrameSet]: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class SourceKind(Protocol):
+    """A class of sources that `open_source` chooses by path: an entry of `lsm_ros.registry.SOURCES`.
+
+    recognizes: a static method; it looks at a path that exists, cheaply and without an error, and says whether this class
+    reads it. Called with the path the class gives the source; its keyword-only arguments are the options of
+    `open_source` and `--source-option`. FileNotFoundError or ValueError, in one line, for what it cannot read after all.
+    """
+
+    __name__: str
+
+    @staticmethod
+    def recognizes(path: Path) -> bool: ...
+
+    def __call__(self, path: Path, **options: Any) -> Source: ...
 
 
 class WarningLog:
