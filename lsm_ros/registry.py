@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Everything that is chosen by name, and its definition: one line each. Imports nothing; entries are loaded when used.
+"""Everything that is chosen by name, and its definition: one line in a table. Imports nothing; entries are loaded when used.
 
 The values that parameters may have derive from these tables (`lsm_ros.config`), so a new entry needs no other edit.
 """
@@ -16,7 +16,7 @@ NETWORKS: dict[str, str] = {
     "mast3r": "lsm_ros.models.mast3r:MASt3R",
     "lsm_small": "lsm_ros.models.lsm_small:LsmSmall",
 }
-"""The networks, for `lsm_ros.models.build` and `load`."""
+"""The networks, for `lsm_ros.models.build` and `load`. One of the CroCo family maps by a second line, in `PAIR_MODELS`."""
 
 PAIR_MODELS: dict[str, str] = {
     "depth": "lsm_ros.pairs.depth:DepthPairModel",
@@ -25,7 +25,8 @@ PAIR_MODELS: dict[str, str] = {
     "mast3r": "lsm_ros.pairs.network:NetworkPairModel",
     "lsm_small": "lsm_ros.pairs.network:NetworkPairModel",
 }
-"""Pair models, for `pairs.model`. A network of the CroCo family is a file in `lsm_ros.models` and a line here."""
+"""Pair models, for `pairs.model`. A network of the CroCo family is a file in `lsm_ros.models`, a line in `NETWORKS`, and a line
+here."""
 
 TRACKERS: dict[str, str] = {
     "depth": "lsm_ros.slam.trackers.depth:DepthTracker",
@@ -33,7 +34,6 @@ TRACKERS: dict[str, str] = {
     "pointmap": "lsm_ros.slam.trackers.pointmap:PointmapTracker",
 }
 """Kinds of tracking, for `tracking.tracker`; `auto` takes the first that suits the output of the pair model."""
-
 
 SOURCES: dict[str, str] = {
     "tum": "lsm_ros.datasets.tum:TumSource",

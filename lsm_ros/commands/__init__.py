@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """The commands of `lsm`, one file each: `add_arguments(parser)` and `run(args) -> exit status`; the first line of the
-module's docstring is its help."""
+module's docstring is its help.
+
+The work of three of them is in a file of its own, which is imported when the command runs, so that `lsm --help` is quick:
+`map` (arguments) and `mapping_run` (source through pipeline to files), `eval` in `evaluate` and `evaluation_run` (files through
+measures to a table), `query` and `querying` (a sentence to places in a map). `options` reads what several commands share.
+"""
 from __future__ import annotations
 
 from types import ModuleType

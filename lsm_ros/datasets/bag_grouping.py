@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Messages of a bag in groups of one instant, as the running node groups them; what is dropped becomes a warning."""
+"""Messages of a bag in groups of one instant; what is dropped becomes a warning.
+
+The rules of pairing are those of the running node (`lsm_ros.live.pairing`), the patience is not: stamps may differ by
+`sync_slop_ms` (20 ms by default; live 10 ms), an image waits `wait_ms` of stamps (500 ms; live at most 150 ms of time), and
+labels that come later than that are dropped, while the node still adds them to the map (`MappingPipeline.add_labels`).
+"""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The voxel map: adds, moves and removes observations, always exactly; what it shows is read by `surface` and `grid`.
+"""The voxel map: adds, moves and removes observations, always exactly; what it shows is read by the readers in `read/`.
 
 Always: map = sum of the contributions of all fused observations at their fused poses (and of frozen ones), whatever
 was done in which order. A call that raises has changed nothing.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The networks. A new one is a file in this folder and a line in `lsm_ros.registry`; nothing here knows how to map."""
+"""The networks. A new one is a file in this folder and two lines in `lsm_ros.registry`: in `NETWORKS`, and in
+`PAIR_MODELS` to map by it. Nothing here knows how to map."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any

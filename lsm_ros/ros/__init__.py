@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The ROS 2 node. Nothing outside of this folder imports rclpy or a message."""
+"""The ROS 2 node. Nothing but this folder and `lsm_ros.demo` imports rclpy or a message."""

@@ -63,7 +63,7 @@ def features_at(pools: Pools, voxel: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 def named(pools: Pools, rows: np.ndarray, names: NameVectors) -> tuple[np.ndarray, np.ndarray]:
     """Names of the features of label cells, rows (N,) int64 of the pool: label (N,) uint16, probability (N,) float32;
-    see `naming.nearest`. Features of another length than the names have are called nothing."""
+    see `NameVectors.nearest`. Features of another length than the names have are called nothing."""
     if not pools.feature_users or pools.feature_dim != names.dim:
         return np.full(len(rows), UNLABELLED, np.uint16), np.zeros(len(rows), np.float32)
     rows, back = np.unique(rows, return_inverse=True)
