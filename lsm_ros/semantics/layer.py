@@ -142,6 +142,8 @@ class SemanticLayer:
     def apply(self, config: Config) -> None:
         """Takes over what may change at run time."""
         self._config = config
+        if self._segmenter is not None:
+            self._segmenter.apply(config)
         self._decode()
 
     def _decode(self) -> None:

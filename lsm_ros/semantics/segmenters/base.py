@@ -21,6 +21,9 @@ class Segmenter(ABC):
     def __init__(self, config: Config) -> None:
         """Loads what is needed."""
 
+    def apply(self, config: Config) -> None:  # noqa: B027 (most segmenters have nothing to do here)
+        """Takes over parameters that may change at run time."""
+
     @abstractmethod
     def segment(self, frame: Frame) -> np.ndarray:
         """Label ids (H, W) uint16 of an image without lens distortion, 65535 where unknown."""

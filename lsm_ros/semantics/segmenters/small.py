@@ -20,9 +20,13 @@ class SmallSegmenter(Segmenter):
     def __init__(self, config: Config) -> None:
         wanted = config.semantics
         self._describer = Describer.load(wanted.weights, config.pairs.precision)
-        language = language_of(self._describer)
-        self.label_space = find_label_space(wanted.label_space) if wanted.label_space else language.trained_space
-        self._names = language.names(self.label_space, wanted.min_similarity)
+        self._language = language_of(self._describer)
+        self.label_space = find_label_space(wanted.label_space) if wanted.label_space else self._language.trained_space
+        self.apply(config)
+
+    def apply(self, config: Config) -> None:
+        """Takes over `semantics.min_similarity`, for the keyframes from now on."""
+        self._names = self._language.names(self.label_space, config.semantics.min_similarity)
 
     def segment(self, frame: Frame) -> np.ndarray:
         """Label ids (H, W) uint16, one for each cell."""

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """The segmenter that stands on the small network of the package."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,14 @@ def test_other_names_and_what_is_unlike_all_of_them(room, tmp_path):
     assert set(np.unique(labels)) <= {3, 9, UNLABELLED} and {3, 9} & set(np.unique(labels))
     strict = make_segmenter(from_dict({**CONFIG, "semantics.label_space": str(space), "semantics.min_similarity": 1.0}))
     assert (strict.segment(room[0].frames[0]) == UNLABELLED).all()
+
+
+def test_similarity_may_change_while_the_map_is_made(room):
+    pipeline = MappingPipeline(from_dict({**CONFIG, "semantics.min_similarity": -1.0}))
+    bare = replace(room[0].frames[0], labels=None, label_space=None)
+    assert (pipeline.semantics.labelled(bare).labels != UNLABELLED).all()
+    pipeline.apply_runtime(from_dict({"semantics.min_similarity": 1.0}, pipeline.config))
+    assert (pipeline.semantics.labelled(bare).labels == UNLABELLED).all()
 
 
 def test_in_the_map(room):
