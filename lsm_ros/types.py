@@ -188,8 +188,8 @@ class MappingUpdate:
     """Result of one `MappingPipeline.process`.
 
     stamp_ns of the frame set. added, moved, removed: ids of observations. changed_blocks: number of voxel blocks whose
-    content changed. backlog: observations still fused with an older pose. graph_version: raised when any keyframe
-    moves. milliseconds: duration of each stage. clouds: by camera, the points of this frame (see `FrameCloud`).
+    content changed. backlog: observations still fused with an older pose. graph_version: raised by a
+    new keyframe and when keyframes move. milliseconds: duration of each stage. clouds: by camera, the points of this frame (see `FrameCloud`).
     """
 
     stamp_ns: int
