@@ -189,7 +189,8 @@ class MappingUpdate:
 
     stamp_ns of the frame set. added, moved, removed: ids of observations. changed_blocks: number of voxel blocks whose
     content changed. backlog: observations still fused with an older pose. graph_version: raised by a
-    new keyframe and when keyframes move. milliseconds: duration of each stage. clouds: by camera, the points of this frame (see `FrameCloud`).
+    new keyframe and when keyframes move. milliseconds: duration of each stage. clouds: by camera, the points of this frame
+    (see `FrameCloud`).
     """
 
     stamp_ns: int
