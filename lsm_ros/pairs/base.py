@@ -12,6 +12,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics
+from lsm_ros.pairs.agreement import Agreement
 from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.types import Frame, PairPrediction
 
@@ -137,6 +138,10 @@ class SparsePairModel(PairModel):
     @abstractmethod
     def correspond(self, tokens_a: Any, tokens_b: Any) -> Correspondences:
         """Finds points that both images show, without a guess and not only landmarks."""
+
+    @abstractmethod
+    def agreement(self, tokens_a: Any, tokens_b: Any, T_a_b: np.ndarray) -> Agreement:
+        """Agreement of the whole image a with image b, whose depth is known, for a relative pose (4, 4)."""
 
 
 def finds_points(model: PairModel) -> TypeGuard[SparsePairModel]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, depth_discontinuities, depth_to_pointmap, solve_pnp, transform_points
+from lsm_ros.pairs.agreement import Agreement, compare
 from lsm_ros.pairs.base import Correspondences, Matches, SparsePairModel
 from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift
 from lsm_ros.types import Frame, PairPrediction
@@ -136,6 +137,14 @@ class DepthPairModel(SparsePairModel):
         index_a, index_b = match_descriptors(features_a, features_b)
         found_a, found_b = pixels_a[index_a], pixels_b[index_b]
         return Correspondences(found_a, found_b, tokens_a.sample_depth(found_a), tokens_b.sample_depth(found_b))
+
+    def agreement(self, tokens_a: DepthTokens, tokens_b: DepthTokens, T_a_b: np.ndarray) -> Agreement:
+        """Agreement of a with b, by the depth of both and by what they look like."""
+        assert tokens_a.intrinsics is not None and tokens_b.intrinsics is not None
+        if tokens_b.depth_mm is None:
+            return Agreement()
+        return compare(tokens_b.gray, tokens_b.depth_mm, tokens_b.intrinsics, tokens_a.gray, tokens_a.depth_mm,
+                       tokens_a.intrinsics, T_a_b, 0.001)
 
     def pack(self, tokens: DepthTokens) -> dict[str, np.ndarray]:
         """The image and its depth, without any an empty array."""

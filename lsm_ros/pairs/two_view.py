@@ -11,6 +11,7 @@ import numpy as np
 
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, relative_pose, se3_inverse, transform_points, triangulate_inverse_depth
+from lsm_ros.pairs.agreement import Agreement, compare
 from lsm_ros.pairs.base import Correspondences, DensePairModel, Matches
 from lsm_ros.pairs.corners import MARGIN_PX, find_by_flow, match_descriptors, root_sift
 from lsm_ros.pairs.dense import DenseDepth, dense_inverse_depth
@@ -137,6 +138,15 @@ class TwoViewPairModel(DensePairModel):
         """Inverse depth of an image, much of which has the inverse depth `typical`, from others (tokens, T_partner_image)
         whose poses are known."""
         return dense_inverse_depth(tokens.gray, tokens.pinhole, [(t.gray, t.pinhole, T) for t, T in partners], typical, quick)
+
+    def agreement(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, T_a_b: np.ndarray) -> Agreement:
+        """Agreement of a with b, by what they look like; nothing is compared while b has no dense depth."""
+        if tokens_b.dense is None:
+            return Agreement()
+        assert tokens_a.intrinsics is not None and tokens_b.intrinsics is not None
+        w = cv2.resize(tokens_b.dense.astype(np.float32), tokens_b.gray.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        depth_b = np.where(w > 0, 1.0 / np.where(w > 0, w, 1.0), 0.0)
+        return compare(tokens_b.gray, depth_b, tokens_b.intrinsics, tokens_a.gray, None, tokens_a.intrinsics, T_a_b)
 
     def pack(self, tokens: TwoViewTokens) -> dict[str, np.ndarray]:
         """The image, and what is known of its depth at reduced size."""
