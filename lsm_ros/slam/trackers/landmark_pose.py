@@ -14,6 +14,7 @@ from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView
 from lsm_ros.slam.pose import RigPose, View, solve_rig_pose
 from lsm_ros.slam.trackers.base import TrackedFrame
 from lsm_ros.slam.trackers.progress import Progress
+from lsm_ros.slam.trackers.whole_image import agreement, confirms
 
 LOCATE_INLIERS = 12  # by descriptors; what they find is checked by the landmarks
 CLEAR_INLIERS = 30  # by descriptors; as many are believed without that check
@@ -95,13 +96,24 @@ class LandmarkPose:
             if located is None:
                 continue
             around = [i, *self._graph.candidates(located.T_map_rig, new.cameras, 2, exclude=[i])]
-            if not self.near(new, around, located.T_map_rig, min_fraction):
-                return ""
             clear = located.inlier_count >= CLEAR_INLIERS and share >= CLEAR_SHARE
-            if clear and not self._progress.too_fast(new.stamp_ns, located.T_map_rig, self.config.tracking):
+            if not self.near(new, around, located.T_map_rig, min_fraction):
+                if self._is_confirmed(new, around):
+                    return ""
+            elif clear and not self._progress.too_fast(new.stamp_ns, located.T_map_rig, self.config.tracking):
                 new.pose, new.matches, new.fraction, new.reference = located, {}, min_fraction, i
-                return ""
+                if self._is_confirmed(new, around):
+                    return ""
         return "the frame fits no keyframe"
+
+    def _is_confirmed(self, new: TrackedFrame, keyframes: Sequence[int]) -> bool:
+        """True if the whole image speaks for the pose; else the pose is taken back."""
+        assert new.pose is not None
+        found = agreement(self._model, new, new.pose.T_map_rig, [self._graph.keyframes[i] for i in keyframes])
+        if confirms(found):
+            return True
+        new.pose, new.matches, new.fraction, new.reference = None, {}, 0.0, None
+        return False
 
     def _locate(self, new: TrackedFrame, keyframe: Keyframe) -> tuple[RigPose | None, float]:
         """Pose from the descriptors that the frame set shares with a keyframe, and the share of them that agree."""
