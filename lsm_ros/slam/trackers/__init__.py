@@ -15,12 +15,14 @@ def make_tracker(config: Config, model: PairModel) -> Tracker:
     """The tracker that `config.tracking.tracker` names, or the first registered one that suits the pair model. ValueError when
     it does not suit what the model gives, or none does."""
     wanted = config.tracking.tracker
-    kinds = {name: load(TRACKERS, name, "tracker") for name in (TRACKERS if wanted == "auto" else (wanted,))}
-    chosen = next((kind for kind in kinds.values() if kind.suits(model)), None)
+    names = tuple(TRACKERS) if wanted == "auto" else (wanted,)
+    # one after the other: what the trackers of networks import makes Python's garbage collection stop a node for 100 ms
+    kinds = (load(TRACKERS, name, "tracker") for name in names)
+    chosen = next((kind for kind in kinds if kind.suits(model)), None)
     if chosen is None:
         raise ValueError(f"pair model {model.name!r} gives {', '.join(sorted(model.gives)) or 'nothing'}"
                          f"{' and uses measured depth' if model.uses_depth else ''}, which does not suit tracker "
-                         f"{' or '.join(repr(n) for n in kinds)} (tracking.tracker)")
+                         f"{' or '.join(repr(n) for n in names)} (tracking.tracker)")
     return chosen(config, model)
 
 
