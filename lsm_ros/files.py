@@ -19,6 +19,7 @@ import itertools
 import os
 import re
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -40,7 +41,7 @@ def replacing(target: str | Path) -> Iterator[Path]:
     the block pass as they are. OSError, too, for a file in place of a folder, a folder in place of a file, or a mount point.
     """
     place = _followed(target)
-    if place.exists() and not (place.is_file() or place.is_dir()):
+    if _is_special(place):
         yield place
         return
     missing = [p for p in (place.parent, *place.parent.parents) if not p.exists()]
@@ -117,6 +118,15 @@ def _followed(target: str | Path) -> Path:
     if os.path.ismount(place):
         raise OSError(errno.EBUSY, "a mount point cannot be replaced; give a name inside of it", str(target))
     return place
+
+
+def _is_special(place: Path) -> bool:
+    """True for a device, a pipe and their kin. One look: another writer may take a folder away for a moment."""
+    try:
+        mode = os.stat(place).st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _lock_file(work: Path) -> Path:

@@ -4,12 +4,13 @@
 import os
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 from helpers.file_writers import child, killed_when_ready, names, put_folder, without_exchange
 
 from lsm_ros import files
-from lsm_ros.files import replacing, replacing_file, tidy, write_text
+from lsm_ros.files import replacing, replacing_file, replacing_folder, tidy, write_text
 
 
 @pytest.fixture(params=["exchange", "two renames"])
@@ -89,6 +90,18 @@ class TestAtOnce:
         assert seen <= {letter * 1000 for letter in "xyz"}
         assert len({p.read_text() for p in (tmp_path / "map").iterdir()}) == 1 and names(tmp_path / "map") == list("abc")
         assert names(tmp_path) == ["f", "map"]
+
+    def test_a_folder_that_is_away_for_a_moment_is_no_device(self, tmp_path, monkeypatch):
+        """Another writer takes it away between two looks at it, and puts its own there."""
+        target = tmp_path / "map"
+        target.mkdir()
+        monkeypatch.setattr(Path, "is_file", lambda path: False)
+        monkeypatch.setattr(Path, "is_dir", lambda path: path != target and os.path.isdir(path))
+        with replacing_folder(target) as part:
+            assert part != target
+            (part / "a").write_text("new")
+        monkeypatch.undo()
+        assert (target / "a").read_text() == "new" and names(tmp_path) == ["map"]
 
     def test_threads_of_one_process(self, tmp_path):
         errors, meet = [], threading.Barrier(2)
