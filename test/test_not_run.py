@@ -68,6 +68,7 @@ def test_data_is_found_where_the_variable_points(tmp_path, monkeypatch):
 FOLDERS = [f"test/{name}" for name in not_run.ROS_FOLDERS]
 
 
+@pytest.mark.slow
 def test_without_ros_its_tests_are_skipped_one_by_one():
     status, text = run(*FOLDERS, code=WITHOUT_ROS)
     functions = sum(1 for name in not_run.ROS_FOLDERS for file in (ROOT / "test" / name).rglob("test_*.py")
@@ -85,6 +86,7 @@ def test_without_ros_nothing_is_left_of_them_under_the_marker():
     assert "deselected, marked ros" in text
 
 
+@pytest.mark.slow
 def test_every_test_in_the_folders_of_ros_has_the_marker():
     pytest.importorskip("rclpy")
     status, text = run(*FOLDERS, "--collect-only", "-m", "not ros")

@@ -10,6 +10,7 @@ from PIL import Image
 
 from lsm_sim.source import SimSource
 
+pytestmark = pytest.mark.slow  # renders a room
 SPEC = importlib.util.spec_from_file_location("map_animation", Path(__file__).resolve().parents[2] / "tools/map_animation.py")
 animation = importlib.util.module_from_spec(SPEC)
 sys.modules["map_animation"] = animation  # dataclasses look their module up
