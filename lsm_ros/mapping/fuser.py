@@ -11,10 +11,10 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import MapFullError, VoxelMap
 from lsm_ros.mapping.frames import FrameRectifier
-from lsm_ros.mapping.observations import late_labels, observation_of, rescaled
+from lsm_ros.mapping.observations import check_labels, late_labels, observation_of, rescaled
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.semantics.layer import SemanticLayer
-from lsm_ros.slam.graph.keyframes import KeyframeGraph
+from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph
 from lsm_ros.slam.trackers import KeyframeDepth, Tracker
 from lsm_ros.types import Observation
 
@@ -30,6 +30,7 @@ class Fuser:
         self.map.set_names(layer.names)
         self.next_observation = 0
         self._early_labels: dict[tuple[int, str], tuple[np.ndarray, FrameRectifier]] = {}  # by stamp and camera
+        self._given: set[tuple[int, str]] = set()  # stamps and cameras of which the depth has come
         self.backlog = 0
 
     def apply(self, config: Config) -> None:
@@ -40,9 +41,12 @@ class Fuser:
     def add(self, depths: Iterable[KeyframeDepth], graph: KeyframeGraph) -> list[int]:
         """Adds what keyframes give to the map; returns the numbers of the observations."""
         added = []
+        if len(self._given) > 2 * sum(len(k.views) for k in graph.keyframes.values()) + MOST_EARLY_LABELS:
+            self._given &= {(k.stamp_ns, c) for k in graph.keyframes.values() for c in k.views}  # others left the graph
         for given in depths:
             given = replace(given, view=replace(given.view, frame=self._layer.labelled(given.view.frame)))
             features = self._layer.describe(given.view.frame) if given.features is None else given.features
+            self._given.add((given.view.frame.stamp_ns, given.view.frame.camera))
             added += self._observe(observation_of(given, self.next_observation, self._config, features), graph)
         return added
 
@@ -59,18 +63,22 @@ class Fuser:
             self.map.add_labels(new.id, late_labels(new, *early))
         return [new.id]
 
-    def add_labels(self, stamp_ns: int, camera: str, labels: np.ndarray, rectify: FrameRectifier) -> None:
-        """Labels (H, W) of a keyframe's camera; where its depth is not final yet they wait for it. ValueError for a wrong
-        size."""
+    def add_labels(self, keyframe: Keyframe, camera: str, labels: np.ndarray, rectify: FrameRectifier) -> bool:
+        """Labels (H, W) of a keyframe's camera; where its depth is not final yet they wait for it. False if the map has
+        dropped what the keyframe gave. ValueError for a wrong size."""
         for number, seen in self.map.observations.items():
-            if seen.stamp_ns == stamp_ns and seen.camera == camera:
+            if seen.stamp_ns == keyframe.stamp_ns and seen.camera == camera:
                 self.map.add_labels(number, late_labels(seen, labels, rectify))
-                return
-        self._early_labels[stamp_ns, camera] = labels, rectify
+                return True
+        if (keyframe.stamp_ns, camera) in self._given:
+            return False
+        check_labels(labels, keyframe.views[camera].intrinsics, camera, keyframe.stamp_ns)
+        self._early_labels[keyframe.stamp_ns, camera] = labels, rectify
         while len(self._early_labels) > MOST_EARLY_LABELS:
             self._early_labels.pop(next(iter(self._early_labels)))
             self._warnings.say("early labels", f"labels of more than {MOST_EARLY_LABELS} keyframes wait for their depth; "
                                                "the oldest were dropped")
+        return True
 
     def remove_stale(self) -> tuple[int, ...]:
         """Takes out observations that newer ones of the same view replace; returns their numbers."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from lsm_ros.config import Config
+from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.mapping.frames import FrameRectifier
 from lsm_ros.slam.graph.keyframes import Keyframe
 from lsm_ros.slam.trackers import FrameDepth, KeyframeDepth, Tracker
@@ -41,13 +42,18 @@ def observation_of(given: KeyframeDepth, number: int, config: Config, features: 
 def late_labels(seen: Observation, labels: np.ndarray, rectify: FrameRectifier) -> np.ndarray:
     """Labels (H, W) of the image of an observation, as the camera sees it, without the lens's distortion. ValueError for
     another size."""
-    if labels.shape != seen.z.shape:
-        raise ValueError(f"labels of camera {seen.camera!r} at {seen.stamp_ns} ns have shape {labels.shape}, the image has "
-                         f"{seen.z.shape}")
+    check_labels(labels, seen.intrinsics, seen.camera, seen.stamp_ns)
     for rectifier in rectify.known():
         if rectifier.target == seen.intrinsics:
             labels = rectifier.labels(labels)
     return labels
+
+
+def check_labels(labels: np.ndarray, intrinsics: CameraIntrinsics, camera: str, stamp_ns: int) -> None:
+    """ValueError unless labels have the size (H, W) of a camera's image."""
+    if labels.shape != (intrinsics.height, intrinsics.width):
+        raise ValueError(f"labels of camera {camera!r} at {stamp_ns} ns have shape {labels.shape}, the image has "
+                         f"{(intrinsics.height, intrinsics.width)}")
 
 
 def rescaled(seen: Observation, keyframe: Keyframe, tracker: Tracker, number: int) -> Observation | None:

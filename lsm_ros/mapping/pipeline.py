@@ -251,10 +251,9 @@ class MappingPipeline:
         """
         if label_space is not None:
             self.set_label_space(label_space)
-        if not any(k.stamp_ns == stamp_ns and camera in k.views for k in self.tracker.graph.keyframes.values()):
-            return False
-        self._fuser.add_labels(stamp_ns, camera, labels, self._prepare.rectify)
-        return True
+        keyframes = self.tracker.graph.keyframes.values()
+        keyframe = next((k for k in keyframes if k.stamp_ns == stamp_ns and camera in k.views), None)
+        return keyframe is not None and self._fuser.add_labels(keyframe, camera, labels, self._prepare.rectify)
 
     # what others ask for
 

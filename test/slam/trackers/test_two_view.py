@@ -116,9 +116,13 @@ def test_labels_that_come_before_the_depth_of_their_keyframe_wait_for_it():
     labels = np.full((CAMERA.height, CAMERA.width), 7, np.uint16)
     assert pipeline.add_labels(new.stamp_ns, "camera", labels, LabelSpace({7: "wall"}))
     assert not pipeline.add_labels(new.stamp_ns + 1, "camera", labels, None), "no keyframe is of that time"
+    with pytest.raises(ValueError, match=r"have shape \(3, 4\), the image has \(240, 320\)"):
+        pipeline.add_labels(new.stamp_ns, "camera", np.zeros((3, 4), np.uint16), None)
     pipeline.settle()
     seen = next(o for o in pipeline.map.observations.values() if o.stamp_ns == new.stamp_ns)
     assert seen.labels is not None and (seen.labels == 7).all() and (pipeline.snapshot().labels == 7).any()
+    pipeline.map.remove(seen.id)
+    assert not pipeline.add_labels(new.stamp_ns, "camera", labels, None), "the map has dropped what it gave"
 
 
 def test_parameters_that_change_at_run_time_leave_tracking_as_it_was():
