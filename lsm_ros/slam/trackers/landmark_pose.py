@@ -89,7 +89,7 @@ class LandmarkPose:
         """From descriptors, against one keyframe after the other.
 
         A find counts if the landmarks around it are then found where they should be, or, where the view has changed too
-        much for that, if descriptors alone agree clearly.
+        much for that, if descriptors alone agree clearly; and if the whole image agrees with the map.
         """
         for i in keyframes:
             located, share = self._locate(new, self._graph.keyframes[i])
@@ -97,13 +97,12 @@ class LandmarkPose:
                 continue
             around = [i, *self._graph.candidates(located.T_map_rig, new.cameras, 2, exclude=[i])]
             clear = located.inlier_count >= CLEAR_INLIERS and share >= CLEAR_SHARE
-            if not self.near(new, around, located.T_map_rig, min_fraction):
-                if self._is_confirmed(new, around):
-                    return ""
-            elif clear and not self._progress.too_fast(new.stamp_ns, located.T_map_rig, self.config.tracking):
+            if self.near(new, around, located.T_map_rig, min_fraction):  # not found there
+                if not clear or self._progress.too_fast(new.stamp_ns, located.T_map_rig, self.config.tracking):
+                    continue
                 new.pose, new.matches, new.fraction, new.reference = located, {}, min_fraction, i
-                if self._is_confirmed(new, around):
-                    return ""
+            if self._is_confirmed(new, around):
+                return ""
         return "the frame fits no keyframe"
 
     def _is_confirmed(self, new: TrackedFrame, keyframes: Sequence[int]) -> bool:
