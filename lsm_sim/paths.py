@@ -20,9 +20,10 @@ from lsm_sim.planner import BlockedError, Planner
 from lsm_sim.world import World
 from lsm_sim.yielding import Walkers, with_waits
 
-PATH_KINDS = ("robot", "hand", "look_around", "shuttle")
+PATH_KINDS = ("robot", "hand", "look_around", "shuttle", "tour", "both_ways")
 """A robot from place to place; a device in the hand of a walking person; a robot that turns once round at each place; a
-robot that goes to and fro along one way."""
+robot that goes to and fro along one way; a robot from place to place in worlds of kind 'loop', too; a robot that goes round
+the world's ring, and half of the rounds against the direction of the first. New kinds come last: the index seeds the path."""
 
 ROBOT_LIMITS = Limits()
 WALKING = Limits(speed=0.8, acceleration=0.6, rate=1.2, angular_acceleration=2.5)
@@ -83,8 +84,9 @@ def plan_path(world: World, kind: str = "robot", *, length_m: float | None = Non
     kind: one of PATH_KINDS. How far: length_m metres, or duration_s seconds (what is left when it came to an end it stands
     still), or whole rounds of the world's ring; else DEFAULT_LENGTH, and in a world of kind 'loop' DEFAULT_ROUNDS. In a
     'loop', 'robot' and 'hand' go whole rounds, as many as come nearest to length_m, or fit into duration_s (a part of one if
-    none does), and end with the pose they started with. speed: highest, in m/s, up to what the body can do. events: see
-    `Event`; they come on top of length_m and rounds, but within duration_s. rate_hz: samples a second.
+    none does), and end with the pose they started with; so does 'both_ways', in any world with a ring, but for the heading,
+    since its last rounds (the smaller half) go against the direction of the first. speed: highest, in m/s, up to what the
+    body can do. events: see `Event`; they come on top of length_m and rounds, but within duration_s. rate_hz: samples a second.
     ValueError for arguments out of range, and for a world that is too small, with its size.
     """
     _check(kind, length_m, duration_s, rounds, speed, seed, rate_hz)
@@ -146,7 +148,8 @@ def check_free(world: World, path: Path, step_m: float = 0.02) -> np.ndarray:
 
 def _plan(planner: Planner, kind: str, length_m: float | None, duration_s: float | None, rounds: int | None,
           events: Sequence[Event], rng: np.random.Generator) -> list[Segment]:
-    rings = rounds is not None or (planner.world.kind == "loop" and kind in ("robot", "hand"))
+    both_ways = kind == "both_ways"
+    rings = rounds is not None or both_ways or (planner.world.kind == "loop" and kind in ("robot", "hand"))
     left = None if duration_s is None else max(duration_s - added_time(events), 1.0)
     if rings:
         if rounds is None:
@@ -156,7 +159,7 @@ def _plan(planner: Planner, kind: str, length_m: float | None, duration_s: float
                 rounds = max(1, 1 + int((left - one.duration) / max(two.duration - one.duration, 0.1) + 1e-6))
             else:
                 rounds = DEFAULT_ROUNDS if length_m is None else max(1, round(length_m / one.curve.length))
-        return planner.rounds(rounds, rng)
+        return planner.rounds(rounds, rng, both_ways)
     length = length_m if length_m is not None else DEFAULT_LENGTH if left is None else left * planner.limits.speed + 0.5
     if kind == "shuttle":
         return planner.shuttle(length, rng)

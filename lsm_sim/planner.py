@@ -109,14 +109,22 @@ class Planner:
                                f"in its {self.area:.1f} m^2 of floor")
         return self.curve(way, closed=True)
 
-    def rounds(self, count: int, rng: np.random.Generator) -> list[Segment]:
-        """Whole rounds of the ring, starting somewhere on it; it ends with the pose that it started with."""
+    def rounds(self, count: int, rng: np.random.Generator, both_ways: bool = False) -> list[Segment]:
+        """Whole rounds of the ring, starting somewhere on it; it ends with the pose that it started with.
+
+        both_ways: the last count // 2 of them against the direction of the first, after a turn on the spot.
+        """
         ring = self.ring()
         points = ring.sampled()[:-1]
         points = np.roll(points, -int(rng.integers(len(points))), axis=0)
         if rng.random() < 0.5:
             points = points[::-1]
-        return [Drive(repeated(Curve(np.concatenate([points, points[:1]])), count), self.limits)]
+        against = count // 2 if both_ways else 0
+        there = repeated(Curve(np.concatenate([points, points[:1]])), count - against)
+        if not against:
+            return [Drive(there, self.limits)]
+        back = np.roll(points[::-1], 1, axis=0)  # from the same point
+        return drives([there, repeated(Curve(np.concatenate([back, back[:1]])), against)], self.limits)
 
     def _with_turns(self, plan: Sequence[Segment], rng: np.random.Generator) -> list[Segment]:
         out: list[Segment] = []

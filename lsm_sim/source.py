@@ -18,8 +18,9 @@ from lsm_sim.depth_noise import noisy_depth, noisy_labels
 from lsm_sim.events import Event
 from lsm_sim.generator import build_world
 from lsm_sim.imu import ImuNoise, imu_along
+from lsm_sim.keep_clear import KeepClear
 from lsm_sim.odometry import drifting_odometry
-from lsm_sim.paths import Path, plan_path
+from lsm_sim.paths import Path, check_free, plan_path
 from lsm_sim.rig import build_rig
 from lsm_sim.sensor import SensorConfig
 from lsm_sim.solids import surface_points
@@ -42,7 +43,9 @@ class SimSource:
     duration_s or rounds, and at most `frames` are taken of it; frames alone sets the duration. Images of width x height
     pixels span fov_deg through a lens `distortion`, rate_hz a second, from the cameras of `rig` (see `build_rig`). noise:
     True for that of real sensors, False for the pure truth, or a SensorConfig for the colours. odometry: by default on a
-    robot. events: see `Event`. classes: only these are labelled. device: where torch renders.
+    robot. events: see `Event`. classes: only these are labelled. device: where torch renders. change: 0, or the number of
+    another day: the path and its events are those of day 0, but furniture has moved (never onto the path), gone and come, the
+    light is another (see `build_world`), and so is the noise; what is true is what is true on that day.
 
     The rig is the base on the floor, or the device in the hand; `ground_truth` is T_world_rig at each stamp. `world` and
     `path` are the truth behind them, `facts` the same in plain values. ValueError for what is out of range, unknown, or
@@ -57,8 +60,10 @@ class SimSource:
                  rate_hz: float = 10.0, depth: bool = True, labels: bool = True, odometry: bool | None = None,
                  imu: bool = False, noise: bool | SensorConfig = True, rig: str = "front", movers: int = 0,
                  clutter: float = 0.5, size: tuple[float, ...] | None = None, events: Sequence[Event] = (),
-                 classes: Sequence[str] | None = None, device: str = "cpu") -> None:
+                 classes: Sequence[str] | None = None, device: str = "cpu", change: int = 0) -> None:
         _check(seed, frames, width, height, fov_deg, rate_hz)
+        if change and isinstance(world, World):
+            raise ValueError(f"change {change} needs a kind of world that is built here, not a finished World")
         handheld = path == "hand"
         if odometry and handheld:
             raise ValueError("a device in the hand has no wheels, hence no odometry; take another path, or odometry=False")
@@ -72,11 +77,20 @@ class SimSource:
                                  f"{', '.join(self.cameras)}")
         self.world = world if isinstance(world, World) else build_world(seed, world, movers=movers, clutter=clutter,
                                                                         size=size)
+        self.change = _checked_change(change)
+        self._noise_seed = seed_of(self.seed, 6, self.change) if self.change else self.seed
         self._kept = None if classes is None else _kept_labels(self.world, classes)
-        self.name = f"{self.world.kind}_{self.seed}"
+        self.name = f"{self.world.kind}_{self.seed}" + (f"_{self.change}" if self.change else "")
         if frames is not None and length_m is None and duration_s is None and rounds is None:
             duration_s = max((frames - 1) / rate_hz, 0.5)
         self.path = self._plan(path, length_m, duration_s, rounds, events)
+        if self.change:
+            self.world = build_world(seed, world, movers=movers, clutter=clutter, size=size, change=self.change,
+                                     clear=KeepClear.of_path(self.path))
+            gap = float(check_free(self.world, self.path).min())
+            if gap <= 0:
+                raise ValueError(f"change {self.change} of world {self.seed} ({self.world.kind!r}) puts something {-gap:.3f} m "
+                                 f"into the way of the path")
         count = int(self.path.duration_s * rate_hz + 1e-6) + 1
         self._times = np.arange(count if frames is None else min(frames, count)) / rate_hz
         self._stamps = [round(t * 1e9) for t in self._times]
@@ -107,7 +121,8 @@ class SimSource:
     def facts(self) -> dict[str, Any]:
         """Description of world and path in plain values, for a file beside the images."""
         low, high = self.world.bounds
-        return {"seed": self.seed, "world": self.world.kind, "low": low.tolist(), "high": high.tolist(),
+        day = {"change": self.change} if self.change else {}
+        return {"seed": self.seed, **day, "world": self.world.kind, "low": low.tolist(), "high": high.tolist(),
                 "zones": [z.kind for z in self.world.zones], "parts": len(self.world), "movers": len(self.world.movers),
                 "things": {n: self.world.things.count(n) for n in sorted(set(self.world.things))},
                 "path": self.path.kind, "length_m": self.path.length_m, "duration_s": float(self._times[-1]),
@@ -152,7 +167,9 @@ class SimSource:
         low, high = self.world.bounds
         size = " x ".join(f"{v:.1f}" for v in high - low)
         events = "".join(f", {e.kind} at {e.start_s:.1f} s" for e in self.path.events)
-        return (f"world {self.world.kind} {self.world.seed}: {len(self.world.zones)} zones, {size} m, {len(self.world)} parts; "
+        day = f", change {self.change}" if self.change else ""
+        return (f"world {self.world.kind} {self.world.seed}{day}: {len(self.world.zones)} zones, {size} m, "
+                f"{len(self.world)} parts; "
                 f"path {self.path.kind}: {self.path.length_m:.1f} m in {self._times[-1]:.1f} s{events}; "
                 f"cameras {', '.join(self.cameras)}")
 
@@ -167,12 +184,12 @@ class SimSource:
         """T_odom_base of each frame; of the whole path, so that the first frames do not depend on how many are wanted."""
         times = np.arange(int(self.path.duration_s * self.rate_hz + 1e-6) + 1) / self.rate_hz
         jumps = np.searchsorted(times, self.path.times[list(self.path.jumps)] - 1e-9)
-        drifting = drifting_odometry(self.path.at(times), np.random.default_rng([self.seed, 3]),
+        drifting = drifting_odometry(self.path.at(times), np.random.default_rng([self._noise_seed, 3]),
                                      jumps=sorted({int(j) for j in jumps if 0 < j < len(times)}))
         return drifting[:len(self)]
 
     def _inertial(self) -> ImuData:
-        readings = imu_along(self.path, _IMU_RATE_HZ, ImuNoise() if self.noise else None, self.seed)
+        readings = imu_along(self.path, _IMU_RATE_HZ, ImuNoise() if self.noise else None, self._noise_seed)
         rows = readings.times <= self._times[-1] + 1e-9
         return ImuData(np.rint(readings.times[rows] * 1e9).astype(np.int64), readings.angular_velocity[rows],
                        readings.specific_force[rows])
@@ -192,7 +209,7 @@ class SimSource:
         mounts = np.array([self.T_rig_cam[c] for c in self.cameras])
         poses = (self._poses[list(rows)][:, None] @ mounts).reshape(-1, 4, 4)
         times = np.repeat(self._times[list(rows)], k)
-        seeds = [seed_of(self.seed, 5, i, c) for i in rows for c in range(k)]
+        seeds = [seed_of(self._noise_seed, 5, i, c) for i in rows for c in range(k)]
         sensor = self.noise if isinstance(self.noise, SensorConfig) else SENSOR if self.noise else SensorConfig.clean()
         seen = self._ready().render(poses, self.intrinsics, time_s=times, sensor=sensor, seeds=seeds,
                                     angular_rate=self._rates(times, mounts, rows)).numpy()
@@ -200,8 +217,11 @@ class SimSource:
         for n, i in enumerate(rows):
             frames = tuple(self._frame(i, c, seen.image[n * k + c], seen.depth[n * k + c], seen.labels[n * k + c])
                            for c in range(k))
+            before = self._stamps[i - 1] if i else None
+            imu = () if self.imu is None else self.imu.between(before, self._stamps[i])
             out.append(FrameSet(self._stamps[i], frames, dict(self.T_rig_cam),
-                                None if self._odometry is None else self._odometry[i], rig_is_base=self.rig_is_base))
+                                None if self._odometry is None else self._odometry[i], self.rig_is_base, imu,
+                                None if self.imu is None else self.imu.T_rig_imu))
         return out
 
     def _rates(self, times: np.ndarray, mounts: np.ndarray, rows: range) -> np.ndarray:
@@ -218,7 +238,7 @@ class SimSource:
 
     def _frame(self, index: int, camera: int, image: np.ndarray, depth: np.ndarray, labels: np.ndarray) -> Frame:
         name = self.cameras[camera]
-        rng = np.random.default_rng([self.seed, 4, index, camera])
+        rng = np.random.default_rng([self._noise_seed, 4, index, camera])
         labels = self._labelled(labels.astype(np.uint16))
         if self.noise:
             depth, labels = noisy_depth(depth, rng), noisy_labels(labels, rng)
@@ -284,7 +304,7 @@ def views_ahead(world: World, T_world_cam: np.ndarray) -> np.ndarray:
 
 def seed_of(*numbers_: int) -> int:
     """One seed below 2^63 from several whole numbers."""
-    return int(np.random.SeedSequence(numbers_).generate_state(1, np.uint64)[0] >> 1)
+    return int(np.random.SeedSequence(numbers_).generate_state(1, np.uint64)[0]) >> 1  # NumPy 1 shifts no uint64 by an int
 
 
 def check_device(device: str) -> str:
@@ -296,6 +316,12 @@ def check_device(device: str) -> str:
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"device {device!r} cannot be used: {' '.join(str(error).split())[:120]}") from error
     return device
+
+
+def _checked_change(change: Any) -> int:
+    if isinstance(change, bool) or not isinstance(change, numbers.Integral) or change < 0:
+        raise ValueError(f"change must be a whole number of at least 0, got {change!r}")
+    return int(change)
 
 
 def _kept_labels(world: World, classes: Sequence[str]) -> np.ndarray:

@@ -18,6 +18,11 @@ def planar(path):
     return T[:, :2, 3], np.unwrap(np.arctan2(T[:, 1, 0], T[:, 0, 0]))
 
 
+def planar_turn(path, middle):
+    """Angle in radians that a path goes round a point (2,)."""
+    return np.diff(np.unwrap(np.arctan2(*(planar(path)[0] - middle).T[::-1]))).sum()
+
+
 class TestRobot:
     @pytest.fixture(scope="class")
     def path(self):
@@ -135,6 +140,24 @@ class TestKinds:
         far = np.linalg.norm(xy - xy[0], axis=1)
         returns = (np.diff((far < 0.1 * far.max()).astype(int)) == 1).sum()
         assert returns >= 1 and far.max() > 1
+
+    @pytest.mark.parametrize(("rounds", "net"), [(1, 1), (2, 0), (3, 1), (4, 0)])
+    def test_both_ways_goes_the_last_half_of_the_rounds_back(self, rounds, net):
+        world = ring_world()
+        middle = np.mean(world.bounds, axis=0)[:2]
+        path, one = (plan_path(world, "both_ways", rounds=n, seed=2) for n in (rounds, 1))
+        xy, _ = planar(path)
+        turned = np.diff(np.unwrap(np.arctan2(*(xy - middle).T[::-1])))
+        assert abs(turned.sum()) / (2 * np.pi) == pytest.approx(net, abs=0.02)
+        assert path.length_m == pytest.approx(rounds * one.length_m, rel=0.01)
+        np.testing.assert_allclose(xy[-1], xy[0], atol=0.02)
+        with_first = np.sign(turned[np.abs(turned) > 1e-5]) == np.sign(planar_turn(one, middle))
+        assert with_first[0] and with_first.mean() == pytest.approx((rounds - rounds // 2) / rounds, abs=0.03)
+
+    def test_a_tour_of_a_loop_goes_as_far_as_asked_and_not_in_rounds(self):
+        world = ring_world()
+        assert plan_path(world, "tour", length_m=7.0, seed=2).length_m == pytest.approx(7.0, abs=0.05)
+        assert plan_path(world, "robot", length_m=7.0, seed=2).length_m > 8.0
 
     @pytest.mark.parametrize("kind", PATH_KINDS)
     def test_same_seed_same_path(self, kind):
