@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from lsm_ros.datasets.base import Source, SourceKind
+from lsm_ros.datasets.colour_depth import ColourDepthSource
 from lsm_ros.datasets.images import ImageFolderSource
+from lsm_ros.datasets.layouts import next_step
 from lsm_ros.datasets.rosbag import RosbagSource
 from lsm_ros.datasets.tum import TumSource
 from lsm_ros.datasets.video import VideoSource
 from lsm_ros.registry import SOURCES, load
 
-__all__ = ["ImageFolderSource", "RosbagSource", "Source", "SourceKind", "TumSource", "VideoSource", "open_source"]
+__all__ = ["ColourDepthSource", "ImageFolderSource", "RosbagSource", "Source", "SourceKind", "TumSource", "VideoSource",
+           "open_source"]
 
 
 def open_source(path: str | Path, **options: Any) -> Source:
-    """Opens a bag, a TUM RGB-D folder, a folder of images or a video, depending on the content of `path`.
+    """Opens a bag, a TUM RGB-D folder, a folder of images with or without depth, or a video, by the content of `path`.
 
     options: those of the source's class, by name; None stands for its default. FileNotFoundError or ValueError in one
     line that names the file, and what is in it, if nothing can be read; ValueError for an option that it does not have.
@@ -45,8 +48,9 @@ def _kind(path: Path) -> SourceKind:
     if path.is_dir():
         inside = sorted(f.name for f in path.iterdir())
         shown = ", ".join(inside[:8]) + (f" and {len(inside) - 8} more" if len(inside) > 8 else "")
-        raise ValueError(f"folder {path} is no source: neither rgb.txt, a bag nor images are in it "
+        raise ValueError(f"folder {path} is no source: {next_step(path) or 'neither rgb.txt, a bag nor images are in it'} "
                          f"({shown or 'it is empty'})")
     if path.stat().st_size == 0:
         raise ValueError(f"source {path} is empty: the file has no bytes")
-    raise ValueError(f"{path} is no source: it is neither a bag (MCAP, SQLite) nor a video that OpenCV opens")
+    kinds_read = "it is neither a bag (MCAP, SQLite) nor a video that OpenCV opens"
+    raise ValueError(f"{path} is no source: {next_step(path) or kinds_read}")

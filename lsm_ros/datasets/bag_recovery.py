@@ -13,50 +13,20 @@ import struct
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
-from lsm_ros.datasets.bag_storage import Topic, bag_files, storage_kind
+from lsm_ros.datasets.bag_storage import Topic
 
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK = 0x03, 0x04, 0x05, 0x06
-_MAX_RECORD = 1 << 32
+_MAX_RECORD = 256_000_000  # one message, or one packed chunk
 
 
-class Recovered(Protocol):
-    """Topics and raw messages of a damaged file."""
-
-    topics: list[Topic]
-
-    def messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]: ...
+_Span = tuple[int, int] | None  # of log times
 
 
-class RecoveredFiles:
-    """All storage files of a damaged bag, one after the other."""
-
-    def __init__(self, parts: list[Recovered]) -> None:
-        self._parts = parts
-        merged: dict[str, Topic] = {}
-        for part in parts:
-            for t in part.topics:
-                before = merged[t.name].count if t.name in merged else 0
-                merged[t.name] = Topic(t.name, t.msgtype, before + t.count)
-        self.topics = list(merged.values())
-
-    def messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
-        """Yields (topic, log time in ns, CDR bytes) in the order of the files."""
-        for part in self._parts:
-            yield from part.messages(topics)
-
-
-def recover(path: Path) -> RecoveredFiles:
-    """Scans the files of a bag as far as they can be read; no topics if there is nothing left."""
-    parts: list[Recovered] = []
-    for file in bag_files(path):
-        kind = storage_kind(file)
-        if kind == "mcap":
-            parts.append(RecoveredMcap(file))
-        elif kind == "sqlite3":
-            parts.append(RecoveredSqlite(file))
-    return RecoveredFiles(parts)
+def _longer(span: _Span, stamp_ns: int) -> tuple[int, int]:
+    """A span of time that holds one more stamp."""
+    return (stamp_ns, stamp_ns) if span is None else (min(span[0], stamp_ns), max(span[1], stamp_ns))
 
 
 class RecoveredMcap:
@@ -64,20 +34,26 @@ class RecoveredMcap:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        counts: dict[tuple[str, str], int] = {}
-        for topic, msgtype, _, _ in self._scan(with_data=False):
-            counts[topic, msgtype] = counts.get((topic, msgtype), 0) + 1
-        self.topics = [Topic(name, msgtype, n) for (name, msgtype), n in counts.items()]
+        self.span_ns: _Span = None
+        counts: dict[tuple[str, str, str], int] = {}
+        for kind, stamp_ns, _ in self._scan(with_data=False):
+            counts[kind] = counts.get(kind, 0) + 1
+            self.span_ns = _longer(self.span_ns, stamp_ns)
+        self.topics = [Topic(name, msgtype, n, encoding) for (name, msgtype, encoding), n in counts.items()]
 
     def messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
         """Yields (topic, log time in ns, CDR bytes) in the order of the file."""
-        for topic, _, stamp_ns, data in self._scan(with_data=True):
+        for (topic, _, _), stamp_ns, data in self._scan(with_data=True):
             if topic in topics:
                 yield topic, stamp_ns, data
 
-    def _scan(self, with_data: bool) -> Iterator[tuple[str, str, int, bytes]]:
+    def close(self) -> None:
+        """Does nothing: the file is open only while it is read."""
+
+    def _scan(self, with_data: bool) -> Iterator[tuple[tuple[str, str, str], int, bytes]]:
+        """Yields ((topic, type, encoding), log time in ns, content)."""
         schemas: dict[int, str] = {}
-        channels: dict[int, tuple[str, str]] = {}
+        channels: dict[int, tuple[str, str, str]] = {}
         with self._path.open("rb") as file:
             file.seek(8)
             try:
@@ -87,11 +63,12 @@ class RecoveredMcap:
                         schemas[key] = _text(content, 2)[0]
                     elif opcode == _CHANNEL:
                         key, schema = struct.unpack_from("<HH", content)
-                        channels[key] = (_text(content, 4)[0], schemas.get(schema, ""))
+                        topic, at = _text(content, 4)
+                        channels[key] = (topic, schemas.get(schema, ""), _text(content, at)[0])
                     elif opcode == _MESSAGE:
                         key, _, stamp_ns, _ = struct.unpack_from("<HIQQ", content)
                         if key in channels:
-                            yield *channels[key], stamp_ns, content[22:] if with_data else b""
+                            yield channels[key], stamp_ns, content[22:] if with_data else b""
             except (struct.error, UnicodeDecodeError, EOFError):
                 return  # bytes are missing or make no sense: the break that the caller has already reported
 
@@ -118,12 +95,11 @@ def _chunk_records(content: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _decompress(data: bytes, compression: str, size: int) -> bytes:
-    from rosbags.rosbag2.errors import ReaderError
     from rosbags.rosbag2.storage_mcap import decompress
 
     try:
         return decompress(data, compression, size, 0)
-    except (ReaderError, RuntimeError, ValueError) as error:
+    except Exception as error:  # of rosbags, lz4 and zstd, which share no kind
         raise EOFError(str(error)) from error
 
 
@@ -153,14 +129,20 @@ def _text(content: bytes, at: int) -> tuple[str, int]:
 
 
 class RecoveredSqlite:
-    """Topics and messages of a .db3 file, read in the order of rows until a page is missing."""
+    """Topics and messages of a .db3 file, read in the order of rows until a page is missing.
 
-    def __init__(self, path: Path) -> None:
+    options: of SQLite's URI, beside mode=ro.
+    """
+
+    def __init__(self, path: Path, options: str = "immutable=1") -> None:
+        self._uri = f"{path.resolve().as_uri()}?mode=ro&{options}"
         self._path = path
+        self.span_ns: _Span = None
         self._names: dict[int, tuple[str, str]] = {}
         counts: dict[int, int] = {}
-        for topic_id, _, _ in self._rows("length(data)"):
+        for topic_id, stamp_ns, _ in self._rows("length(data)"):
             counts[topic_id] = counts.get(topic_id, 0) + 1
+            self.span_ns = _longer(self.span_ns, stamp_ns)
         self.topics = [Topic(*self._names[i], n) for i, n in counts.items() if i in self._names]
 
     def messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
@@ -169,6 +151,9 @@ class RecoveredSqlite:
             name = self._names.get(topic_id, ("", ""))[0]
             if name in topics and isinstance(data, bytes):
                 yield name, stamp_ns, data
+
+    def close(self) -> None:
+        """Does nothing: the file is open only while it is read."""
 
     def _rows(self, column: str) -> Iterator[tuple[int, int, bytes]]:
         """All rows, less the last one where the file ends within a page: SQLite fills that up with zeros."""
@@ -184,7 +169,7 @@ class RecoveredSqlite:
             before = row
 
     def _all_rows(self, column: str) -> Iterator[tuple[int, int, bytes]]:
-        connection = sqlite3.connect(f"file:{self._path}?mode=ro&immutable=1", uri=True)
+        connection = sqlite3.connect(self._uri, uri=True)
         try:
             # SQLite refuses a file that is shorter than its header says, except while its schema is being repaired.
             connection.execute("PRAGMA writable_schema=ON")

@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lsm_ros.datasets.bag_depth import IMAGE, Candidate, base_topic, namespace, pair_depth
 from lsm_ros.datasets.bag_storage import Topic
 from lsm_ros.datasets.bagfile import BagFile
 
-IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
+COMPRESSED = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO, LABEL_INFO = "sensor_msgs/msg/CameraInfo", "vision_msgs/msg/LabelInfo"
 _LEAVES = ("image_rect_color", "image_rect", "image_color", "image", "image_raw")
 _LABEL_NAMES = re.compile(r"label|semantic|segment|class|mask")
-_SIDE_NAMES = re.compile(r"infra|(^|/)ir(/|$)|debug|overlay|visuali|annotat")
-_REGISTERED = re.compile(r"aligned|registered")
+_INFRARED = re.compile(r"infra|(^|/)ir(/|$)")
+_MADE = re.compile(r"debug|dbg|overlay|visuali|annotat|detect|yolo|colou?rmap|heat_?map|result|(^|/)depth(/|$)")
+_LABELS_MADE = re.compile(r"(^|[/_])(labels?|semantics?|segment(s|ed|ation)?|masks?)([/_]|$)")
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,6 @@ class CameraTopics:
         return {role: getattr(self, role) for role in roles if getattr(self, role)}
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    topic: Topic
-    kind: str  # 'color', 'depth', 'labels'
-    frame_id: str
-
-
 def choose_topics(bag: BagFile, image_topic: str | Sequence[str] | None = None,
                   depth_topic: str | Sequence[str] | None = None, labels_topic: str | Sequence[str] | None = None,
                   camera_info_topic: str | Sequence[str] | None = None) -> list[CameraTopics]:
@@ -65,13 +60,18 @@ def choose_topics(bag: BagFile, image_topic: str | Sequence[str] | None = None,
     if not any(t.count for t in bag.topics):
         raise ValueError(f"bag {bag.path} is empty: no messages in {len(bag.topics)} topics")
     candidates = _candidates(bag)
-    images = [c for t in named[0] for c in candidates if c.topic.name == t] or _find_images(candidates)
+    images = [c for t in named[0] for c in candidates if c.topic.name == t] or _find_images(bag, candidates)
     if not images:
         raise ValueError(f"bag {bag.path} holds no camera images; it has {describe(bag)}")
     for topics, name in zip(named[1:], ("depth_topic", "labels_topic", "camera_info_topic"), strict=True):
         if len(topics) > len(images):
             raise ValueError(f"{name} names {len(topics)} topics for {len(images)} cameras")
-    return [_camera(bag, image, i, images, candidates, named) for i, image in enumerate(images)]
+    depth = {} if named[1] else pair_depth(images, candidates, bag.log)
+    cameras = [_camera(bag, image, i, images, candidates, named, depth) for i, image in enumerate(images)]
+    for c in candidates:
+        if c.kind == "labels" and base_topic(c.name) not in {base_topic(camera.labels) for camera in cameras}:
+            bag.log.add(f"labels {c.name} are left out: they are not beside the images of one camera; labels_topic names them")
+    return cameras
 
 
 def describe(bag: BagFile) -> str:
@@ -79,19 +79,9 @@ def describe(bag: BagFile) -> str:
     return ", ".join(f"{t.name} ({t.msgtype.split('/')[-1]}, {t.count})" for t in bag.topics) or "no topics"
 
 
-def base_topic(topic: str) -> str:
-    """A topic without image_transport's suffix."""
-    return re.sub(r"/(compressed|compressedDepth)$", "", topic)
-
-
 def leaf(topic: str) -> str:
     """Last part of a topic's name, without image_transport's suffix."""
     return base_topic(topic).rsplit("/", 1)[-1]
-
-
-def namespace(topic: str) -> str:
-    """All but the last part of a topic's name, without image_transport's suffix."""
-    return base_topic(topic).rsplit("/", 1)[0]
 
 
 def _as_list(value: str | Sequence[str] | None) -> list[str]:
@@ -100,14 +90,14 @@ def _as_list(value: str | Sequence[str] | None) -> list[str]:
     return [v.strip() for v in value.split(",")] if isinstance(value, str) else list(value)
 
 
-def _candidates(bag: BagFile) -> list[_Candidate]:
+def _candidates(bag: BagFile) -> list[Candidate]:
     out = []
     for topic in bag.topics:
         if topic.msgtype not in (IMAGE, COMPRESSED) or topic.count == 0:
             continue
         message = first_message(bag, topic.name)
         if message is not None:
-            out.append(_Candidate(topic, _kind(topic, message), message.header.frame_id.lstrip("/")))
+            out.append(Candidate(topic, _kind(topic, message), message.header.frame_id.lstrip("/")))
     return out
 
 
@@ -131,15 +121,50 @@ def _kind(topic: Topic, message: Any) -> str:
     return "color"
 
 
-def _find_images(candidates: list[_Candidate]) -> list[_Candidate]:
-    """The best colour topic of each namespace; infrared and pictures for people only where there is nothing else."""
+def _find_images(bag: BagFile, candidates: list[Candidate]) -> list[Candidate]:
+    """The best colour topic of each camera; infrared and pictures for people only where there is nothing else. What is left out
+    is logged."""
     colors = [c for c in candidates if c.kind == "color"]
-    colors = [c for c in colors if not _SIDE_NAMES.search(c.topic.name.lower())] or colors
-    best: dict[str, _Candidate] = {}
-    for c in sorted(colors, key=lambda c: (_rank(c.topic.name), c.topic.msgtype != IMAGE, c.topic.name)):
-        best.setdefault(namespace(c.topic.name), c)
-    order = [c.topic.name for c in candidates]
-    return sorted(best.values(), key=lambda c: order.index(c.topic.name))
+    reasons = {c.name: _no_camera(bag, c, colors) for c in colors}
+    if all(reasons.values()):
+        reasons = {name: "infrared" if why == "infrared" and not all(w == why for w in reasons.values()) else ""
+                   for name, why in reasons.items()}
+    best: dict[str, Candidate] = {}
+    frames: dict[str, Candidate] = {}
+    for c in sorted(colors, key=lambda c: (not _has_info(bag, c), _rank(c.name), c.topic.msgtype != IMAGE, c.name)):
+        if reasons[c.name] or namespace(c.name) in best:
+            continue
+        first = frames.setdefault(c.frame_id, c)
+        if first is not c and c.frame_id:
+            reasons[c.name] = f"it is in frame {c.frame_id!r} as {first.name}, where there can be one camera"
+        else:
+            best[namespace(c.name)] = c
+    for name, why in reasons.items():
+        if why:
+            bag.log.add(f"image {name} is left out: {why}; image_topic names the topics to take")
+    order = [c.name for c in candidates]
+    return sorted(best.values(), key=lambda c: order.index(c.name))
+
+
+def _no_camera(bag: BagFile, picture: Candidate, colors: list[Candidate]) -> str:
+    """Why a topic is not taken for that of a camera, where there are others; else ''."""
+    name = picture.name.lower()
+    if _INFRARED.search(name):
+        return "infrared"
+    if _has_info(bag, picture):
+        return ""
+    if _MADE.search(name) or _LABELS_MADE.search(name):
+        return "by its name it is a picture made for people, and it has no camera_info"
+    others = [c for c in colors if c is not picture]
+    if not picture.frame_id and any(c.frame_id for c in others):
+        return "it names no frame and has no camera_info"
+    if any(c.frame_id == picture.frame_id and namespace(c.name) != namespace(name) and _has_info(bag, c) for c in others):
+        return f"it has no camera_info, and another image is in its frame {picture.frame_id!r}"
+    return ""
+
+
+def _has_info(bag: BagFile, image: Candidate) -> bool:
+    return bool(_find_beside(bag, CAMERA_INFO, f"{namespace(image.name)}/camera_info", False))
 
 
 def _rank(topic: str) -> int:
@@ -147,15 +172,15 @@ def _rank(topic: str) -> int:
     return _LEAVES.index(name) if name in _LEAVES else len(_LEAVES)
 
 
-def _camera(bag: BagFile, image: _Candidate, index: int, images: list[_Candidate], candidates: list[_Candidate],
-            named: list[list[str]]) -> CameraTopics:
+def _camera(bag: BagFile, image: Candidate, index: int, images: list[Candidate], candidates: list[Candidate],
+            named: list[list[str]], depth: dict[str, str]) -> CameraTopics:
     space = namespace(image.topic.name)
     names = [namespace(c.topic.name).strip("/").replace("/", "_") or "camera" for c in images]
     camera = names[index] if names.count(names[index]) == 1 else f"{names[index]}_{index}"
     alone = len(images) == 1
     return CameraTopics(
         camera, image.topic.name, image.frame_id,
-        _pick(named[1], index, lambda: _find_depth(bag, image, candidates, alone)),
+        _pick(named[1], index, lambda: depth.get(image.name, "")),
         _pick(named[2], index, lambda: _find_labels(image, candidates, alone)),
         _pick(named[3], index, lambda: _find_beside(bag, CAMERA_INFO, f"{space}/camera_info", alone)),
         _find_beside(bag, LABEL_INFO, f"{space}/label_info", True))
@@ -165,27 +190,7 @@ def _pick(topics: list[str], index: int, find: Any) -> str:
     return topics[index] if index < len(topics) else find() if not topics else ""
 
 
-def _find_depth(bag: BagFile, image: _Candidate, candidates: list[_Candidate], alone: bool) -> str:
-    """The depth that is registered to an image: beside it, said so by its name, or in the same frame."""
-    space = namespace(image.topic.name)
-    found = []
-    for c in (c for c in candidates if c.kind == "depth"):
-        name = c.topic.name
-        same_device = alone or name.split("/")[1] == image.topic.name.split("/")[1]
-        if namespace(name) == space:
-            found.append((0, c.topic.msgtype != IMAGE, name))
-        elif _REGISTERED.search(name) and same_device:
-            found.append((1, c.topic.msgtype != IMAGE, name))
-        elif c.frame_id and c.frame_id == image.frame_id:
-            found.append((2, c.topic.msgtype != IMAGE, name))
-        elif same_device:
-            bag.log.add(f"depth {name} is left out: it is in frame {c.frame_id!r}, not registered to "
-                        f"{image.topic.name} in frame {image.frame_id!r}; record the aligned depth, or give "
-                        "depth_topic to take it as it is")
-    return min(found)[2] if found else ""
-
-
-def _find_labels(image: _Candidate, candidates: list[_Candidate], alone: bool) -> str:
+def _find_labels(image: Candidate, candidates: list[Candidate], alone: bool) -> str:
     space = namespace(image.topic.name)
     found = [(namespace(c.topic.name) != space, c.topic.msgtype != IMAGE, c.topic.name) for c in candidates
              if c.kind == "labels" and (alone or namespace(c.topic.name) == space)]

@@ -30,12 +30,14 @@ class BagTransforms:
         """Finds the frames; those that are named must be there, else ValueError."""
         self._bag, self._first = bag, cameras[0]
         self._static = self._read_static()
-        tree = self.tree(2**62)
+        tree = self._preview = self.tree(2**62)
         for i, (_, _, message) in enumerate(bag.messages(bag.named(_TYPE, "/tf"))):
             self.add(tree, message)
             if i + 1 >= _PREVIEW:
                 break
         self.base_frame = self._find_base(tree, base_frame)
+        if not self.base_frame and base_frame is None:
+            self._say_unjoined(tree)
         self.T_rig_cam = self._rig(tree, cameras)
         self.odom_frame = self._find_odom(tree, odom_frame)
         self.topics = bag.named(_TYPE, "/tf") if self.odom_frame else []
@@ -56,6 +58,12 @@ class BagTransforms:
                 self._bag.log.add("/tf: transform skipped", str(error))
                 continue
             tree.add(_clean(t.header.frame_id), _clean(t.child_frame_id), stamp_of(t.header), T_parent_child)
+
+    def on_rig(self, frame: str) -> np.ndarray:
+        """T_rig_frame (4, 4) of a frame that is fixed on the rig, by the beginning of the bag. TransformError."""
+        if self.base_frame:
+            return self._preview.lookup(self.base_frame, frame, None)
+        return T_BODY_OPTICAL @ self._preview.lookup(self._first.frame_id, frame, None)
 
     def odometry(self, tree: TransformTree, stamp_ns: int) -> np.ndarray | None:
         """T_odom_rig (4, 4) at a stamp; None where there is none, which is counted if the bag has odometry."""
@@ -91,6 +99,15 @@ class BagTransforms:
                 raise ValueError(f"bag {self._bag.path}: no transform from the camera to base_frame: {error}") from error
             return wanted
         return "" if wanted == "" else next((f for f in _BASE_FRAMES if _connected(tree, f, optical)), "")
+
+    def _say_unjoined(self, tree: TransformTree) -> None:
+        """Logs that TF has a robot, but the camera is not on it."""
+        optical = self._first.frame_id
+        apart = [f for f in (*_BASE_FRAMES, "odom") if f in tree.frames and not _connected(tree, f, optical)]
+        if apart or (tree.frames and optical not in tree.frames):
+            to = " and ".join(apart) or "TF"
+            self._bag.log.add(f"camera {self._first.camera} is not joined to {to}: no transform leads to its frame "
+                              f"{optical!r}; the robot's base and odometry are left out. Is /tf_static in another file?")
 
     def _rig(self, tree: TransformTree, cameras: Sequence[CameraTopics]) -> dict[str, np.ndarray]:
         out = {} if self.base_frame else {self._first.camera: T_BODY_OPTICAL}

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -15,9 +16,17 @@ import numpy as np
 
 from lsm_ros.geometry.camera import T_BODY_OPTICAL as T_BODY_OPTICAL
 from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.geometry.distortion import standard_model
 from lsm_ros.geometry.lie import is_se3
+from lsm_ros.images.camera_info import without_skew
+from lsm_ros.images.codecs import is_palette, palette_indices
+from lsm_ros.images.headers import check_header
+from lsm_ros.images.whole import is_cut_off
+from lsm_ros.reading import read_text, read_yaml
 from lsm_ros.types import FrameSet, LabelSpace, TrajectoryPose
 
+_NANOSECONDS_FROM, _LAST_SECOND = 10**17, 10**10  # a stamp in nanoseconds of 1973, one in seconds of 2286
+_ORIENTATION = 0x0112  # of EXIF
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
 
 
@@ -29,7 +38,8 @@ class Source(Protocol):
     each time. Unreadable data is skipped and reported in `warnings`.
     ground_truth: poses of the rig in a world of its own, None if there are none; ground_truth_frame says 'rig'.
     A source may also have `stamp_offset_ns`: nanoseconds that were added to its stamps when it was recorded, so that a
-    ground truth in a file of its own is found at the old times (`lsm map --gt`); a source without it counts as 0.
+    ground truth in a file of its own is found at the old times (`lsm map --gt`); a source without it counts as 0. It may have
+    `taken`: lines that say what of it is used; and `left_out`: what was not, or was assumed, as `what` and `count`.
     """
 
     name: str
@@ -78,9 +88,18 @@ class WarningLog:
         self._counts[kind] = self._counts.get(kind, 0) + 1
         self._details.setdefault(kind, detail)
 
+    def once(self, kind: str, detail: str = "") -> None:
+        """An event that is not counted."""
+        if kind not in self._counts:
+            self.add(kind, detail)
+
     def count(self, kind: str) -> int:
         """Number of events of `kind`."""
         return self._counts.get(kind, 0)
+
+    def counts(self) -> list[dict[str, Any]]:
+        """Each kind as `what`, with its `count`."""
+        return [{"what": kind, "count": n} for kind, n in self._counts.items()]
 
     def lines(self) -> list[str]:
         """One line for each kind: its name, the count, and the first example."""
@@ -91,12 +110,28 @@ class WarningLog:
         return out
 
 
+class LoggedSource:
+    """Warnings of a source that notes in `_log` what it leaves out and assumes."""
+
+    _log: WarningLog
+
+    @property
+    def warnings(self) -> list[str]:
+        """Data that was left out, and assumptions, so far: one line for each reason."""
+        return self._log.lines()
+
+    @property
+    def left_out(self) -> list[dict[str, Any]]:
+        """The same, counted."""
+        return self._log.counts()
+
+
 @dataclass(frozen=True)
 class CameraFile:
     """Content of a camera.yaml. depth_scale: metres of one unit of a depth image, None if it is not given.
 
     name: of the camera, '' if it is not given. T_rig_cam: (4, 4) or None; rig_is_base: the rig is a robot's base frame.
-    other_cameras: folders beside the file, one for each further camera of the rig.
+    other_cameras: folders beside the file, one for each further camera of the rig. notes: what of it is not used.
     """
 
     intrinsics: CameraIntrinsics | None
@@ -106,6 +141,13 @@ class CameraFile:
     T_rig_cam: np.ndarray | None = None
     rig_is_base: bool = False
     other_cameras: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def check_size(self, size: tuple[int, int], path: Path) -> None:
+        """ValueError that begins with `path` unless the calibration, if any, is of images of a size (height, width)."""
+        model = self.intrinsics
+        if model is not None and model.shape != size:
+            raise ValueError(f"{path}: the camera is {model.width}x{model.height}, but the images are {size[1]}x{size[0]}")
 
 
 def read_camera_file(path: Path) -> CameraFile:
@@ -115,12 +157,13 @@ def read_camera_file(path: Path) -> CameraFile:
     """
     values = read_yaml_mapping(path)
     try:
-        intrinsics = _ros_camera(values) if "camera_matrix" in values else _plain_camera(values)
+        intrinsics, notes = _ros_camera(values) if "camera_matrix" in values else (_plain_camera(values), [])
         scale, rate = values.get("depth_scale"), values.get("rate_hz")
         others = tuple(str(name) for name in values.get("other_cameras") or ())
         camera = CameraFile(intrinsics, None if scale is None else float(scale), None if rate is None else float(rate),
                             str(values.get("camera") or ""), _mount(values.get("T_rig_cam")),
-                            bool(values.get("rig_is_base", False)), others)
+                            bool(values.get("rig_is_base", False)), others,
+                            tuple(f"{path.name}: {note}" for note in notes))
     except KeyError as error:
         raise ValueError(f"{path}: {error.args[0]} is missing; a camera needs image_width, image_height and fx, fy, "
                          "cx, cy or camera_matrix") from error
@@ -129,13 +172,14 @@ def read_camera_file(path: Path) -> CameraFile:
     for name, value in (("depth_scale", camera.depth_scale), ("rate_hz", camera.rate_hz)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise ValueError(f"{path}: {name} must be positive, got {value}")
+    if camera.depth_scale is not None and camera.depth_scale > 1:
+        raise ValueError(f"{path}: depth_scale is metres of one unit, at most 1, got {camera.depth_scale:g}; for so many "
+                         f"units in a metre it is {1 / camera.depth_scale:g}")
     return camera
 
 
 def _plain_camera(values: dict[str, Any]) -> CameraIntrinsics:
-    model, D = str(values.get("distortion_model") or ""), tuple(values.get("D") or ())
-    if not any(D) and model != "equidistant":  # no distortion under any name of the model
-        model, D = "", ()
+    model, D = standard_model(str(values.get("distortion_model") or ""), tuple(float(d) for d in values.get("D") or ()))
     return CameraIntrinsics(values["image_width"], values["image_height"], float(values["fx"]), float(values["fy"]),
                             float(values["cx"]), float(values["cy"]), model, D)
 
@@ -150,11 +194,13 @@ def _mount(rows: Any) -> np.ndarray | None:
     return T_rig_cam.reshape(4, 4)
 
 
-def _ros_camera(values: dict[str, Any]) -> CameraIntrinsics:
+def _ros_camera(values: dict[str, Any]) -> tuple[CameraIntrinsics, list[str]]:
     D = (values.get("distortion_coefficients") or {}).get("data") or ()
     model = str(values.get("distortion_model") or values.get("camera_model") or "plumb_bob")
-    return CameraIntrinsics.from_K(values["camera_matrix"]["data"], values["image_width"], values["image_height"],
-                                   model if len(D) else "", D)
+    K, notes = without_skew(values["camera_matrix"]["data"])
+    camera = CameraIntrinsics.from_K(K, values["image_width"], values["image_height"],
+                                     *standard_model(model if len(D) else "", tuple(float(d) for d in D)))
+    return camera, notes
 
 
 def read_label_space(path: Path) -> LabelSpace:
@@ -172,31 +218,35 @@ def read_label_space(path: Path) -> LabelSpace:
 
 def read_yaml_mapping(path: Path) -> dict[Any, Any]:
     """The mapping in a YAML file; FileNotFoundError and ValueError name the file."""
-    import yaml
-
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
-    text = re.sub(r"^%YAML:1\.0\s*(---)?", "", path.read_text(encoding="utf-8"))  # OpenCV's own kind of header
-    try:
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    text = re.sub(r"^%YAML:1\.0\s*(---)?", "", read_text(path))  # OpenCV's own kind of header
+    values = read_yaml(text, str(path))
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected names and values, got {type(values).__name__}")
     return values
 
 
 def stamp_from_text(text: str) -> int:
-    """Nanoseconds of a decimal number of seconds, without the rounding of floating point. ValueError for other text."""
-    match = re.fullmatch(r"\s*(-?)(\d+)(?:\.(\d*))?\s*", text)
+    """Nanoseconds of a decimal number of seconds, without the rounding of floating point.
+
+    Numbers that can only be nanoseconds since 1970 (from 1e17, which is in 1973) are taken as such. ValueError for other text,
+    and for what is no time in either.
+    """
+    match = re.fullmatch(r"\s*([+-]?)(\d+)(?:\.(\d*))?\s*", text)
     if match:
-        part = (match[3] or "")[:9].ljust(9, "0")
-        ns = int(match[2]) * 1_000_000_000 + int(part)
-        return -ns if match[1] else ns
-    value = float(text)  # exponents
-    if not math.isfinite(value):
-        raise ValueError(f"stamp {text!r} is not finite")
-    return round(value * 1e9)
+        ns = int(match[2][:30]) * 1_000_000_000 + int((match[3] or "")[:9].ljust(9, "0"))  # longer ones are too large
+        ns = -ns if match[1] == "-" else ns
+    else:
+        value = float(text)  # exponents
+        if not math.isfinite(value):
+            raise ValueError(f"stamp {text!r} is not finite")
+        ns = round(value * 1e9)
+    if _NANOSECONDS_FROM <= ns // 1_000_000_000 < 2**63:
+        return ns // 1_000_000_000
+    if abs(ns) >= _LAST_SECOND * 1_000_000_000:
+        raise ValueError(f"stamp {text[:40]!r} is larger than any time in seconds; is it in milliseconds or microseconds?")
+    return ns
 
 
 def stamp_to_text(stamp_ns: int) -> str:
@@ -211,25 +261,71 @@ def natural_key(name: str) -> list[Any]:
 
 
 def read_color(path: Path, turn: bool = True) -> np.ndarray:
-    """Image file as (H, W, 3) uint8 RGB; `turn`: by its EXIF orientation. ValueError if it cannot be read."""
+    """Image file as (H, W, 3) uint8 RGB; `turn`: by its EXIF orientation. ValueError if it cannot be read or is cut off."""
     flags = cv2.IMREAD_COLOR | (0 if turn else cv2.IMREAD_IGNORE_ORIENTATION)
-    image = _imread(path, flags)
-    return np.ascontiguousarray(image[..., ::-1])
+    return cv2.cvtColor(_decoded(path, _read_bytes(path), flags), cv2.COLOR_BGR2RGB)
 
 
 def read_plain(path: Path) -> np.ndarray:
-    """Stored values of an image file with one channel, (H, W); ValueError if it cannot be read or has more."""
-    image = _imread(path, cv2.IMREAD_UNCHANGED)
+    """Stored values of an image file with one channel, (H, W), those of a palette by number; ValueError if it cannot be read,
+    is cut off, or has more channels."""
+    blob = _read_bytes(path)
+    image = _decoded(path, blob, cv2.IMREAD_UNCHANGED)
+    if is_palette(blob):
+        return palette_indices(blob)
     if image.ndim != 2:
         raise ValueError(f"{path}: expected one channel, got {image.shape[2]}")
     return image
 
 
-def _imread(path: Path, flags: int) -> np.ndarray:
+def image_size(path: Path) -> tuple[int, int] | None:
+    """(height, width) of an image file as `read_color` gives it, by its header alone; None if that cannot be read."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_ORIENTATION, 1) in (5, 6, 7, 8)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None
+    return (width, height) if turned else (height, width)
+
+
+def usual_size(files: Sequence[Path]) -> tuple[int, int]:
+    """(height, width) that most image files have, of those that can be read; ValueError with the reason if none can."""
+    sizes = Counter(size for file in files if (size := image_size(file)) is not None)
+    reason = "there is none"
+    for file in files:
+        try:
+            image = read_color(file)
+        except (ValueError, FileNotFoundError) as error:
+            reason = str(error)
+            continue
+        return sizes.most_common(1)[0][0] if sizes else image.shape[:2]
+    raise ValueError(f"none of {len(files)} images can be read: {reason}")
+
+
+def list_text(path: Path) -> str:
+    """Text of a list of any length in UTF-8, with or without a mark of its byte order; ValueError, naming the file, for other
+    bytes."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _read_bytes(path: Path) -> bytes:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
+    return path.read_bytes()
+
+
+def _decoded(path: Path, blob: bytes, flags: int) -> np.ndarray:
+    if is_cut_off(blob):
+        raise ValueError(f"{path} is cut off: its end is missing")
+    check_header(blob, str(path))
     try:
-        image = cv2.imread(str(path), flags)
+        image = cv2.imdecode(np.frombuffer(blob, np.uint8), flags) if blob else None
     except cv2.error as error:
         raise ValueError(f"{path} cannot be read: {error.err}") from error
     if image is None:
@@ -246,5 +342,5 @@ def fit_to(array: np.ndarray, height: int, width: int) -> np.ndarray:
     if (h, w) == (height, width):
         return array
     if abs(h * width - w * height) > max(width, height):
-        raise ValueError(f"{w}x{h} has other proportions than the image, {width}x{height}; register it to the image")
+        raise ValueError(f"it is {w}x{h}, the image {width}x{height}, of other proportions; it must be registered to the image")
     return cv2.resize(array, (width, height), interpolation=cv2.INTER_NEAREST)

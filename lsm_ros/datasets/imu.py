@@ -3,12 +3,15 @@
 """Readings of an inertial sensor, and their file, imu.csv."""
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from lsm_ros.datasets.base import list_text
 from lsm_ros.files import write_text
+from lsm_ros.types import FrameSet, ImuSample
 
 IMU_COLUMNS = "stamp [ns],wx [rad/s],wy,wz,ax [m/s^2],ay,az"
 """Columns of imu.csv."""
@@ -33,6 +36,23 @@ class ImuData:
             raise ValueError(f"{n} stamps of an IMU need arrays ({n}, 3), got {self.angular_velocity.shape} and "
                              f"{self.specific_force.shape}")
 
+    def between(self, after_ns: int | None, until_ns: int) -> tuple[ImuSample, ...]:
+        """The readings after one stamp (None: from the first) up to another."""
+        first = 0 if after_ns is None else int(np.searchsorted(self.stamps_ns, after_ns, side="right"))
+        last = int(np.searchsorted(self.stamps_ns, until_ns, side="right"))
+        return tuple(ImuSample(int(self.stamps_ns[k]), self.angular_velocity[k], self.specific_force[k])
+                     for k in range(first, last))
+
+
+def every_nth(frame_sets: Iterable[FrameSet], n: int) -> Iterator[FrameSet]:
+    """Each n-th frame set, with the readings of the IMU that came with those left out."""
+    kept: tuple[ImuSample, ...] = ()
+    for i, frame_set in enumerate(frame_sets):
+        kept += frame_set.imu
+        if i % n == 0:
+            yield frame_set if len(kept) == len(frame_set.imu) else replace(frame_set, imu=kept)
+            kept = ()
+
 
 def read_imu(path: str | Path) -> ImuData:
     """Lines `stamp_ns,wx,wy,wz,ax,ay,az` of an imu.csv (rad/s, m/s^2); a comment `# T_rig_imu: 16 numbers` is its pose
@@ -41,7 +61,7 @@ def read_imu(path: str | Path) -> ImuData:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     T_rig_imu, stamps, rows = np.eye(4), [], []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(list_text(path).splitlines(), 1):
         try:
             if line.startswith("# T_rig_imu:"):
                 T_rig_imu = np.array([float(v) for v in line.split(":", 1)[1].split()]).reshape(4, 4)

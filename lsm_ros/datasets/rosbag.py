@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 
+from lsm_ros.config import NodeConfig
 from lsm_ros.datasets.bag_grouping import BagGroups, Recorded
+from lsm_ros.datasets.bag_inertial import BagImu
+from lsm_ros.datasets.bag_stamps import BagStamps
 from lsm_ros.datasets.bag_storage import is_bag
 from lsm_ros.datasets.bag_topics import CAMERA_INFO, LABEL_INFO, CameraTopics, choose_topics, first_message
 from lsm_ros.datasets.bag_transforms import BagTransforms
 from lsm_ros.datasets.bagfile import BagFile, stamp_of
-from lsm_ros.datasets.base import fit_to
+from lsm_ros.datasets.base import LoggedSource, fit_to
 from lsm_ros.datasets.tf_tree import TransformTree, pose_matrix
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.images import codecs
+from lsm_ros.images.camera_info import CameraInfoReader
 from lsm_ros.live.items import Group, Item
 from lsm_ros.types import Frame, FrameSet, LabelSpace, TrajectoryPose
 
@@ -25,14 +29,15 @@ _POSE_TYPE = "geometry_msgs/msg/PoseStamped"
 _TF_LEAD_NS = 5_000_000_000  # an image that TF is so far ahead of goes on: the tree does not remember for ever
 
 
-class RosbagSource:
+class RosbagSource(LoggedSource):
     """Images of a bag with what belongs to them; `topics` says what was taken, by camera.
 
     Topics that are not named are found (see `choose_topics`). base_frame: the rig, by default base_link or
     base_footprint if TF joins it to the camera, else the body frame of the first camera. odom_frame: by default 'odom'
-    if TF has it; '' for neither. sync_slop_ms: images, depth and labels belong together if their stamps differ by less.
-    wait_ms: how long, in stamps, an image waits for what is late. Broken messages are skipped, and what finds no image or
-    comes too late is dropped; `warnings` says how much.
+    if TF has it; '' for neither. imu: topic of an inertial sensor, by default the only one; '' for none. sync_slop_ms:
+    images, depth and labels belong together if their stamps differ by less. wait_ms: how long, in stamps, an image waits
+    for what is late. Broken messages are skipped, and what finds no image or comes too late is dropped; `warnings` says how
+    much.
     """
 
     ground_truth_frame = "rig"
@@ -45,12 +50,13 @@ class RosbagSource:
     def __init__(self, path: str | Path, *, image_topic: str | Sequence[str] | None = None,
                  depth_topic: str | Sequence[str] | None = None, labels_topic: str | Sequence[str] | None = None,
                  camera_info_topic: str | Sequence[str] | None = None, base_frame: str | None = None,
-                 odom_frame: str | None = None, ground_truth_topic: str = "/ground_truth", sync_slop_ms: float = 20.0,
-                 wait_ms: float = 500.0) -> None:
+                 odom_frame: str | None = None, imu: str | None = None, ground_truth_topic: str = "/ground_truth",
+                 sync_slop_ms: float = NodeConfig.sync_slop_ms, wait_ms: float = 500.0) -> None:
         self._bag = BagFile(path)
         self.path = self._bag.path
         self.name = self.path.stem
         self._log = self._bag.log
+        self._stamps = BagStamps(self._bag)
         self._slop_ns, self._wait_ns = round(sync_slop_ms * 1e6), round(wait_ms * 1e6)
         self._truth_topic, self._truth = ground_truth_topic, None
         try:
@@ -59,18 +65,33 @@ class RosbagSource:
             self.base_frame, self.odom_frame = self._transforms.base_frame, self._transforms.odom_frame
             self.T_rig_cam = self._transforms.T_rig_cam
             self._cameras = [c for c in self._cameras if c.camera in self.T_rig_cam]
+            self._imu = BagImu(self._bag, self._stamps, self._transforms, imu)
             self._spaces = {c.camera: self._label_space(c.label_info) for c in self._cameras if c.labels}
         except BaseException:
             self._bag.close()
             raise
         self.cameras = [c.camera for c in self._cameras]
         self.topics = {c.camera: c.as_dict() for c in self._cameras}
-        self._intrinsics: dict[str, CameraIntrinsics | None] = {}
+        self._infos: dict[str, Any | None] = {}
+        self._readers: dict[str, CameraInfoReader] = {}
 
     @property
-    def warnings(self) -> list[str]:
-        """Everything that was skipped or left out so far, one line for each reason."""
-        return self._log.lines()
+    def taken(self) -> list[str]:
+        """The topics that are used, by camera, with their number of messages and rates, and the frames on TF."""
+        counts = {t.name: t.count for t in self._bag.topics}
+        seconds = self._bag.duration_s
+
+        def shown(role: str, topic: str) -> str:
+            rate = f", {(counts[topic] - 1) / seconds:.3g} Hz" if counts[topic] > 1 and seconds > 0 else ""
+            return f"{role.replace('_', ' ') if role != 'camera_info' else role} {topic} ({counts[topic]}{rate})"
+
+        lines = [f"camera {c.camera}: {', '.join(shown(*pair) for pair in c.as_dict().items())}" for c in self._cameras]
+        base = f"base {self.base_frame}" if self.base_frame else "no base, the rig is the body of the first camera"
+        lines.append(f"TF: {base}; {f'odometry in {self.odom_frame}' if self.odom_frame else 'no odometry'}")
+        unread = [t.name for t in self._bag.topics if t.msgtype == "nav_msgs/msg/Odometry" and t.count and not self.odom_frame]
+        if unread:
+            lines.append(f"not read: {', '.join(unread)} (odometry is taken from TF)")
+        return [*lines, f"imu {self._imu.topic}"] if self._imu.topic else lines
 
     @property
     def stamp_offset_ns(self) -> int:
@@ -83,7 +104,11 @@ class RosbagSource:
         if self._truth is None:
             poses = []
             for _, _, message in self._bag.messages(self._bag.named(_POSE_TYPE, self._truth_topic)):
-                T_world_rig = pose_matrix(message.pose.position, message.pose.orientation)
+                try:
+                    T_world_rig = pose_matrix(message.pose.position, message.pose.orientation)
+                except ValueError as error:
+                    self._log.add(f"pose of {self._truth_topic} skipped", str(error))
+                    continue
                 poses.append(TrajectoryPose(stamp_of(message.header), T_world_rig))
             self._truth = poses
         return self._truth or None
@@ -98,9 +123,15 @@ class RosbagSource:
     def __iter__(self) -> Iterator[FrameSet]:
         roles = {topic: (c, role) for c in self._cameras for role, topic in c.as_dict().items() if role != "label_info"}
         tree = self._transforms.tree()
-        self._intrinsics = {c.camera: self._first_intrinsics(c) for c in self._cameras}
+        self._infos = {c.camera: self._first_info(c) for c in self._cameras}
+        self._readers = {c.camera: CameraInfoReader() for c in self._cameras}
         groups = BagGroups(self.cameras, self._slop_ns, self._wait_ns, self._log)
-        for topic, log_ns, message in self._bag.messages([*roles, *self._transforms.topics]):
+        self._imu.restart()
+        inertial = [self._imu.topic] if self._imu.topic else []
+        for topic, log_ns, message in self._bag.messages([*roles, *self._transforms.topics, *inertial]):
+            if topic in inertial:
+                self._imu.add(message, log_ns)
+                continue
             if topic in self._transforms.topics:
                 self._transforms.add(tree, message)
                 groups.close_before(max((stamp_of(t.header) for t in message.transforms), default=0) - _TF_LEAD_NS)
@@ -114,13 +145,11 @@ class RosbagSource:
 
     def _take(self, groups: BagGroups, camera: CameraTopics, role: str, log_ns: int, message: Any) -> None:
         if role == "camera_info":
-            self._intrinsics[camera.camera] = self._read_intrinsics(camera, message)
+            self._infos[camera.camera] = message
             return
-        stamp_ns = stamp_of(message.header)
-        if stamp_ns == 0:
-            self._log.add(f"stamps of {getattr(camera, role)} are 0; times of recording are taken")
-            stamp_ns = log_ns
-        groups.add(camera.camera, role, stamp_ns, Recorded(message, log_ns, self._intrinsics[camera.camera]))
+        stamp_ns = self._stamps.of(getattr(camera, role), message.header, log_ns)
+        if stamp_ns is not None:
+            groups.add(camera.camera, role, stamp_ns, Recorded(message, log_ns, self._infos[camera.camera]))
 
     def _frame_set(self, group: Group, tree: TransformTree) -> Iterator[FrameSet]:
         """The frame set of a group, or nothing if none of its images can be decoded."""
@@ -137,14 +166,10 @@ class RosbagSource:
         if not frames:
             return
         yield FrameSet(group.stamp_ns, tuple(frames), dict(self.T_rig_cam), self._transforms.odometry(tree, group.stamp_ns),
-                       rig_is_base=bool(self.base_frame))
+                       bool(self.base_frame), self._imu.take(group.stamp_ns), self._imu.T_rig_imu)
 
     def _frame(self, camera: CameraTopics, item: Item, image: np.ndarray, group: Group) -> Frame:
-        model = item.payload.intrinsics
-        if model is not None and model.shape != image.shape[:2]:
-            self._log.add(f"{camera.camera} is taken as uncalibrated: camera_info has another size than the image",
-                          f"{model.width}x{model.height} and {image.shape[1]}x{image.shape[0]}")
-            model = None
+        model = self._calibration(camera, item.payload.info, image)
         parts: dict[str, np.ndarray | None] = {"depth": None, "labels": None}
         for kind, items in (("depth", group.depth), ("labels", group.labels)):
             if camera.camera in items:
@@ -158,22 +183,19 @@ class RosbagSource:
 
     # Calibration and labels
 
-    def _first_intrinsics(self, camera: CameraTopics) -> CameraIntrinsics | None:
+    def _first_info(self, camera: CameraTopics) -> Any | None:
         if not self._bag.named(CAMERA_INFO, camera.camera_info):
             self._log.add(f"{camera.camera} has no camera_info: it is taken as uncalibrated")
             return None
-        message = first_message(self._bag, camera.camera_info)
-        return None if message is None else self._read_intrinsics(camera, message)
+        return first_message(self._bag, camera.camera_info)
 
-    def _read_intrinsics(self, camera: CameraTopics, message: Any) -> CameraIntrinsics | None:
-        try:
-            model = codecs.camera_from_info(message.width, message.height, message.k, message.d,
-                                             message.distortion_model, message.p, camera.rectified)
-        except ValueError as error:
-            self._log.add(f"{camera.camera_info} is not used", str(error))
-            return None
-        if model is None:
-            self._log.add(f"{camera.camera_info} has no calibration (K is 0): {camera.camera} is uncalibrated")
+    def _calibration(self, camera: CameraTopics, info: Any | None, image: np.ndarray) -> CameraIntrinsics | None:
+        reader = self._readers[camera.camera]
+        model = reader.read(info, image.shape[:2], camera.rectified)
+        if reader.problem:
+            self._log.add(f"{camera.camera_info} {reader.problem}")
+        for note in reader.notes:
+            self._log.once(f"{camera.camera_info}: {note}")
         return model
 
     def _label_space(self, topic: str) -> LabelSpace | None:

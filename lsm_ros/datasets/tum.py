@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""TUM RGB-D folders, and trajectories in TUM's format (stamp tx ty tz qx qy qz qw)."""
+"""TUM RGB-D folders."""
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Iterator
+import re
+import statistics
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +14,31 @@ import numpy as np
 from lsm_ros.datasets.base import (
     T_BODY_OPTICAL,
     CameraFile,
+    LoggedSource,
     WarningLog,
     fit_to,
+    list_text,
     read_camera_file,
     read_color,
     read_label_space,
     read_plain,
     stamp_from_text,
-    stamp_to_text,
+    usual_size,
 )
 from lsm_ros.datasets.imu import read_imu
 from lsm_ros.datasets.tf_tree import TransformError, TransformTree
-from lsm_ros.files import write_text
-from lsm_ros.geometry.lie import make_se3, matrix_to_quat, quat_to_matrix, se3_inverse
+from lsm_ros.datasets.trajectories import read_tum as read_tum
+from lsm_ros.datasets.trajectories import write_tum as write_tum
+from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.images.codecs import label_ids
 from lsm_ros.types import Frame, FrameSet, TrajectoryPose
 
+_REPEAT = "stamps of {} repeat: only the first line of a stamp counts"
 TUM_DEPTH_SCALE = 1 / 5000
 """Metres of one unit in the depth images of the TUM benchmark."""
 
 
-class TumSource:
+class TumSource(LoggedSource):
     """A folder with rgb.txt and, as there are, depth.txt, labels.txt, groundtruth.txt, odometry.txt, imu.csv, camera.yaml,
     label_space.yaml.
 
@@ -59,7 +65,7 @@ class TumSource:
         first = _Camera(self.path, max_dt, camera, camera_file, self._log)
         self._cameras = [first]
         for other in first.file.other_cameras:
-            if Path(other).name != other:
+            if Path(other).name != other or other in ("", ".."):
                 raise ValueError(f"{self.path / 'camera.yaml'}: other_cameras names folders beside it, got {other!r}")
             self._cameras.append(_Camera(self.path / other, max_dt, None, None, self._log, other))
         self.cameras = [c.name for c in self._cameras]
@@ -68,33 +74,48 @@ class TumSource:
         self.camera_file, self.label_space = first.file, first.label_space
         self.T_rig_cam = {c.name: c.T_rig_cam for c in self._cameras}
         stamps = [s for s, _ in first.images]
-        self._together = [{i: i for i in range(len(stamps))}] + [
-            _nearest_images(stamps, [s for s, _ in c.images], round(max_dt * 1e9)) for c in self._cameras[1:]]
-        truth = self.path / "groundtruth.txt"
+        self._together = [{i: i for i in range(len(stamps))}]
+        for c in self._cameras[1:]:
+            others = [s for s, _ in c.images]
+            self._together.append(_nearest_images(stamps, others, round(max_dt * 1e9)))
+            _say_far(f"{c.path.name}/rgb.txt", stamps, others, len(self._together[-1]), round(max_dt * 1e9), self._log)
         T_cam_rig = se3_inverse(first.T_rig_cam)
-        self.ground_truth = [TrajectoryPose(p.stamp_ns, p.T_map_rig @ T_cam_rig) for p in read_tum(truth)] \
-            if truth.is_file() else None
+        truth = self._read_truth()
+        self.ground_truth = None if truth is None else [TrajectoryPose(p.stamp_ns, p.T_map_rig @ T_cam_rig) for p in truth]
         self._odometry = self._read_odometry()
         self.imu = read_imu(self.path / "imu.csv") if (self.path / "imu.csv").is_file() else None
 
     @property
-    def warnings(self) -> list[str]:
-        """Skipped data so far."""
-        return self._log.lines()
+    def taken(self) -> list[str]:
+        """Images and what belongs to them, by camera; the other files that are used."""
+        files = {"odometry.txt": self._odometry, "imu.csv": self.imu, "groundtruth.txt": self.ground_truth}
+        return [c.taken for c in self._cameras] + [f"{name} is used" for name, found in files.items() if found is not None]
 
     def __len__(self) -> int:
-        return len(self._cameras[0].images)
+        return self._cameras[0].listed
 
     def __iter__(self) -> Iterator[FrameSet]:
+        last_ns: int | None = None
         for i, (stamp_ns, _) in enumerate(self._cameras[0].images):
             found = [c.frame(match[i]) for c, match in zip(self._cameras, self._together, strict=True) if i in match]
             frames = tuple(f for f in found if f is not None)
             if frames:
+                imu = () if self.imu is None else self.imu.between(last_ns, stamp_ns)
                 yield FrameSet(stamp_ns, frames, dict(self.T_rig_cam), self._odometry_at(stamp_ns),
-                               rig_is_base=self.camera_file.rig_is_base)
+                               self.camera_file.rig_is_base, imu, None if self.imu is None else self.imu.T_rig_imu)
+                last_ns = stamp_ns
 
     def close(self) -> None:
         """Does nothing: no file is held open."""
+
+    def _read_truth(self) -> list[TrajectoryPose] | None:
+        """The poses of groundtruth.txt; None, which is logged, where it is broken, for the map needs none."""
+        path = self.path / "groundtruth.txt"
+        try:
+            return read_tum(path) if path.is_file() else None
+        except ValueError as error:
+            self._log.add("the ground truth is left out", str(error))
+            return None
 
     def _read_odometry(self) -> TransformTree | None:
         path = self.path / "odometry.txt"
@@ -121,22 +142,29 @@ class _Camera:
     def __init__(self, path: Path, max_dt: float, name: str | None, camera_file: str | Path | None, log: WarningLog,
                  default: str = "camera") -> None:
         self.path, self._log = path, log
-        self.images = read_list(path / "rgb.txt")
+        self.images = read_list(path / "rgb.txt", log)
+        self.listed = len(self.images) + log.count(_REPEAT.format("rgb.txt"))
         if not self.images:
             raise ValueError(f"{path / 'rgb.txt'} names no images")
         stamps = [s for s, _ in self.images]
         self._depth = self._partners("depth.txt", stamps, max_dt)
         self._labels = self._partners("labels.txt", stamps, max_dt)
         self.file = self._read_camera(camera_file)
+        for note in self.file.notes:
+            log.once(note)
         self.name = name or self.file.name or default
         self.T_rig_cam = T_BODY_OPTICAL if self.file.T_rig_cam is None else self.file.T_rig_cam
         space = path / "label_space.yaml"
         self.label_space = read_label_space(space) if space.is_file() else None
-        first = read_color(path / self.images[0][1])
-        model = self.file.intrinsics
-        if model is not None and model.shape != first.shape[:2]:
-            raise ValueError(f"{path}: the camera is {model.width}x{model.height}, but "
-                             f"{self.images[0][1]} is {first.shape[1]}x{first.shape[0]}")
+        self._size = usual_size([path / name for _, name in self.images])
+        self.file.check_size(self._size, path)
+
+    @property
+    def taken(self) -> str:
+        """The part of the folder that is used, in one line."""
+        parts = [f"{len(self.images)} images of {self.path.name}/rgb.txt"]
+        parts += [f"{len(found)} with {name}" for name, found in (("depth", self._depth), ("labels", self._labels)) if found]
+        return f"camera {self.name}: {', '.join(parts)}; {'calibrated' if self.file.intrinsics else 'no calibration'}"
 
     def frame(self, index: int) -> Frame | None:
         """The frame of one image; None, which is logged, if it cannot be read."""
@@ -146,18 +174,27 @@ class _Camera:
         except (ValueError, FileNotFoundError) as error:
             self._log.add("image skipped", str(error))
             return None
-        camera = self.file.intrinsics
-        if camera is not None and camera.shape != image.shape[:2]:
-            self._log.add("image skipped: other size than the camera", f"{name}, {image.shape[1]}x{image.shape[0]}")
+        if image.shape[:2] != self._size:
+            self._log.add("image skipped: other size than the others", f"{name}, {image.shape[1]}x{image.shape[0]}")
             return None
         depth = self._partner(self._depth.get(index), image.shape[:2])
+        if depth is not None and depth.dtype != np.uint16:
+            self._log.add("depth skipped", f"{self._depth[index]} has values of {depth.dtype}; depth needs 16 bits")
+            depth = None
         if depth is not None:
-            scale = self.file.depth_scale or TUM_DEPTH_SCALE
-            depth = depth.astype(np.float32) * np.float32(scale)
+            depth = self._metres(depth)
         labels = self._partner(self._labels.get(index), image.shape[:2])
         if labels is not None:
             labels = label_ids(labels)
-        return Frame(stamp_ns, self.name, image, camera, depth, labels, self.label_space if labels is not None else None)
+        space = self.label_space if labels is not None else None
+        return Frame(stamp_ns, self.name, image, self.file.intrinsics, depth, labels, space)
+
+    def _metres(self, depth: np.ndarray) -> np.ndarray:
+        if self.file.depth_scale is None and np.any(depth):
+            units = float(np.median(depth[depth > 0]))
+            self._log.once("no camera.yaml gives depth_scale: depth is taken in units of 1/5000 m, as in the TUM benchmark",
+                           f"the first image is then {units / 5000:.2g} m away; were it millimetres, {units / 1000:.2g} m")
+        return depth.astype(np.float32) * np.float32(self.file.depth_scale or TUM_DEPTH_SCALE)
 
     def _partner(self, name: str | None, hw: tuple[int, int]) -> np.ndarray | None:
         if name is None:
@@ -170,7 +207,12 @@ class _Camera:
 
     def _partners(self, list_name: str, stamps: list[int], max_dt: float) -> dict[int, str]:
         path = self.path / list_name
-        return nearest_partners(stamps, read_list(path), round(max_dt * 1e9)) if path.is_file() else {}
+        if not path.is_file():
+            return {}
+        others, max_dt_ns = read_list(path, self._log), round(max_dt * 1e9)
+        found = nearest_partners(stamps, others, max_dt_ns)
+        _say_far(f"{self.path.name}/{list_name}", stamps, [s for s, _ in others], len(found), max_dt_ns, self._log)
+        return found
 
     def _read_camera(self, given: str | Path | None) -> CameraFile:
         path = Path(given) if given is not None else self.path / "camera.yaml"
@@ -179,28 +221,58 @@ class _Camera:
         return read_camera_file(path)
 
 
+def _say_far(name: str, stamps: list[int], others: list[int], paired: int, max_dt_ns: int, log: WarningLog) -> None:
+    """Logs that most of what a list names finds no image, or most images nothing in it, since its stamps are too far."""
+    gaps = [min(abs(stamps[j] - s) for j in (i - 1, i) if 0 <= j < len(stamps))
+            for s in others for i in [bisect.bisect_left(stamps, s)]]
+    far = [gap for gap in gaps if gap > max_dt_ns]
+    if 2 * paired < min(len(stamps), len(others)) and far:
+        log.add(f"{len(others) - paired} of {len(others)} files of {name} find no image: their stamps are "
+                f"{statistics.median(far) * 1e-6:.3g} ms from those of the nearest, and max_dt is {max_dt_ns * 1e-6:g} ms; "
+                "raise it, or mend the stamps")
+
+
 def _nearest_images(stamps: list[int], others: list[int], max_dt_ns: int) -> dict[int, int]:
     """For indices of sorted `stamps`, the index of the nearest of sorted `others` within max_dt_ns."""
     partners = nearest_partners(stamps, [(s, str(k)) for k, s in enumerate(others)], max_dt_ns)
     return {i: int(k) for i, k in partners.items()}
 
 
-def read_list(path: Path) -> list[tuple[int, str]]:
-    """Lines `stamp file` of rgb.txt and the like as (stamp_ns, file), sorted; ValueError names a bad line."""
+def read_list(path: Path, log: WarningLog | None = None) -> list[tuple[int, str]]:
+    """Lines `stamp file` of rgb.txt and the like as (stamp_ns, file), in the order of stamps and each stamp once.
+
+    Names may hold spaces. Stamps that go back or repeat are logged; ValueError names a bad line.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
-    out = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        fields = line.split("#", 1)[0].replace(",", " ").split()
-        if not fields:
+    log, out = log or WarningLog(), []
+    for number, line in enumerate(list_text(path).splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
             continue
+        fields = re.split(r"\s*,\s*|\s+", line.strip(), maxsplit=1)
         if len(fields) < 2:
             raise ValueError(f"{path}, line {number}: expected a stamp and a file, got {line!r}")
         try:
-            out.append((stamp_from_text(fields[0]), fields[1]))
+            out.append((stamp_from_text(fields[0]), _file_name(path.parent, fields[1])))
         except ValueError as error:
-            raise ValueError(f"{path}, line {number}: {fields[0]!r} is not a stamp in seconds") from error
-    return sorted(out)
+            raise ValueError(f"{path}, line {number}: {fields[0][:40]!r} is not a stamp in seconds: {error}") from error
+        if Path(out[-1][1]).is_absolute() or ".." in Path(out[-1][1]).parts:
+            raise ValueError(f"{path}, line {number}: {out[-1][1]!r} leads out of the folder; name files inside of it")
+        if len(out) > 1 and out[-1][0] < out[-2][0]:
+            log.add(f"stamps of {path.name} go back",
+                    f"line {number}; what it lists is put in the order of stamps, which is wrong if they are")
+    known: dict[int, str] = {}
+    for stamp_ns, name in out:
+        if known.setdefault(stamp_ns, name) != name:
+            log.add(_REPEAT.format(path.name), f"{name} left out")
+    return sorted(known.items())
+
+
+def _file_name(folder: Path, rest: str) -> str:
+    """The file that the rest of a line names: all of it, what is before a comment, or, where other columns follow, its first
+    word."""
+    choices = [rest, rest.split(" #", 1)[0].rstrip(), rest.replace(",", " ").split()[0], rest.replace("\\", "/")]
+    return next((name for name in choices if (folder / name).is_file()), choices[1])
 
 
 def nearest_partners(stamps: list[int], others: list[tuple[int, str]], max_dt_ns: int) -> dict[int, str]:
@@ -213,34 +285,3 @@ def nearest_partners(stamps: list[int], others: list[tuple[int, str]], max_dt_ns
         if gap <= max_dt_ns and (j not in best or gap < best[j][0]):
             best[j] = (gap, name)
     return {j: name for j, (_, name) in best.items()}
-
-
-def read_tum(path: str | Path) -> list[TrajectoryPose]:
-    """Poses of a TUM trajectory file in order of stamps, in the frames of the file; ValueError names a bad line."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"trajectory {path} does not exist")
-    poses = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        fields = line.split("#", 1)[0].replace(",", " ").split()
-        if not fields:
-            continue
-        try:
-            stamp_ns = stamp_from_text(fields[0])
-            values = np.array([float(v) for v in fields[1:]])
-        except ValueError as error:
-            raise ValueError(f"{path}, line {number}: not numbers: {line!r}") from error
-        if values.shape != (7,) or not np.isfinite(values).all() or np.linalg.norm(values[3:]) < 1e-6:
-            raise ValueError(f"{path}, line {number}: expected stamp tx ty tz qx qy qz qw, got {line!r}")
-        quat = values[3:] / np.linalg.norm(values[3:])
-        poses.append(TrajectoryPose(stamp_ns, make_se3(quat_to_matrix(quat), values[:3])))
-    return sorted(poses, key=lambda p: p.stamp_ns)
-
-
-def write_tum(path: str | Path, poses: Iterable[TrajectoryPose], comment: str = "") -> None:
-    """Writes poses as lines `stamp tx ty tz qx qy qz qw`: seconds to the nanosecond, metres to the micrometre."""
-    lines = [f"# {comment}"] if comment else []
-    for pose in poses:
-        t, q = pose.T_map_rig[:3, 3], matrix_to_quat(pose.T_map_rig[:3, :3])
-        lines.append(" ".join([stamp_to_text(pose.stamp_ns), *(f"{v:.6f}" for v in t), *(f"{v:.8f}" for v in q)]))
-    write_text(path, "\n".join(lines) + ("\n" if lines else ""))

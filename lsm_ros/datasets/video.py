@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 
-from lsm_ros.datasets.base import T_BODY_OPTICAL, CameraFile, WarningLog, read_camera_file
+from lsm_ros.datasets.base import T_BODY_OPTICAL, CameraFile, LoggedSource, WarningLog, read_camera_file
+from lsm_ros.reading import check_pixels
 from lsm_ros.types import Frame, FrameSet
 
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv")
 
 
-class VideoSource:
+class VideoSource(LoggedSource):
     """Frames of a video file in order.
 
     Stamps are those of the container, from its own zero; where they do not grow, a frame follows the one before by the
@@ -39,6 +39,8 @@ class VideoSource:
         self.cameras = [camera]
         self._log = WarningLog()
         self.camera_file = read_camera_file(Path(camera_file)) if camera_file is not None else CameraFile(None)
+        for note in self.camera_file.notes:
+            self._log.once(note)
         capture = self._open()
         try:
             self.rate_hz = _positive(capture.get(cv2.CAP_PROP_FPS)) or self.camera_file.rate_hz or 30.0
@@ -55,9 +57,10 @@ class VideoSource:
                              f"{image.shape[1]}x{image.shape[0]}")
 
     @property
-    def warnings(self) -> list[str]:
-        """Problems so far."""
-        return self._log.lines()
+    def taken(self) -> list[str]:
+        """The frames, and whether their camera is calibrated."""
+        known = "calibrated" if self.camera_file.intrinsics else "no calibration"
+        return [f"camera {self.cameras[0]}: {self._length} frames of the video, {self.rate_hz:.3g} Hz; {known}"]
 
     def __len__(self) -> int:
         return self._length
@@ -77,7 +80,7 @@ class VideoSource:
                     stamp_ns = last_ns + round(1e9 / self.rate_hz)
                 last_ns = stamp_ns
                 read += 1
-                image = np.ascontiguousarray(bgr[..., ::-1])
+                image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
                 yield FrameSet(stamp_ns, (Frame(stamp_ns, self.cameras[0], image, self.camera_file.intrinsics),),
                                {self.cameras[0]: T_BODY_OPTICAL})
         finally:
@@ -101,6 +104,8 @@ class VideoSource:
         capture = cv2.VideoCapture(str(self.path))
         if not capture.isOpened():
             raise ValueError(f"{self.path} is no video that OpenCV can open")
+        width, height = (capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        check_pixels(int(width), int(height), f"video {self.path}")
         return capture
 
 

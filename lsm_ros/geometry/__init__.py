@@ -23,6 +23,8 @@ from lsm_ros.geometry.lie import (
     matrix_to_quat,
     normalize_rotation,
     quat_to_matrix,
+    rigid,
+    rotation_angle,
     se3_adjoint,
     se3_exp,
     se3_inverse,
@@ -54,12 +56,12 @@ from lsm_ros.geometry.pointmap import (
 )
 
 __all__ = [
-    'AlignResult', 'CameraIntrinsics', 'DegenerateGeometryError', 'PnPResult', 'PoseRefinement', 'Rectifier', 'T_BODY_OPTICAL',
-    'TwoViewPose', 'relative_pose', 'triangulate_inverse_depth',
-    'depth_discontinuities', 'depth_to_pointmap', 'downsample_depth', 'downsample_pointmap', 'hat', 'interpolate_se3',
-    'is_se3', 'make_se3', 'make_sim3', 'matrix_to_quat', 'normalize_rotation', 'normals_from_pointmap',
-    'pointmap_to_depth', 'quat_to_matrix', 'ray_from_pointmap', 'refine_pose', 'resize_pointmap', 'se3_adjoint',
-    'se3_exp', 'se3_inverse', 'se3_log', 'sim3_adjoint', 'sim3_exp', 'sim3_inverse', 'sim3_log', 'slerp', 'so3_exp',
+    'AlignResult', 'CameraIntrinsics', 'DegenerateGeometryError', 'PnPResult', 'PoseRefinement', 'Rectifier',
+    'T_BODY_OPTICAL', 'TwoViewPose', 'relative_pose', 'triangulate_inverse_depth', 'depth_discontinuities',
+    'depth_to_pointmap', 'downsample_depth', 'downsample_pointmap', 'hat', 'interpolate_se3', 'is_se3', 'make_se3',
+    'make_sim3', 'matrix_to_quat', 'normalize_rotation', 'normals_from_pointmap', 'pointmap_to_depth', 'quat_to_matrix',
+    'rigid', 'rotation_angle', 'ray_from_pointmap', 'refine_pose', 'resize_pointmap', 'se3_adjoint', 'se3_exp',
+    'se3_inverse', 'se3_log', 'sim3_adjoint', 'sim3_exp', 'sim3_inverse', 'sim3_log', 'slerp', 'so3_exp',
     'so3_left_jacobian', 'so3_left_jacobian_inverse', 'so3_log', 'solve_pnp', 'splat_depth', 'split_sim3',
     'transform_points', 'umeyama', 'umeyama_ransac', 'valid_depth', 'vee',
 ]

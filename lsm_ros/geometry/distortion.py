@@ -13,13 +13,48 @@ from functools import lru_cache
 import numpy as np
 from numpy.polynomial import Polynomial
 
-__all__ = ['COEFFICIENT_COUNTS', 'distort', 'max_radius_squared', 'undistort']
+__all__ = ['COEFFICIENT_COUNTS', 'distort', 'max_radius_squared', 'standard_model', 'undistort']
 
 COEFFICIENT_COUNTS = {'': (0,), 'plumb_bob': (4, 5), 'rational_polynomial': (8,), 'equidistant': (4,)}
 
+# Other names that drivers and calibration tools give to these models.
+_OTHER_NAMES = {'fisheye': 'equidistant', 'kannala_brandt': 'equidistant', 'kannala_brandt4': 'equidistant',
+                'radtan': 'plumb_bob', 'radial_tangential': 'plumb_bob', 'plumb_bob_rational': 'rational_polynomial',
+                'rational': 'rational_polynomial'}
 _ITERATIONS = 25
 _TOLERANCE = 1e-12  # normalised units; 1e-9 px for a focal length of 1000 px
 _MAX_THETA = 1.5706  # rays at 90 degrees and more do not meet the plane z = 1
+
+
+def standard_model(model: str, D: tuple[float, ...]) -> tuple[str, tuple[float, ...]]:
+    """A distortion model by its name in CameraInfo and with as many coefficients as it has.
+
+    Zeros at the end that the model has no coefficients for are left out; where all are zero there is no distortion. A
+    `plumb_bob` of 8 is what OpenCV calls rational. ValueError for NaN, an unknown model, and a number of coefficients that it
+    does not have.
+    """
+    if any(not np.isfinite(d) for d in D):
+        raise ValueError(f'distortion coefficients must be finite, got {D}')
+    name = model.strip().lower().replace('-', '_').replace(' ', '_')
+    name = _OTHER_NAMES.get(name, name)
+    used = max((i + 1 for i, d in enumerate(D) if d), default=0)
+    if not used and name != 'equidistant':  # no distortion under any name of the model
+        return '', ()
+    if name == 'plumb_bob' and 5 < used <= 8:
+        name = 'rational_polynomial'
+    counts = COEFFICIENT_COUNTS.get(name)
+    if counts is None:
+        raise ValueError(f'unknown distortion_model {model!r}, use one of {list(COEFFICIENT_COUNTS)}')
+    if len(D) in counts:
+        return name, tuple(D)
+    if len(D) < min(counts):
+        raise ValueError(f'distortion_model {model!r} has {" or ".join(map(str, counts))} coefficients, got {len(D)}: {D}')
+    if used > max(counts):
+        what = ' (thin prism or tilt)' if name == 'rational_polynomial' else ''
+        raise ValueError(f'distortion_model {model!r} with {used} coefficients that are not zero{what}: the most that is '
+                         f'known is {max(counts)}; calibrate with fewer, or use rectified images. D is {D}')
+    count = min(c for c in counts if c >= used)
+    return name, (*D[:used], *(0.0,) * (count - used))
 
 
 def distort(model: str, D: tuple[float, ...], x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -8,15 +8,20 @@ have the translation first: (rho, phi) in SE3 and (rho, phi, sigma) in Sim3 with
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lsm_ros.geometry.rotation import (
+    SERIES_ANGLE,
     as_float,
     hat,
+    left_jacobian_series,
     matrix_to_quat,
     normalize_rotation,
     quat_to_matrix,
+    rotation_angle,
     slerp,
     so3_exp,
     so3_left_jacobian,
@@ -27,9 +32,9 @@ from lsm_ros.geometry.rotation import (
 
 __all__ = [
     'hat', 'interpolate_se3', 'is_se3', 'make_se3', 'make_sim3', 'matrix_to_quat', 'normalize_rotation',
-    'quat_to_matrix', 'se3_adjoint', 'se3_exp', 'se3_inverse', 'se3_log', 'sim3_adjoint', 'sim3_exp', 'sim3_inverse',
-    'sim3_log', 'slerp', 'so3_exp', 'so3_left_jacobian', 'so3_left_jacobian_inverse', 'so3_log', 'split_sim3',
-    'transform_points', 'vee',
+    'quat_to_matrix', 'rotation_angle', 'se3_adjoint', 'se3_exp', 'se3_inverse', 'se3_log', 'sim3_adjoint',
+    'sim3_exp', 'sim3_inverse', 'sim3_log', 'slerp', 'so3_exp', 'so3_left_jacobian', 'so3_left_jacobian_inverse',
+    'so3_log', 'split_sim3', 'transform_points', 'vee',
 ]
 
 _UNIT_NODES, _UNIT_WEIGHTS = np.polynomial.legendre.leggauss(24)  # on [-1, 1]
@@ -65,12 +70,20 @@ def split_sim3(T: ArrayLike) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return s, T[..., :3, :3] / s[..., None, None], T[..., :3, 3].copy()
 
 
+def rigid(T: ArrayLike) -> np.ndarray:
+    """(..., 4, 4) the rigid transforms nearest to similarities (..., 4, 4) that keep where these put their origin."""
+    _, R, t = split_sim3(T)
+    return make_se3(normalize_rotation(R), t)
+
+
 def se3_exp(xi: ArrayLike) -> np.ndarray:
     """Transform of the twist xi = (rho, phi).
 
     xi (..., 6), metres and radians; returns (..., 4, 4).
     """
     xi = as_float(xi, (6,), 'xi')
+    if xi.ndim == 1 and np.isfinite(xi).all():
+        return _se3_exp_of_one(*xi.tolist())
     phi = xi[..., 3:]
     return _assemble(so3_exp(phi), _apply(so3_left_jacobian(phi), xi[..., :3]))
 
@@ -181,6 +194,23 @@ def is_se3(T: ArrayLike, tol: float = 1e-6) -> bool | np.ndarray:
     last_row = np.abs(T[..., 3, :] - np.array([0.0, 0, 0, 1])).max(axis=-1) <= tol
     out = finite & orthonormal & last_row & (np.linalg.det(R) > 0)
     return bool(out) if out.ndim == 0 else out
+
+
+def _se3_exp_of_one(x: float, y: float, z: float, p: float, q: float, r: float) -> np.ndarray:
+    """`se3_exp` in plain numbers: for a single twist NumPy's calls cost thirty times what they compute."""
+    square = p * p + q * q + r * r
+    angle = math.sqrt(square)
+    a = math.sin(angle) / angle if angle else 1.0
+    b = 0.5 * (math.sin(0.5 * angle) / (0.5 * angle)) ** 2 if angle else 0.5
+    c = left_jacobian_series(square) if angle < SERIES_ANGLE else (angle - math.sin(angle)) / (angle * square)
+    # hat(phi) v = phi x v, and hat(phi)^2 = phi phi^T - |phi|^2 I
+    u, v, w = q * z - r * y, r * x - p * z, p * y - q * x
+    dot = p * x + q * y + r * z
+    return np.array([
+        [1 + b * (p * p - square), b * p * q - a * r, b * p * r + a * q, x + b * u + c * (p * dot - square * x)],
+        [b * p * q + a * r, 1 + b * (q * q - square), b * q * r - a * p, y + b * v + c * (q * dot - square * y)],
+        [b * p * r - a * q, b * q * r + a * p, 1 + b * (r * r - square), z + b * w + c * (r * dot - square * z)],
+        [0.0, 0.0, 0.0, 1.0]])
 
 
 def _assemble(upper: np.ndarray, t: np.ndarray) -> np.ndarray:

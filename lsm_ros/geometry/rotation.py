@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 __all__ = [
-    'hat', 'matrix_to_quat', 'normalize_rotation', 'quat_to_matrix', 'slerp', 'so3_exp', 'so3_left_jacobian',
+    'hat', 'matrix_to_quat', 'normalize_rotation', 'quat_to_matrix', 'rotation_angle', 'slerp', 'so3_exp', 'so3_left_jacobian',
     'so3_left_jacobian_inverse', 'so3_log', 'vee',
 ]
 
 # Below this angle the closed forms lose digits by cancellation and the power series takes over.
-_SERIES_ANGLE = 0.5
+SERIES_ANGLE = 0.5
 _C_SERIES = (1 / 6, -1 / 120, 1 / 5040, -1 / 362880, 1 / 39916800, -1 / 6227020800)
 _D_SERIES = (1 / 12, 1 / 720, 1 / 30240, 1 / 1209600, 1 / 47900160, 691 / 1307674368000, 1 / 74724249600)
 
@@ -60,6 +63,12 @@ def so3_log(R: ArrayLike) -> np.ndarray:
     return ratio[..., None] * v
 
 
+def rotation_angle(R: np.ndarray) -> float:
+    """Angle in radians, 0 to pi, of one rotation R (3, 3): as the norm of `so3_log`, at a tenth of its cost."""
+    (r00, r01, r02), (r10, r11, r12), (r20, r21, r22) = R.tolist()
+    return math.atan2(math.hypot(r21 - r12, r02 - r20, r10 - r01), r00 + r11 + r22 - 1.0)
+
+
 def so3_left_jacobian(phi: ArrayLike) -> np.ndarray:
     """Left Jacobian J with exp(phi + d) ~ exp(J d) exp(phi).
 
@@ -68,9 +77,9 @@ def so3_left_jacobian(phi: ArrayLike) -> np.ndarray:
     phi, angle, phi_hat = _angle_and_hat(phi)
     b = _versine_ratio(angle)[..., None, None]
     square = angle**2
-    small = angle < _SERIES_ANGLE
+    small = angle < SERIES_ANGLE
     safe = np.where(small, 1.0, angle)
-    c = np.where(small, _series(_C_SERIES, square), (safe - np.sin(safe)) / safe**3)[..., None, None]
+    c = np.where(small, left_jacobian_series(square), (safe - np.sin(safe)) / safe**3)[..., None, None]
     return np.eye(3) + b * phi_hat + c * (phi_hat @ phi_hat)
 
 
@@ -80,7 +89,7 @@ def so3_left_jacobian_inverse(phi: ArrayLike) -> np.ndarray:
     phi (..., 3) in radians with norm below 2 pi, where the Jacobian is singular; returns (..., 3, 3).
     """
     phi, angle, phi_hat = _angle_and_hat(phi)
-    small = angle < _SERIES_ANGLE
+    small = angle < SERIES_ANGLE
     safe = np.where(small, 1.0, angle)
     closed = (1 - 0.5 * safe / np.tan(0.5 * safe)) / safe**2
     d = np.where(small, _series(_D_SERIES, angle**2), closed)[..., None, None]
@@ -178,5 +187,13 @@ def _versine_ratio(x: np.ndarray) -> np.ndarray:
     return 0.5 * _sinc(0.5 * x) ** 2
 
 
-def _series(coefficients: tuple[float, ...], x: np.ndarray) -> np.ndarray:
-    return np.polynomial.polynomial.polyval(x, np.asarray(coefficients))
+def left_jacobian_series(square: Any) -> Any:
+    """Factor of hat(phi)^2 in `so3_left_jacobian` where the closed form cancels, of |phi|^2, a number or an array."""
+    return _series(_C_SERIES, square)
+
+
+def _series(coefficients: tuple[float, ...], x: Any) -> Any:
+    total = 0.0 * x
+    for coefficient in reversed(coefficients):
+        total = total * x + coefficient
+    return total

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import re
 import struct
+from io import BytesIO
 from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import ArrayLike
 
-from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.images.headers import check_header
+from lsm_ros.images.whole import is_cut_off
+from lsm_ros.reading import check_pixels
 
-__all__ = ["camera_from_info", "decode_compressed", "decode_compressed_depth", "decode_compressed_labels",
-           "decode_depth", "decode_image", "decode_labels", "encode_jpeg", "encode_png", "label_ids"]
+__all__ = ["decode_compressed", "decode_compressed_depth", "decode_compressed_labels",
+           "decode_depth", "decode_image", "decode_labels", "encode_jpeg", "encode_png", "is_palette", "label_ids",
+           "palette_indices"]
 
 _UNLABELLED = 65535
-_MAX_SIDE_PX = 32768
-_MAX_AREA_PX = 100_000_000
 _PNG = b"\x89PNG\r\n\x1a\n"
 # encoding: (element type, channels, indices of red, green and blue; one index is grey). xxUCn is BGR, as in OpenCV.
 _PLAIN = {
@@ -54,7 +55,7 @@ def decode_image(encoding: str, width: int, height: int, step: int, data: Any,
         pixels = _to_8bit(_rows(encoding, width, height, step, data, kind, channels, is_bigendian))
         if len(order) == 1:
             return cv2.cvtColor(np.ascontiguousarray(pixels[..., 0]), cv2.COLOR_GRAY2RGB)
-        return np.ascontiguousarray(pixels[..., order])
+        return _in_order(pixels, order)
     bayer = re.fullmatch(r"bayer_(rggb|bggr|gbrg|grbg)(8|16)", encoding)
     if bayer:
         kind = "u1" if bayer[2] == "8" else "u2"
@@ -151,33 +152,28 @@ def decode_compressed_depth(data: Any, format: str = "") -> np.ndarray:
         return _metres(np.where(raw > 0, np.float32(a) / (raw.astype(np.float32) - np.float32(b)), np.float32(0)))
 
 
-def camera_from_info(width: int, height: int, K: ArrayLike, D: ArrayLike = (), distortion_model: str = "",
-                     P: ArrayLike | None = None, rectified: bool = False) -> CameraIntrinsics | None:
-    """Camera of a sensor_msgs/CameraInfo; None if it says that it is not calibrated (K[0] is 0).
-
-    K: 9 values; P: 12 values, taken instead of K and D where the images are `rectified`. ValueError for NaN, skew, a
-    zero size, an unknown distortion model or a wrong number of coefficients.
-    """
-    matrix = np.asarray(K, dtype=np.float64).reshape(-1)
-    D = tuple(float(d) for d in np.asarray(D, dtype=np.float64).reshape(-1))
-    if rectified and P is not None:
-        projection = np.asarray(P, dtype=np.float64).reshape(3, 4)
-        if projection[0, 0] != 0:
-            matrix, D = projection[:, :3].reshape(-1), ()
-    if matrix.size == 9 and matrix[0] == 0:
-        return None
-    if not any(D) and distortion_model != "equidistant":  # no distortion under any name of the model
-        D = ()
-    if any(not np.isfinite(d) for d in D):
-        raise ValueError(f"distortion coefficients must be finite, got {D}")
-    return CameraIntrinsics.from_K(matrix, width, height, distortion_model, D)
-
-
 def decode_compressed_labels(data: Any, format: str = "") -> np.ndarray:
     """Class ids of a CompressedImage that holds a PNG: (H, W) uint16, 65535 where there is none (255 in 8 bits)."""
-    if bytes(memoryview(data)[:8]) != _PNG:
+    blob = bytes(memoryview(data))
+    if blob[:8] != _PNG:
         raise ValueError(f"compressed labels have format {format!r}; ids survive in PNG only")
-    return label_ids(_imdecode(data, format))
+    image = _imdecode(data, format)
+    return label_ids(palette_indices(blob) if is_palette(blob) else image)
+
+
+def is_palette(blob: bytes) -> bool:
+    """Looks into the header of a file: True for a PNG whose pixels are numbers of colours."""
+    return blob[:8] == _PNG and blob[25:26] == b"\x03"
+
+
+def palette_indices(blob: bytes) -> np.ndarray:
+    """The numbers (H, W) uint8 of a PNG with a palette, which OpenCV turns into colours. ValueError if it is damaged."""
+    from PIL import Image
+
+    try:
+        return np.array(Image.open(BytesIO(blob)))
+    except (OSError, SyntaxError, ValueError) as error:
+        raise ValueError(f"image with a palette cannot be decoded: {error}") from error
 
 
 def encode_jpeg(image: np.ndarray, quality: int = 90) -> bytes:
@@ -215,8 +211,7 @@ def _bytes(encoding: str, width: int, height: int, step: int, data: Any, used: i
     name = f"image {width}x{height} {encoding}, step {step}"
     if width < 1 or height < 1:
         raise ValueError(f"{name}: the image has no pixels; the publisher must set width and height")
-    if width > _MAX_SIDE_PX or height > _MAX_SIDE_PX or width * height > _MAX_AREA_PX:
-        raise ValueError(f"{name}: larger than {_MAX_SIDE_PX} pixels a side or {_MAX_AREA_PX} in all")
+    check_pixels(width, height, name)
     buffer = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data.reshape(-1).view(np.uint8)
     if step < used:
         raise ValueError(f"{name}: a row needs {used} bytes; the publisher must set step and encoding to fit its data")
@@ -262,6 +257,13 @@ def _to_8bit(pixels: np.ndarray) -> np.ndarray:
     return pixels
 
 
+def _in_order(pixels: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+    """Three of the 3 or 4 channels of uint8 pixels, a copy; OpenCV is ten times as fast as NumPy's index."""
+    if order == (2, 1, 0):
+        return cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGB)
+    return pixels.copy() if pixels.shape[2] == 3 else cv2.cvtColor(pixels, cv2.COLOR_RGBA2RGB)
+
+
 def _metres(raw: np.ndarray) -> np.ndarray:
     if raw.dtype == np.uint16:
         return raw.astype(np.float32) * np.float32(0.001)
@@ -274,14 +276,10 @@ def _imdecode(data: Any, format: str) -> np.ndarray:
     name = f"compressed image (format {format!r}, {blob.size} bytes)"
     if blob.size == 0:
         raise ValueError(f"{name} is empty")
-    head, tail = blob[:24].tobytes(), blob[-64:].tobytes()
-    if head[:8] == _PNG and len(head) == 24:
-        width, height = struct.unpack(">II", head[16:])
-        if width * height > _MAX_AREA_PX:
-            raise ValueError(f"{name} claims {width}x{height} pixels; more than {_MAX_AREA_PX} are refused")
-    # OpenCV fills the missing part of a truncated file with grey or black without an error.
-    if (head[:2] == b"\xff\xd8" and b"\xff\xd9" not in tail) or (head[:8] == _PNG and b"IEND" not in tail):
+    whole = blob.tobytes()
+    if is_cut_off(whole):
         raise ValueError(f"{name} is cut off: its end is missing")
+    check_header(whole, name)
     try:
         image = cv2.imdecode(blob, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from lsm_ros.live.items import LEAP, REPEATED, Dropped, Event, Item, TimeGap
 
 LATE_NS = 1_000_000_000      # a stamp that goes back by no more is a late message, not a jump of time
-GAP_NS = 1_000_000_000       # a stamp that goes forward by more is reported
+GAP_NS = 1_000_000_000       # a stamp that goes forward by more is reported, unless the camera is slow
+PAUSE = 3                    # of its shortest steps, which is none of a slow camera
 LEAP_NS = 10_000_000_000     # a stamp that goes forward by more than time did must be confirmed by the next one
 STEPS = 20                   # of so many steps the shortest says how soon the next message may come
 
@@ -67,7 +68,8 @@ class ImageStamps(Stamps):
         if -LATE_NS <= step < 0:
             return Verdict([item])  # if its place is still free
         if 0 < step <= LEAP_NS + pause_ns:
-            gap: list[Event] = [TimeGap(item.camera, step * 1e-9)] if step > GAP_NS else []
+            is_gap = step > max(GAP_NS, PAUSE * min(self._steps, default=GAP_NS))
+            gap: list[Event] = [TimeGap(item.camera, step * 1e-9)] if is_gap else []
             return Verdict([item], self.release() + gap)
         if held is None or not self._confirms(item.stamp_ns, held.stamp_ns, last):
             events = self.release()

@@ -6,6 +6,7 @@ import struct
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from lsm_ros.datasets import ImageFolderSource, VideoSource, open_source
 
@@ -52,6 +53,39 @@ class TestImageFolder:
                                               "rate_hz: 5}")
         source = open_source(tmp_path)
         assert next(iter(source)).frames[0].intrinsics.fx == 9 and source.rate_hz == 5
+
+    def test_the_odd_size_is_left_out(self, tmp_path):
+        for i in range(4):
+            paint(tmp_path / f"{i}.png", i, (6, 8) if i else (3, 4))
+        source = open_source(tmp_path)
+        assert [fs.frames[0].image.shape for fs in source] == [(6, 8, 3)] * 3 and len(source) == 4
+        assert source.warnings == ["image skipped: other size than most, which are 8x6: 0.png, 4x3"]
+
+    def test_one_that_exif_turns_is_of_another_size(self, tmp_path):
+        for i in range(3):
+            image = Image.new("RGB", (32, 16), (i, 0, 0))
+            exif = image.getexif()
+            exif[0x0112] = 6 if i == 1 else 1
+            image.save(tmp_path / f"{i}.jpg", exif=exif)
+        source = open_source(tmp_path)
+        assert len(list(source)) == 2 and "1.jpg, 16x32" in source.warnings[0]
+
+    @pytest.mark.parametrize("suffix", [".jpg", ".png"])
+    def test_cut_files_are_left_out(self, tmp_path, suffix):
+        noise = np.random.default_rng(0).integers(0, 255, (60, 80, 3), dtype=np.uint8)
+        for i in range(4):
+            cv2.imwrite(str(tmp_path / f"{i}{suffix}"), noise)
+        cut = tmp_path / f"2{suffix}"
+        cut.write_bytes(cut.read_bytes()[:3000])
+        source = open_source(tmp_path)
+        assert len(list(source)) == 3 and f"2{suffix} is cut off" in source.warnings[0]
+
+    def test_formats_that_are_not_read_are_counted(self, tmp_path):
+        paint(tmp_path / "a.png", 1)
+        for name in ("b.HEIC", "c.heic", "d.gif", "notes.txt"):
+            (tmp_path / name).write_bytes(b"x")
+        warnings = open_source(tmp_path).warnings
+        assert len(warnings) == 2 and any("2 files .heic are left out" in w for w in warnings)
 
     def test_broken_images_are_reported(self, tmp_path):
         paint(tmp_path / "a.png", 1)

@@ -4,6 +4,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from lsm_ros.datasets import TumSource, open_source
 from lsm_ros.datasets.imu import ImuData, write_imu
@@ -89,7 +90,6 @@ class TestTumSource:
         ("camera.yaml", "{fx: 9}", "image_width"), ("camera.yaml", "[1", "not YAML"), ("camera.yaml", "3", "expected"),
         ("camera.yaml", "{image_width: 8, image_height: 6, fx: -1, fy: 9, cx: 4, cy: 3}", "fx"),
         ("camera.yaml", "{image_width: 8, image_height: 6, fx: 9, fy: 9, cx: 4, cy: 3, depth_scale: 0}", "depth_scale"),
-        ("groundtruth.txt", "1 2 3\n", "line 1"), ("groundtruth.txt", "1 0 0 0 0 0 0 0\n", "line 1"),
         ("label_space.yaml", "70000: x\n", "70000"),
     ])
     def test_bad_files(self, folder, name, text, named):
@@ -97,6 +97,65 @@ class TestTumSource:
         with pytest.raises(ValueError, match=named) as error:
             open_source(folder)
         assert str(folder) in str(error.value)
+
+    @pytest.mark.parametrize("text", ["1 2 3\n", "1 0 0 0 0 0 0 0\n", "\xff"])
+    def test_a_broken_truth_is_left_out(self, folder, text):
+        (folder / "groundtruth.txt").write_text(text, encoding="latin-1")
+        source = open_source(folder)
+        assert source.ground_truth is None and len(list(source)) == 3
+        assert any("the ground truth is left out" in w and "groundtruth.txt" in w for w in source.warnings)
+
+    def test_names_with_spaces_commas_and_comments(self, folder):
+        for i, name in enumerate(("a b.png", "c #1.png", "d, e.png")):
+            (folder / f"rgb/{i}.png").rename(folder / "rgb" / name)
+        (folder / "rgb.txt").write_text("# list\n\n10.00 rgb/a b.png\n10.10,rgb/c #1.png\n10.20 rgb/d, e.png  # the last\n")
+        source = open_source(folder)
+        assert len(list(source)) == 3 and source.warnings == []
+
+    def test_further_columns(self, folder):
+        (folder / "rgb.txt").write_text("10.00 rgb/0.png 10.005 d0.png\n10.10 rgb/1.png 10.1 x\n")
+        assert len(list(open_source(folder))) == 2
+
+    @pytest.mark.parametrize("name", ["rgb.txt", "depth.txt", "groundtruth.txt", "camera.yaml"])
+    def test_a_mark_of_the_byte_order(self, folder, name):
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes())
+        source = open_source(folder)
+        frames = [fs.frames[0] for fs in source]
+        assert len(frames) == 3 and frames[0].depth is not None and source.warnings == []
+
+    def test_bytes_that_are_no_text_name_the_file(self, folder):
+        (folder / "rgb.txt").write_bytes(b"10.0 rgb/\xff.png\n")
+        with pytest.raises(ValueError, match="rgb.txt is no text in UTF-8"):
+            open_source(folder)
+
+    def test_stamps_that_go_back_and_repeat_are_said(self, folder):
+        (folder / "rgb.txt").write_text("10.20 rgb/2.png\n10.00 rgb/0.png\n10.10 rgb/1.png\n10.10 rgb/0.png\n")
+        source = open_source(folder)
+        assert [fs.stamp_ns for fs in source] == [10_000_000_000, 10_100_000_000, 10_200_000_000] and len(source) == 4
+        assert any("stamps of rgb.txt go back: line 2" in w for w in source.warnings)
+        assert any("stamps of rgb.txt repeat" in w for w in source.warnings)
+
+    def test_stamps_in_nanoseconds(self, folder):
+        (folder / "rgb.txt").write_text("1403636579763555584 rgb/0.png\n1403636579813555456.000000 rgb/1.png\n")
+        assert [fs.stamp_ns for fs in open_source(folder)] == [1403636579763555584, 1403636579813555456]
+
+    def test_an_assumed_unit_of_depth_is_said(self, folder):
+        (folder / "camera.yaml").unlink()
+        source = open_source(folder)
+        list(source)
+        assert any("1/5000 m" in w and "0.3 m" in w and "1.5 m" in w for w in source.warnings)
+
+    def test_an_image_of_another_size(self, folder):
+        (folder / "camera.yaml").unlink()
+        cv2.imwrite(str(folder / "rgb/0.png"), np.zeros((3, 4, 3), np.uint8))
+        source = open_source(folder)
+        assert len(list(source)) == 2 and any("other size" in w and "rgb/0.png, 4x3" in w for w in source.warnings)
+
+    def test_labels_with_a_palette_are_numbers(self, folder):
+        image = Image.fromarray(np.array([[0, 3, 255, 7] * 2] * 6, np.uint8), "P")
+        image.putpalette([200, 10, 30] * 256)
+        image.save(folder / "l1.png")
+        assert [fs.frames[0] for fs in open_source(folder)][1].labels[0].tolist() == [0, 3, 65535, 7] * 2
 
     def test_unknown_option(self, folder):
         with pytest.raises(ValueError, match="speed.*max_dt"):
@@ -171,8 +230,9 @@ class TestRig:
         assert [[f.camera for f in fs.frames] for fs in sets] == [["front", "rear"], ["front"], ["front", "rear"]]
         assert sets[2].frames[1].image[0, 0, 0] == 52 and sets[2].frames[1].stamp_ns == 10_201_000_000
         (rig[0] / "rgb/0.png").unlink()
-        with pytest.raises(FileNotFoundError, match="0.png"):
-            open_source(rig[0])
+        source = open_source(rig[0])
+        assert [[f.camera for f in fs.frames] for fs in source] == [["rear"], ["front"], ["front", "rear"]]
+        assert any("0.png" in w for w in source.warnings)
 
     @pytest.mark.parametrize("text, named", [("T_rig_cam: [1, 2]", "T_rig_cam"), ("other_cameras: [../x]", r"\.\./x"),
                                              ("other_cameras: [rear], camera: rear", "names of their own")])

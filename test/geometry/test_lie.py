@@ -11,6 +11,7 @@ from lsm_ros.geometry import (
     is_se3,
     make_se3,
     make_sim3,
+    rotation_angle,
     se3_adjoint,
     se3_exp,
     se3_inverse,
@@ -210,3 +211,14 @@ class TestIsSe3:
         T = np.eye(4)
         T[0, 0] = 1 + 1e-4
         assert not is_se3(T) and is_se3(T, tol=1e-3)
+
+
+@pytest.mark.parametrize("angle", [0.0, 1e-12, 1e-5, 0.1, 0.499, 0.501, 2.0, 3.1415926, 7.0])
+def test_one_twist_and_one_angle_are_as_those_of_many(angle):
+    rng = np.random.default_rng(4)
+    for axis in rng.normal(size=(20, 3)):
+        xi = np.concatenate([rng.normal(size=3), angle * axis / np.linalg.norm(axis)])
+        T = se3_exp(xi)
+        np.testing.assert_allclose(T, se3_exp(xi[None])[0], atol=1e-14)
+        assert rotation_angle(T[:3, :3]) == pytest.approx(np.linalg.norm(so3_log(T[:3, :3])), abs=1e-12)
+    assert np.isnan(se3_exp(np.full(6, np.inf))).any()

@@ -99,7 +99,7 @@ class TestDecodeImage:
         ({"step": 23}, "a row needs 24 bytes"), ({"data": b"\0" * 143}, "expected 144 bytes of data, got 143"),
         ({"data": b"\0" * 145}, "got 145"), ({"data": b""}, "got 0"), ({"step": 0}, "step 0"),
         ({"width": 0}, "no pixels"), ({"height": 0}, "no pixels"), ({"width": -3}, "no pixels"),
-        ({"width": 2**31, "step": 2**33}, "larger than"), ({"height": 7}, "expected 168"),
+        ({"width": 2**31, "step": 2**33}, "2147483648x6 pixels"), ({"height": 7}, "expected 168"),
         ({"step": 32}, "expected 192"),
     ])
     def test_contradictions(self, changes, named):
@@ -222,12 +222,6 @@ class TestDecodeCompressed:
         with pytest.raises(ValueError, match=named):
             codecs.decode_compressed(data, format)
 
-    def test_refuses_a_png_that_claims_to_be_huge(self):
-        blob = bytearray(codecs.encode_png(RGB))
-        blob[16:24] = struct.pack(">II", 60000, 60000)
-        with pytest.raises(ValueError, match="60000x60000"):
-            codecs.decode_compressed(bytes(blob), "png")
-
     def test_quality(self):
         with pytest.raises(ValueError, match="quality"):
             codecs.encode_jpeg(RGB, 0)
@@ -262,33 +256,6 @@ class TestDecodeCompressedDepth:
     def test_refuses(self, data, format, named):
         with pytest.raises(ValueError, match=named):
             codecs.decode_compressed_depth(data, format)
-
-
-class TestCameraFromInfo:
-    K = (500.0, 0, 320, 0, 510, 240, 0, 0, 1)
-    P = (400.0, 0, 321, 0, 0, 410, 241, 0, 0, 0, 1, 0)
-
-    def test_plain(self):
-        camera = codecs.camera_from_info(640, 480, self.K, (0.1, 0, 0, 0, 0), "plumb_bob")
-        assert (camera.fx, camera.cy, camera.D[0], camera.distortion_model) == (500, 240, 0.1, "plumb_bob")
-
-    def test_zero_distortion_is_none_whatever_its_name(self):
-        assert not codecs.camera_from_info(640, 480, self.K, np.zeros(5), "none").has_distortion
-
-    def test_zero_K_is_uncalibrated(self):
-        assert codecs.camera_from_info(640, 480, np.zeros(9), (), "") is None
-
-    def test_rectified_images_follow_P(self):
-        camera = codecs.camera_from_info(640, 480, self.K, (0.1, 0, 0, 0, 0), "plumb_bob", self.P, rectified=True)
-        assert (camera.fx, camera.cx, camera.has_distortion) == (400, 321, False)
-        assert codecs.camera_from_info(640, 480, self.K, (), "", np.zeros(12), rectified=True).fx == 500
-
-    @pytest.mark.parametrize("changes", [{"K": np.full(9, np.nan)}, {"K": (1, 2)}, {"width": 0}, {"D": (1, 2)},
-                                         {"distortion_model": "magic"}, {"D": (np.nan,) * 5}])
-    def test_refuses(self, changes):
-        values = {"width": 640, "height": 480, "K": self.K, "D": (0.1, 0, 0, 0, 0), "distortion_model": "plumb_bob"}
-        with pytest.raises(ValueError):
-            codecs.camera_from_info(**{**values, **changes})
 
 
 def test_compressed_labels():

@@ -262,3 +262,59 @@ def test_cameras_must_be_named_once():
         make(("a", "a"))
     with pytest.raises(ValueError, match="each once"):
         make(())
+
+
+def test_an_input_that_went_stale_is_not_waited_for_even_once():
+    a = make()
+    a.expect("front", DEPTH, 0.0)
+    a.poll(4.0)
+    a.add(item(4000), 4.0)
+    assert len(drain(a, 4.001)) == 1
+
+
+def test_what_is_expected_again_and_again_still_goes_stale():
+    a = make()
+    for k in range(5):
+        a.expect("front", DEPTH, float(k))
+    assert [type(e) for e in a.poll(4.0)] == [Stale]
+
+
+def test_clear_forgets_what_waits_and_its_stamps():
+    a = make()
+    a.expect("front", DEPTH, 0.0)
+    a.add(item(1000), 0.0)
+    a.clear()
+    assert a.nbytes == 0 and drain(a, 9.0) == []
+    assert a.add(item(500), 9.0) == [] and len(drain(a, 9.2)) == 1
+
+
+def test_the_bound_on_depth_that_waits_is_none_for_images():
+    a = make(wait_s=60.0, capacity_bytes=100_000)
+    a.expect("front", DEPTH, 0.0)
+    assert all(a.add(item(10 * k), 0.01 * k) == [] for k in range(100))
+    assert len(drain(a, 100.0)) == 100
+
+
+def test_one_depth_image_beyond_the_bound_waits_for_its_image():
+    a = make(capacity_bytes=1000)
+    assert a.add(item(100, DEPTH, nbytes=5000), 0.0) == []
+    a.add(item(100), 0.01)
+    (group,) = drain(a, 0.02)
+    assert group.depth
+
+
+def test_beyond_the_bound_an_image_that_waits_keeps_the_depth_of_those_to_come():
+    a = make(("left", "right"), capacity_bytes=1000, wait_s=60.0)
+    a.expect("right", IMAGE, 0.0)
+    a.add(item(100, camera="left"), 0.0)
+    assert [e for k in range(4) for e in a.add(item(100 + 30 * k, DEPTH, "left", 400), 0.01 * k)] == []
+
+
+def test_a_slow_camera_has_no_gaps_until_it_misses_some_images():
+    a = make()
+    assert [e for k in range(5) for e in a.add(item(1100 * k), 1.1 * k)] == []
+    assert a.add(item(4400 + 3000), 7.4) == []
+    assert [type(e) for e in a.add(item(7400 + 3400), 10.8)] == [TimeGap]
+    fast = make()
+    assert [e for k in range(5) for e in fast.add(item(100 * k), 0.1 * k)] == []
+    assert [type(e) for e in fast.add(item(400 + 1100), 1.5)] == [TimeGap]

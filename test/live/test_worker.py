@@ -142,6 +142,23 @@ def test_discard_waiting():
     worker.stop()
 
 
+def test_commands_stay_where_items_are_discarded():
+    """A service that waits for its answer must get one."""
+    gate, done = Gate(), []
+    worker = gate.worker(capacity=5)
+    worker.submit(0)
+    assert gate.started.wait(5)
+    worker.submit(1)
+    before = worker.call(lambda: done.append("before"))
+    worker.submit(2)
+    after = worker.call(lambda: done.append("after") or "answer")
+    assert worker.discard_waiting() == 2
+    gate.open.set()
+    assert before.result(5) is None and after.result(5) == "answer"
+    assert gate.done == [0] and done == ["before", "after"]
+    worker.stop()
+
+
 def test_capacity_must_be_positive():
     with pytest.raises(ValueError, match="capacity 0"):
         Worker(print, capacity=0, on_error=lambda item, e: None)
