@@ -25,6 +25,7 @@ from lsm_ros.fusion.map.pools import Part, Pools, part
 from lsm_ros.fusion.publish.encoding import SurfaceCloud
 from lsm_ros.fusion.publish.updates import MAX_BYTES, BlockPart, EncodedBlocks
 from lsm_ros.fusion.read.distance_field import DistanceReader
+from lsm_ros.fusion.read.gaussians import is_free
 from lsm_ros.fusion.read.grid_reader import GridReader
 from lsm_ros.fusion.read.mesh import Mesh, MeshReader
 from lsm_ros.fusion.read.query import QueryResult, features_at, query
@@ -64,6 +65,16 @@ class VoxelMap:
     def observations(self) -> dict[int, Observation]:
         """The known observations by id, fused or resting; frozen ones are no longer known."""
         return {i: e.observation for i, e in self._entries.items()}
+
+    @property
+    def has_frozen(self) -> bool:
+        """True if there are frozen observations in the map."""
+        return bool(self._frozen)
+
+    @property
+    def next_id(self) -> int:
+        """The smallest id greater than those of all observations that are or were made part of the map."""
+        return max((*self._entries, *self._frozen), default=-1) + 1
 
     @property
     def observation_bytes(self) -> int:
@@ -311,6 +322,10 @@ class VoxelMap:
         """The same for a viewer: vertices at the sides of blocks come more than once. None if more has changed than the time
         allows; the next call goes on with it."""
         return self._mesh.read(self.pools, self.seq, self.config.min_weight, welded=False, budget_ms=budget_ms)
+
+    def is_free(self, points_map: np.ndarray) -> np.ndarray:
+        """(N,) bool: voxels of points (N, 3) that more weight saw empty than saw a surface in or near them."""
+        return is_free(self.pools, self.layout, points_map)
 
     def query(self, vector: np.ndarray) -> QueryResult:
         """Similarity of the language features of every voxel of `surface` to a vector (D,). ValueError if the map has none, or

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import torch
@@ -24,14 +24,15 @@ def alias(key: str) -> str | None:
     return f"{match[1]}layer_rn.{int(match[2]) - 1}.weight" if match[2] else f"{match[1]}layer{int(match[3]) + 1}_rn.weight"
 
 
-def complete(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """`state` with both names of shared weights, and with a second decoder, which a CroCo checkpoint lacks."""
+def complete(state: Mapping[str, torch.Tensor], wanted: Collection[str]) -> dict[str, torch.Tensor]:
+    """`state` with those of the keys `wanted` that it has by another name: both names of shared weights, and a second decoder,
+    which a CroCo checkpoint lacks."""
     full = dict(state)
     for key, value in state.items():
         other = alias(key)
-        if other is not None:
+        if other in wanted:
             full.setdefault(other, value)
-    if not any(k.startswith("dec_blocks2.") for k in state):
+    if any(k.startswith("dec_blocks2.") for k in wanted) and not any(k.startswith("dec_blocks2.") for k in state):
         full |= {k.replace("dec_blocks.", "dec_blocks2.", 1): v for k, v in state.items() if k.startswith("dec_blocks.")}
     return full
 
@@ -42,6 +43,8 @@ def guess(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
     Heads are taken to have 64 channels, positions RoPE100 unless cosine ones are stored. ValueError when it fits none.
     """
     shapes = {k: tuple(v.shape) for k, v in state.items()}
+    if "point_transformer.embedding.stem.conv.weight" in shapes:
+        return "lsm", {}  # the rest follows from the weights once all parts are there
     needed = ("patch_embed.proj.weight", "enc_norm.weight", "dec_norm.weight", "enc_blocks.0.norm1.weight",
               "dec_blocks.0.norm1.weight")
     absent = [k for k in needed if k not in shapes]

@@ -12,18 +12,25 @@ import torch
 from torch import nn
 
 from lsm_ros.models.blocks import NORM_EPS, PATCH, DecoderBlock, EncoderBlock, PatchEmbed
+from lsm_ros.models.parts import Part
 from lsm_ros.models.positions import Rotation, cosine_embedding, rope_base, rope_rotation
 
 
 class Backbone(nn.Module):
     """Vision transformer encoder and one stack of decoder blocks (Weinzaepfel et al., CroCo, 2022)."""
 
+    parts: Mapping[str, Part] = {}  # that may come from files of their own
     completes_images = False  # a network that is trained to complete images, from which others may start
 
     @classmethod
     def implied_keywords(cls, state: Mapping[str, torch.Tensor]) -> dict[str, Any]:
         """Keywords that a checkpoint's weights imply, unless it says otherwise."""
         return {}
+
+    @classmethod
+    def official_keywords(cls, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """Keywords from those that an official file stores: they are the same."""
+        return dict(stored)
 
     def __init__(self, *, img_size: int | Sequence[int], enc_embed_dim: int, enc_depth: int, enc_num_heads: int,
                  dec_embed_dim: int, dec_depth: int, dec_num_heads: int, pos_embed: str, patch_size: int = PATCH,

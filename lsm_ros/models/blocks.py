@@ -132,7 +132,7 @@ class PatchEmbed(nn.Module):
         return x.flatten(2).transpose(1, 2), positions
 
 
-def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
-    """Softmax attention. q (B, N, heads, d), k and v (B, M, heads, d) -> (B, N, heads * d)."""
-    out = scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2))
+def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, causal: bool = False) -> torch.Tensor:
+    """Softmax attention. q (B, N, heads, d), k and v (B, M, heads, d) -> (B, N, heads * d). causal: to earlier tokens only."""
+    out = scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), is_causal=causal)
     return out.transpose(1, 2).flatten(2)

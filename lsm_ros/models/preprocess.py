@@ -13,6 +13,7 @@ import torch
 
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.models.blocks import PATCH
+from lsm_ros.reading import check_pixels
 
 SQUARE_SIZE = 224  # networks of this size see a square, all others the whole width
 
@@ -100,7 +101,7 @@ def resize(image: np.ndarray | Any, size: int = 512, *, square_ok: bool = False,
         raise ValueError(f"expected an image (H, W, 3) uint8 RGB or a PIL image, got {type(image).__name__}")
     image = image.convert("RGB")
     crop = plan_crop(*image.size, size, square_ok=square_ok, patch=patch, whole=whole)
-    way = Image.Resampling.LANCZOS if max(image.size) > max(crop.resized) else Image.Resampling.BICUBIC
+    way = Image.LANCZOS if max(image.size) > max(crop.resized) else Image.BICUBIC  # their names in every Pillow
     box = (crop.left, crop.top, crop.left + crop.width, crop.top + crop.height)
     return np.array(image.resize(crop.resized, way).crop(box)), crop
 
@@ -116,7 +117,10 @@ def load_images(paths: Sequence[str | Path], size: int = 512, *, square_ok: bool
             raise FileNotFoundError(f"image {path} does not exist")
         try:
             with Image.open(path) as opened:
+                check_pixels(*opened.size, str(path))
                 image = ImageOps.exif_transpose(opened).convert("RGB")
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"{path} claims too many pixels: {error}") from error
         except (UnidentifiedImageError, OSError) as error:
             raise ValueError(f"{path} is no image that can be read: {error}") from error
         views.append(preprocess(image, size, square_ok=square_ok, patch=patch, index=index))

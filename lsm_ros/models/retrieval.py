@@ -160,8 +160,11 @@ class AsmkDatabase:
 
     def query(self, features: np.ndarray) -> np.ndarray:
         """(images,) float64 scores of all images for local features (K, D)."""
+        return self.query_words(self._aggregate(features, QUERY_WORDS))
+
+    def query_words(self, asked: VisualWords) -> np.ndarray:
+        """(images,) float64 scores of all images for the words of one."""
         scores = np.zeros(len(self.images))
-        asked = self._aggregate(features, QUERY_WORDS)
         for word, signs in zip(asked.words, asked.signs, strict=True):
             entries = self._by_word.get(int(word))
             if entries:

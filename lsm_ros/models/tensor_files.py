@@ -122,8 +122,8 @@ def read_safetensors(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, str
             raise ValueError(f"{path} is truncated or is no safetensors file: its header should have {length} bytes")
         try:
             header = json.loads(f.read(length))
-        except ValueError as error:
-            raise ValueError(f"{path} is no safetensors file: its header is not JSON") from error
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{path} is no safetensors file: its header is not JSON, or nested too deep") from error
     if not isinstance(header, dict):
         raise ValueError(f"{path} is no safetensors file: its header is a {type(header).__name__}")
     metadata = header.pop("__metadata__", {})

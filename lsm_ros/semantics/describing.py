@@ -13,11 +13,13 @@ from lsm_ros.types import Frame
 
 
 class Describer:
-    """Looks at each image together with the one before of the same camera. feature_dim, language_file: as of its model."""
+    """Looks at each image together with the one before of the same camera. feature_dim, language_*, text_encoder: as of its
+    model."""
 
     def __init__(self, model: NetworkPairModel) -> None:
         self._model = model
         self.feature_dim, self.language_file = model.feature_dim, model.language_file
+        self.language_basis, self.text_encoder = model.language_basis, model.text_encoder
         self._before: dict[str, NetworkTokens] = {}
 
     @classmethod

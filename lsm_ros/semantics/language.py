@@ -20,6 +20,7 @@ from lsm_ros.types import LabelSpace, NameVectors
 
 LONGEST_QUERY = 30_000  # characters that are read; an encoder uses far fewer words
 NOT_A_NAME = "void"
+DEFAULT_CLASSES = ("wall", "floor", "ceiling", "chair", "table", "sofa", "bed", "other")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Language:
         self._encoder: TextEncoder | None = None
         self._known: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
-        self._trained = {plain(n): v for n, v in zip(codec.names, codec.targets, strict=True)}
+        self._trained = {plain(n): v for n, v in zip(codec.names, codec.targets, strict=len(codec.targets) > 0)}
 
     @property
     def trained_space(self) -> LabelSpace:
@@ -122,17 +123,30 @@ class GivesFeatures(Protocol):
 
     feature_dim: int
     language_file: Path | None
+    language_basis: np.ndarray | None
+    text_encoder: str
 
 
 def language_of(model: GivesFeatures) -> Language:
-    """Language of the features of a model. ValueError without a language file, or for another number of features in it."""
+    """Language of the features of a model: that of its language file, or of the basis that its weights imply. ValueError
+    without either, or for another number of features."""
     if model.language_file is None:
-        raise ValueError(f"these weights come without language: there is no {LANGUAGE_FILE} beside them")
+        if model.language_basis is None:
+            raise ValueError(f"these weights come without language: there is no {LANGUAGE_FILE} beside them")
+        return Language(codec_of_basis(model.language_basis, model.text_encoder))
     language = read_language(model.language_file)
     if language.codec.channels != model.feature_dim:
         raise ValueError(f"the network gives {model.feature_dim} language features, {model.language_file} describes "
                          f"{language.codec.channels}")
     return language
+
+
+def codec_of_basis(basis: np.ndarray, encoder: str) -> TextCodec:
+    """The codec of features that are coordinates along the orthonormal rows of a basis (C, D), in the space of a text encoder's
+    embeddings. Its classes are those that the Large Spatial Model was measured with."""
+    ids = tuple(range(1, len(DEFAULT_CLASSES) + 1))
+    return TextCodec(encoder, np.zeros(basis.shape[1], np.float32), basis.astype(np.float32), DEFAULT_CLASSES, ids,
+                     np.zeros((0, len(basis) + 1), np.float32), complete=True)
 
 
 def read_language(path: Path) -> Language:

@@ -3,7 +3,8 @@
 """The semantic layer of a map: source of the language features, and names of the labels."""
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +13,7 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.models.hub import LANGUAGE_FILE
 from lsm_ros.pairs.base import PairModel
+from lsm_ros.reading import reading
 from lsm_ros.semantics.segmenters import make_segmenter
 from lsm_ros.semantics.shared import SharedLanguage
 from lsm_ros.types import Frame, LabelSpace, NameVectors
@@ -26,6 +28,15 @@ class Reports(Protocol):
 
     def say(self, name: str, text: str) -> None:
         """Sets a warning; it stays until something ends it."""
+
+
+@dataclass(frozen=True)
+class SavedSemantics:
+    """Semantics of a saved map; fields as of `SemanticLayer`."""
+
+    language: Language | None
+    observed: LabelSpace | None
+    chosen: LabelSpace | None
 
 
 class SemanticLayer:
@@ -53,7 +64,7 @@ class SemanticLayer:
         self._decode()
 
     def _set_up(self, model: PairModel) -> None:
-        wanted, gives_features = self._config.semantics, model.language_file is not None
+        wanted, gives_features = self._config.semantics, model.has_language
         model.with_features = gives_features and wanted.features != "never"
         if wanted.features == "never" or (not gives_features and wanted.features == "auto"):
             return
@@ -183,10 +194,19 @@ class SemanticLayer:
             meta["language"] = self.language.digest
         return meta
 
-    def of_saved(self, folder: Path, meta: dict[str, Any]) -> Language | None:
-        """The language of a saved map, or the one in use: also where no features are made, a map that has some can be asked.
-        ValueError when its features cannot be compared with those that are made now; FileNotFoundError when it is missing."""
-        saved = meta.get("language")
+    def of_saved(self, file: Path, meta: dict[str, Any]) -> SavedSemantics:
+        """Reads the result of `save`, which stands in `file` of a saved map, so that it can be adopted. ValueError for what
+        it did not give, and when the map's features cannot be compared with those that are made now; FileNotFoundError
+        when their language is missing."""
+        with reading(file):
+            observed, chosen = (_space(meta.get(k)) for k in ("label_space", "chosen_space"))
+        saved = SavedSemantics(self._saved_language(file.parent, meta.get("language")), observed, chosen)
+        if saved.language is not None and self._configured is not None:
+            saved.language.names(self._configured, self._config.semantics.min_similarity)
+        return saved
+
+    def _saved_language(self, folder: Path, saved: str | None) -> Language | None:
+        """The language of a saved map, or the one in use: also where no features are made, a map that has some can be asked."""
         if saved is None or (self.language is not None and saved == self.language.digest):
             return self.language
         if self._makes_features and self.language is not None:
@@ -196,10 +216,9 @@ class SemanticLayer:
 
         return read_language(folder / LANGUAGE_FILE)
 
-    def adopt(self, language: Language | None, meta: dict[str, Any]) -> None:
-        """Takes over a language and the names that `save` gave."""
-        self.shared.language = language
-        self.observed, self.chosen = (_space(meta.get(k)) for k in ("label_space", "chosen_space"))
+    def adopt(self, saved: SavedSemantics) -> None:
+        """Takes over the language and the names of a saved map."""
+        self.shared.language, self.observed, self.chosen = saved.language, saved.observed, saved.chosen
         if self._segmenter is not None:
             self.observe(self._segmenter.label_space)
         self._decode()
@@ -214,4 +233,10 @@ def _conflict(space: LabelSpace, observed: LabelSpace | None) -> tuple[int, str]
 
 
 def _space(saved: dict[str, Any] | None) -> LabelSpace | None:
-    return None if saved is None else LabelSpace({int(i): n for i, n in saved["names"].items()}, saved["threshold"])
+    """The label space that `SemanticLayer.save` gave. ValueError for names or a threshold that are none."""
+    if saved is None:
+        return None
+    names, threshold = saved["names"], float(saved["threshold"])
+    if not all(isinstance(n, str) for n in names.values()) or not math.isfinite(threshold):
+        raise ValueError(f"a label space of names {str(names)[:80]} and threshold {threshold} is none")
+    return LabelSpace({int(i): n for i, n in names.items()}, threshold)

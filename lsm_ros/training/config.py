@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
+from lsm_ros.reading import read_yaml_file
+
 OBJECTIVES = ("completion", "pairs")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 _LARGEST = 2**31 - 1  # of whole numbers, as generators of random numbers and tensors take them
@@ -61,7 +63,8 @@ class LossConfig:
     points: DUSt3R's confident regression with its alpha. matching: MASt3R's. language: cosine distance to the class's text,
     and language_contrast times the cross-entropy over all classes at that temperature. metric: points are compared in
     metres (divided by the true mean distance), else each up to its own scale; then `scale` weighs the logarithm of the ratio
-    of the mean distances, which teaches metres apart from shape.
+    of the mean distances, which teaches metres apart from shape. image, feature: of pictures that predicted Gaussians give,
+    where a network predicts some (`lsm`): their colours, and their features against those of its LSeg.
     """
 
     points: float = 1.0
@@ -73,6 +76,8 @@ class LossConfig:
     language: float = 0.5
     language_contrast: float = 0.2
     language_temperature: float = 0.1
+    image: float = 1.0
+    feature: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -189,15 +194,10 @@ class TrainConfig:
 def load_train_config(path: str | Path, changes: Mapping[str, Any] | None = None) -> TrainConfig:
     """Reads a YAML file; changes: dotted names with values that override it. FileNotFoundError, or ValueError that names
     the field."""
-    import yaml
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"training config {path} " + ("is no file" if path.exists() else "does not exist"))
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"training config {path} is not YAML: {' '.join(str(error).split())}") from error
+    values = read_yaml_file(path, f"training config {path}") or {}
     if not isinstance(values, dict):
         raise ValueError(f"training config {path}: expected names and values, got {type(values).__name__}")
     for name, value in (changes or {}).items():

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lsm_ros.reading import read_yaml_file
 from lsm_ros.semantics.codec import SMALLEST_LENGTH, TextCodec
 from lsm_ros.semantics.text_encoder import TextEncoder
 from lsm_ros.types import LabelSpace
@@ -22,15 +23,10 @@ def read_texts(path: str | Path, space: LabelSpace) -> dict[str, list[str]]:
 
     ValueError for a class that does not exist in the label space, and for anything else than lists of texts.
     """
-    import yaml
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"texts of classes {path} do not exist")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"texts of classes {path} are not YAML: {' '.join(str(error).split())}") from error
+    content = read_yaml_file(path, f"texts of classes {path}") or {}
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected class names with lists of texts")
     check_classes(content, space, str(path))

@@ -47,7 +47,7 @@ def read_log(folder: Path) -> list[dict[str, Any]]:
             if row is not None:
                 int(row["step"])
                 rows.append(row)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{path}: line {number} is damaged; remove it") from error
     return rows
 

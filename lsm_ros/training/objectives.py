@@ -17,6 +17,7 @@ from lsm_ros.training.data import generator_for, network_images, true_matches, t
 from lsm_ros.training.language import ClassTargets
 from lsm_ros.training.losses import average_distance, confident, regression
 from lsm_ros.training.matching_losses import confident_matches, info_nce
+from lsm_ros.training.rendering_losses import picture_losses
 from lsm_sim.sampler import PairBatch
 
 View = Mapping[str, torch.Tensor]
@@ -61,14 +62,17 @@ class Pairs:
 
     def __call__(self, model: nn.Module, batch: PairBatch, number: int) -> tuple[torch.Tensor, Parts]:
         """The weighted sum of the parts."""
-        return self.of_views(model(*network_images(batch)), batch, number)
+        return self.of_views(model(*network_images(batch)), batch, number, model)
 
-    def of_views(self, views: tuple[View, View], batch: PairBatch, number: int) -> tuple[torch.Tensor, Parts]:
-        """The loss of predictions (view 1, view 2) for the pairs of a batch; always computed in float32."""
+    def of_views(self, views: tuple[View, View], batch: PairBatch, number: int, model: nn.Module | None = None
+                 ) -> tuple[torch.Tensor, Parts]:
+        """The loss of predictions (view 1, view 2) for the pairs of a batch; always computed in float32. model: that made them;
+        without it the features of Gaussians are not compared."""
         with torch.autocast(batch.points1.device.type, enabled=False):
-            return self._of_views(*views, batch, number)
+            return self._of_views(*views, batch, number, model)
 
-    def _of_views(self, view1: View, view2: View, batch: PairBatch, number: int) -> tuple[torch.Tensor, Parts]:
+    def _of_views(self, view1: View, view2: View, batch: PairBatch, number: int, model: nn.Module | None
+                  ) -> tuple[torch.Tensor, Parts]:
         c = self.config
         losses: Parts = {}
         if c.points:
@@ -80,6 +84,9 @@ class Pairs:
         if c.language and self.targets is not None and "features" in view1:
             for n, (view, labels) in enumerate(((view1, batch.labels1), (view2, batch.labels2)), 1):
                 losses[f"language{n}"] = c.language / 2 * language_loss(view["features"], labels, self.targets, c)
+        if (c.image or c.feature) and "gs_feats" in view1:
+            drawn = picture_losses(view1, view2, batch, model if c.feature else None)
+            losses |= {name: getattr(c, name) * loss for name, loss in drawn.items() if getattr(c, name)}
         if not losses:
             raise ValueError("nothing to train: every part of the loss has weight 0, or the network does not give it")
         return torch.stack(list(losses.values())).sum(), {k: v.detach() for k, v in losses.items()}

@@ -15,6 +15,7 @@ from torch import nn
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.pnp import solve_pnp
 from lsm_ros.geometry.refine import DegenerateGeometryError, refine_pose
+from lsm_ros.geometry.rotation import rotation_angle
 from lsm_ros.training.data import PairSource, generator_for, network_images, true_matches
 from lsm_ros.training.language import ClassTargets
 from lsm_ros.training.matching_losses import average_precision
@@ -46,7 +47,7 @@ def validate(model: nn.Module, source: PairSource, batches: int, objective: Any,
         else:
             with around():
                 views = model(*network_images(batch))
-            loss, _ = objective.of_views(views, batch, n)
+            loss, _ = objective.of_views(views, batch, n, model)
             row = figures(views, batch, targets, n)
         found.append({"loss": float(loss), **row})
     names = dict.fromkeys(k for row in found for k in row)
@@ -142,4 +143,4 @@ def pose_of_points(points: np.ndarray, pixels: np.ndarray, camera: CameraIntrins
 
 def angle_deg(R: np.ndarray) -> float:
     """Angle of a rotation (3, 3)."""
-    return math.degrees(math.acos(min(1.0, max(-1.0, (np.trace(R) - 1) / 2))))
+    return math.degrees(rotation_angle(R))

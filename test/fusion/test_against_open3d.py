@@ -5,6 +5,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from helpers.optional import imported
 
 from lsm_ros.config import FusionConfig
 from lsm_sim.source import SimSource
@@ -15,7 +16,7 @@ BENCH = Path(__file__).resolve().parent.parent.parent / "bench" / "fusion.py"
 
 @pytest.fixture(scope="module")
 def bench():
-    pytest.importorskip("open3d", reason="Open3D is not installed (pip install open3d)", exc_type=ImportError)
+    imported("open3d")
     spec = importlib.util.spec_from_file_location("bench_fusion", BENCH)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -173,7 +173,7 @@ def test_saved_maps_keep_their_meaning(room, mapped, monkeypatch, tmp_path):
         assert stranger.map.block_count == 0
     (tmp_path / "saved" / LANGUAGE_FILE).unlink()
     fresh = MappingPipeline(plain.config)
-    with pytest.raises(FileNotFoundError, match=LANGUAGE_FILE):
+    with pytest.raises(ValueError, match=LANGUAGE_FILE):
         fresh.load(tmp_path / "saved")
     assert not fresh.map.has_features and fresh.semantics.language is None
 

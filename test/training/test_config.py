@@ -42,7 +42,7 @@ def test_files_and_changes(tmp_path):
         with pytest.raises(ValueError, match=said):
             load_train_config(file)
     file.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match="c.yaml is not YAML"):
+    with pytest.raises(ValueError, match="c.yaml is no text in UTF-8"):
         load_train_config(file)
     with pytest.raises(FileNotFoundError, match="nowhere.yaml does not exist"):
         load_train_config(tmp_path / "nowhere.yaml")

@@ -75,7 +75,7 @@ def test_a_codec_whose_parts_do_not_fit_is_damaged(tmp_path, codec):
 def test_texts_of_classes_that_do_not_exist(tmp_path):
     file = tmp_path / "texts.yaml"
     for text, said in (("chairr: [seat]", "class 'chairr' does not exist; did you mean 'chair'"), ("chair: seat", "a list"),
-                       ("chair: ['']", "a list"), ("[1]", "expected class names"), ("a: [", "texts.yaml are not YAML")):
+                       ("chair: ['']", "a list"), ("[1]", "expected class names"), ("a: [", "texts.yaml is not YAML")):
         file.write_text(text)
         with pytest.raises(ValueError, match=said):
             read_texts(file, SPACE)

@@ -3,13 +3,13 @@
 """Surface voxels with their language features in one file, so that a result can be asked without the whole map."""
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lsm_ros.files import replacing_file
+from lsm_ros.reading import open_arrays
 
 FILE = "features.npz"
 _CHUNK = 65536
@@ -53,12 +53,9 @@ def read_features(path: Path) -> FeatureCloud:
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist")
     wanted = {"voxel": (np.int32, 2), "points_map": (np.float32, 2), "cell": (np.int32, 1), "features": (np.int8, 2)}
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = {name: arrays[name] for name in wanted}
-            size = float(arrays["voxel_size"])
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError, OSError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read: {error}") from error
+    with open_arrays(path) as arrays:
+        found = {name: arrays[name] for name in wanted}
+        size = float(arrays["voxel_size"])
     for name, (kind, dims) in wanted.items():
         if found[name].dtype != kind or found[name].ndim != dims:
             raise ValueError(f"{path}: {name} is {found[name].shape} {found[name].dtype}")

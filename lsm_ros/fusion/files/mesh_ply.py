@@ -26,7 +26,7 @@ def write_mesh(path: Path | str, mesh: Mesh) -> int:
     faces["corners"], faces["vertex"] = 3, mesh.triangles
     lines = ["ply", "format binary_little_endian 1.0", f"comment lsm_ros mesh, metres; label {UNLABELLED} = unlabelled",
              f"element vertex {len(vertices)}", *(f"property float {n}" for n in "xyz"),
-             *(f"property uchar {n}" for n in ("red", "green", "blue")), "property ushort label",
+             *(f"property uchar {n}" for n in ("red", "green", "blue")), "property uint16 label",
              f"element face {len(faces)}", "property list uchar int vertex_indices", "end_header"]
     header = ("\n".join(lines) + "\n").encode()
     with replacing_file(Path(path)) as file:

@@ -13,7 +13,7 @@ from lsm_ros.types import UNLABELLED, MapSnapshot
 
 _VERTEX = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("red", "u1"), ("green", "u1"), ("blue", "u1"),
                     ("label", "<u2"), ("confidence", "<f4")])
-_NAMES = {"<f4": "float", "u1": "uchar", "|u1": "uchar", "<u2": "ushort"}
+_NAMES = {"<f4": "float", "u1": "uchar", "|u1": "uchar", "<u2": "uint16"}  # Open3D reads no "ushort"
 _TYPES = {"char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "<i2", "int16": "<i2", "ushort": "<u2",
           "uint16": "<u2", "int": "<i4", "int32": "<i4", "uint": "<u4", "uint32": "<u4", "float": "<f4",
           "float32": "<f4", "double": "<f8", "float64": "<f8"}
@@ -60,6 +60,22 @@ def read_ply(path: Path | str) -> PlyCloud:
     FileNotFoundError if there is none; ValueError, naming the file, if it is something else or not whole.
     """
     path = Path(path)
+    v = read_vertices(path)
+    count = len(v)
+    missing = {"x", "y", "z"} - set(v.dtype.names or ())
+    if missing:
+        raise ValueError(f"{path} has no vertex property {sorted(missing)}")
+
+    def columns(names: tuple[str, ...], kind: type, default: int) -> np.ndarray:
+        return np.stack([v[n].astype(kind) if n in v.dtype.names else np.full(count, default, kind) for n in names], -1)
+
+    return PlyCloud(columns(("x", "y", "z"), np.float32, 0), columns(("red", "green", "blue"), np.uint8, 0),
+                    columns(("label",), np.uint16, UNLABELLED)[:, 0], columns(("confidence",), np.float32, 1)[:, 0])
+
+
+def read_vertices(path: Path) -> np.ndarray:
+    """All properties of the vertices of a binary little-endian PLY file, (N,) with a field for each. Errors as of
+    `read_ply`."""
     data = path.read_bytes()
     end = data.find(b"end_header\n", 0, _LONGEST_HEADER)
     if not data.startswith(b"ply\n") or end < 0:
@@ -72,16 +88,7 @@ def read_ply(path: Path | str) -> PlyCloud:
     if len(data) - start < count * vertex.itemsize:
         raise ValueError(f"{path} is truncated: {count} vertices need {count * vertex.itemsize} bytes, "
                          f"{len(data) - start} are there")
-    v = np.frombuffer(data, vertex, count, start)
-    missing = {"x", "y", "z"} - set(vertex.names or ())
-    if missing:
-        raise ValueError(f"{path} has no vertex property {sorted(missing)}")
-
-    def columns(names: tuple[str, ...], kind: type, default: int) -> np.ndarray:
-        return np.stack([v[n].astype(kind) if n in vertex.names else np.full(count, default, kind) for n in names], -1)
-
-    return PlyCloud(columns(("x", "y", "z"), np.float32, 0), columns(("red", "green", "blue"), np.uint8, 0),
-                    columns(("label",), np.uint16, UNLABELLED)[:, 0], columns(("confidence",), np.float32, 1)[:, 0])
+    return np.frombuffer(data, vertex, count, start)
 
 
 def _header(lines: list[str]) -> tuple[int, np.dtype]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
-import zlib
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from lsm_ros.fusion.map.labels import LabelTable
 from lsm_ros.fusion.map.ledger import Entry, checked_observation
 from lsm_ros.fusion.map.pools import Pools
 from lsm_ros.geometry.camera import CameraIntrinsics
+from lsm_ros.reading import check_archive, reading
 from lsm_ros.types import Observation
 
 FILE = "voxel_map.npz"
@@ -62,19 +63,17 @@ def load(folder: Path, layout: Layout, backend: Backend, limit: int, label_mode:
     path = folder / FILE
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no voxel map ({FILE} is missing)")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            meta = json.loads(_read(archive, "meta", np.uint8).tobytes())
-            if meta["format"] != FORMAT:
-                raise ValueError(f"format {meta['format']!r} is not {FORMAT}")
-            _same_layout(meta["layout"], layout)
-            pools = _load_pools(archive, backend, limit, label_mode)
-            pools.feature_users = int(meta["feature_users"])
-            entries = {int(e["id"]): _entry(archive, e) for e in meta["ledger"]}
-            return int(meta["seq"]), pools, entries, {int(i) for i in meta["frozen"]}
-    except (zipfile.BadZipFile, zlib.error, KeyError, TypeError, IndexError, AttributeError, EOFError,
-            RuntimeError, ValueError, OSError, MemoryError) as error:
-        raise ValueError(f"voxel map {path} cannot be read: {error}") from error
+    with reading(path), zipfile.ZipFile(path) as archive:
+        check_archive(archive, path)
+        meta = json.loads(_read(archive, "meta", np.uint8).tobytes())
+        if meta["format"] != FORMAT:
+            raise ValueError(f"format {meta['format']!r} is not {FORMAT}")
+        _same_layout(meta["layout"], layout)
+        pools = _load_pools(archive, backend, limit, label_mode)
+        pools.feature_users = int(meta["feature_users"])
+        entries, frozen = {int(e["id"]): _entry(archive, e) for e in meta["ledger"]}, {int(i) for i in meta["frozen"]}
+        _check_fit(pools, entries, frozen)
+        return int(meta["seq"]), pools, entries, frozen
 
 
 def _load_pools(archive: zipfile.ZipFile, backend: Backend, limit: int, label_mode: str) -> Pools:
@@ -86,15 +85,32 @@ def _load_pools(archive: zipfile.ZipFile, backend: Backend, limit: int, label_mo
         if keys.ndim != 1 or users.shape != keys.shape or (np.diff(keys) <= 0).any() or (users < 1).any() or (
                 keys < 0).any():
             raise ValueError(f"keys or users of the {name} blocks are damaged")
+        for array in arrays:  # before memory is taken for so many blocks
+            shape, (rows, columns) = _shape(archive, f"{name}/{array}"), pool.blocks(array).shape[1:]
+            if len(shape) != 3 or shape[:2] != (len(keys), rows) or array in ("voxels", "weight") and shape[2] != columns:
+                raise ValueError(f"{name}/{array} has shape {shape}, where {len(keys)} blocks of {rows} rows are")
+            pool.widen(array, shape[2])
         slots = _claim(pool, keys, users)
         for array in arrays:
-            content = _read(archive, f"{name}/{array}", np.int32)
-            pool.widen(array, content.shape[-1])
-            rows, columns = pool.blocks(array).shape[1:]
-            if content.shape[:2] != (len(keys), rows) or content.ndim != 3 or content.shape[2] > columns:
-                raise ValueError(f"{name}/{array} has shape {content.shape}")
-            pool.put(array, slots, content)
+            pool.put(array, slots, _read(archive, f"{name}/{array}", np.int32))
     return pools
+
+
+def _check_fit(pools: Pools, entries: dict[int, Entry], frozen: set[int]) -> None:
+    """Checks that the sums may hold what the ledger says, since all of it is taken away again one day. ValueError."""
+    if frozen & set(entries):
+        raise ValueError(f"observation {min(frozen & set(entries))} is known and frozen at once")
+    users = np.zeros(pools.voxels.users.shape, np.int64)
+    for i, e in entries.items():
+        slots = pools.voxels.find(e.keys) if e.fused else np.zeros(0, np.int64)
+        if (slots < 0).any() or len(np.unique(slots)) < len(slots):
+            raise ValueError(f"observation {i} touches blocks that are not in the map")
+        users[slots] += 1
+        features = e.observation.features
+        if features is not None and pools.feature_users and e.fused and features.shape[2] != pools.feature_dim:
+            raise ValueError(f"features of observation {i} have {features.shape[2]} numbers, the map has {pools.feature_dim}")
+    if (users > pools.voxels.users).any() or not frozen and (users < pools.voxels.users).any():
+        raise ValueError("the users of the voxel blocks are not those that the observations say")
 
 
 def _claim(pool: BlockPool, keys: np.ndarray, users: np.ndarray) -> np.ndarray:
@@ -104,7 +120,7 @@ def _claim(pool: BlockPool, keys: np.ndarray, users: np.ndarray) -> np.ndarray:
 
 
 def _entry(archive: zipfile.ZipFile, e: dict[str, Any]) -> Entry:
-    names = set(archive.namelist())
+    names = set(archive.NameToInfo)
     prefix = f"observation{e['id']}/"
     kinds = {"z": np.uint16, "confidence": np.uint8, "rgb": np.uint8, "labels": np.uint16, "features": np.int8}
     images = {f: _read(archive, prefix + f, kinds[f]) for f in _IMAGES if f"{prefix}{f}.npy" in names}
@@ -127,6 +143,16 @@ def _same_layout(saved: dict[str, Any], layout: Layout) -> None:
 def _write(archive: zipfile.ZipFile, name: str, array: np.ndarray) -> None:
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
         np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+    """Shape of an array of int32, by its header; ValueError if there is less data than that."""
+    with archive.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version](file)
+    if math.prod(header[0]) * 4 > archive.getinfo(f"{name}.npy").file_size:
+        raise ValueError(f"{name} has less data than its shape {header[0]} needs")
+    return header[0]
 
 
 def _read(archive: zipfile.ZipFile, name: str, kind: type) -> np.ndarray:

@@ -6,6 +6,7 @@ import resource
 
 import numpy as np
 import pytest
+from helpers.optional import imported
 
 from lsm_ros.fusion import read_ply, write_ply
 from lsm_ros.types import UNLABELLED, MapSnapshot
@@ -38,8 +39,15 @@ def test_layout_of_the_file(tmp_path):
     assert np.frombuffer(body[:12], "<f4").tolist() == s.points_map[0].tolist()
 
 
+def test_tensor_readers_get_the_labels(tmp_path):
+    open3d = imported("open3d")
+    s, path = snapshot(50), tmp_path / "map.ply"
+    write_ply(path, s)
+    assert open3d.t.io.read_point_cloud(str(path)).point["label"].numpy().ravel().tolist() == s.labels.tolist()
+
+
 def test_other_programs_read_it(tmp_path):
-    open3d = pytest.importorskip("open3d", exc_type=ImportError)
+    open3d = imported("open3d")
     s, path = snapshot(50), tmp_path / "map.ply"
     write_ply(path, s)
     cloud = open3d.io.read_point_cloud(str(path))
