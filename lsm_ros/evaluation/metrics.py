@@ -33,6 +33,8 @@ METRICS: dict[str, tuple[str, str]] = {
     "source.cameras": ("", "names of the cameras; the first one is that of the trajectories"),
     "source.duration_s": ("s", "time from the first to the last frame, by their stamps"),
     "source.first_stamp_ns": ("ns", "stamp of the first frame"),
+    "source.taken": ("", "what of the source was used: images, camera_info, depth, labels, TF, odometry, one line each"),
+    "source.left_out": ("", "what was dropped, reordered, left out or assumed: a list of `what` and `count`"),
     "source.stamp_offset_ns": ("ns", "offset that `lsm record` had added to the stamps of the source; 0 if none"),
     "config_hash": ("", "short hash of all parameters; equal parameters have equal hashes"),
     "config": ("", "all parameters, nested as in YAML"),
@@ -41,13 +43,14 @@ METRICS: dict[str, tuple[str, str]] = {
     "trajectory_frame": ("", "frame of the poses in the .tum files: `camera` (optical frame of the first camera) or `rig`"),
     "T_rig_camera": ("m", "pose of the first camera's optical frame in the rig, 4 rows of 4"),
     "frames": ("", "frame sets that were processed"),
+    "frames_expected": ("", "frame sets that the source holds, less those that --stride and --max-frames leave out"),
     "frames_with_pose": ("", "those that got a pose"),
-    "coverage": ("", "share of the frames that got a pose, 0 to 1"),
+    "coverage": ("", "share of frames_expected that got a pose, 0 to 1"),
     "keyframes": ("", "keyframes in the graph at the end"),
     "loops": ("", "keyframes that later frames were joined to again"),
     "sessions": ("", "sessions: 1 plus the number of times that mapping had to start again"),
     "scale.is_metric": ("", "true if lengths are metres"),
-    "scale.source": ("", "source of the scale"),
+    "scale.source": ("", "sources of the scale, joined by +, the surest first"),
     "scale.std": ("", "relative standard deviation of the scale; null if unknown"),
     "gravity.known": ("", "true if z of the map is up"),
     "gravity.source": ("", "source of the direction of gravity"),
@@ -97,17 +100,18 @@ a relative pose error is null where the path is too short for one step."""
 
 def build(source: dict[str, Any], config: Config, snapshot: MapSnapshot, status: PipelineStatus, stages: StageTimes, *,
           T_rig_camera: np.ndarray, trajectory_frame: str, frames: int, frames_with_pose: int, loops: int,
-          wall_s: float, warnings: list[str], label_space: LabelSpace | None = None,
+          wall_s: float, warnings: list[str], frames_expected: int = 0, label_space: LabelSpace | None = None,
           errors: TrajectoryErrors | None = None, truth_name: str = "") -> dict[str, Any]:
     """The content of metrics.json from a finished run; source: the keys `source.*`."""
+    expected = max(frames, frames_expected)  # cameras that are not together give more frame sets than one has images
     labelled = float(np.mean(snapshot.labels != UNLABELLED)) if len(snapshot.labels) else 0.0
     found = None if errors is None else {"name": truth_name, **errors.to_dict()}
     return {
         "format": FORMAT, "version": lsm_ros.__version__, "source": source,
         "config_hash": config.digest(), "seed": config.seed, "pair_model": config.pairs.model,
         "trajectory_frame": trajectory_frame, "T_rig_camera": T_rig_camera.tolist(),
-        "frames": frames, "frames_with_pose": frames_with_pose,
-        "coverage": frames_with_pose / frames if frames else 0.0,
+        "frames": frames, "frames_expected": expected, "frames_with_pose": frames_with_pose,
+        "coverage": frames_with_pose / expected if expected else 0.0,
         "keyframes": status.keyframes, "loops": loops, "sessions": status.session + 1,
         "scale": {"is_metric": status.scale_is_metric, "source": status.scale_source, "std": status.scale_std},
         "gravity": {"known": status.gravity_known, "source": status.gravity_source},
@@ -138,7 +142,7 @@ def read(path: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{path} does not exist")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(values, dict):
         raise ValueError(f"{path}: expected keys and values, got {type(values).__name__}")

@@ -3,8 +3,6 @@
 """report.html: one file with the map, its quality and its cost. It opens without a network."""
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -17,11 +15,10 @@ from lsm_ros.config import Config, from_dict, walk
 from lsm_ros.evaluation.cost import StageTimes
 from lsm_ros.evaluation.picture import INSIDE_NEAR_M, label_color, label_colors, render, standard_views
 from lsm_ros.evaluation.plots import Line, plot, thin
-from lsm_ros.evaluation.report_style import CSS
+from lsm_ros.evaluation.report_style import escaped, figure, image_tag, page, table
 from lsm_ros.evaluation.samples import Sample
 from lsm_ros.evaluation.trajectory import associate
 from lsm_ros.files import write_text
-from lsm_ros.images.codecs import encode_jpeg
 from lsm_ros.types import UNLABELLED, LabelSpace, MapSnapshot, TrajectoryPose
 
 _PATH_COLOR = (31, 111, 235)
@@ -35,7 +32,7 @@ class RunRecord:
 
     metrics: as in metrics.json. trajectory, keyframes: poses of the first camera in the map. ground_truth_map: the same
     camera's true poses, already moved into the map, or None. time_offset_ns: subtracted from the trajectory's stamps
-    to compare both. notes: more warnings.
+    to compare both. notes: more warnings. novel_views: captions and pictures of the map's Gaussians.
     """
 
     metrics: dict[str, Any]
@@ -48,54 +45,38 @@ class RunRecord:
     ground_truth_map: Sequence[TrajectoryPose] | None = None
     time_offset_ns: int = 0
     notes: Sequence[str] = field(default_factory=tuple)
+    novel_views: Sequence[tuple[str, np.ndarray]] = ()
 
 
 def write_report(path: str | Path, record: RunRecord) -> None:
     """Writes the HTML file. All text from the input is escaped."""
     m = record.metrics
     title = f"Map of {m['source']['name']}"
-    sections = [_head(title, m), _warnings(record), _tiles(m), _map_pictures(record), _trajectory(record),
-                _samples(record.samples), _errors(m), _stages(record), _facts(m), _parameters(m)]
+    sections = [_head(title, m), _warnings(record), _tiles(m), _map_pictures(record), _novel_views(record),
+                _trajectory(record), _samples(record.samples), _errors(m), _stages(record), _facts(m), _parameters(m)]
     body = "\n".join(s for s in sections if s)
-    write_text(
-        path,
-        f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{_text(title)}</title>\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n")
-
-
-def _text(value: Any) -> str:
-    return html.escape(str(value), quote=True)
-
-
-def _tag(picture: np.ndarray, caption: str) -> str:
-    data = base64.b64encode(encode_jpeg(picture, 88)).decode("ascii")
-    return f'<img alt="{_text(caption)}" src="data:image/jpeg;base64,{data}">'
-
-
-def _figure(picture: np.ndarray, caption: str) -> str:
-    return f"<figure>{_tag(picture, caption)}<figcaption>{_text(caption)}</figcaption></figure>"
+    write_text(path, page(title, body))
 
 
 def _head(title: str, m: dict[str, Any]) -> str:
     s = m["source"]
     cameras = ", ".join(s["cameras"])
     now = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    return (f"<h1>{_text(title)}</h1>\n<p class=\"sub\">{_text(s['path'])} &middot; {m['frames']} frames of camera "
-            f"{_text(cameras)} over {_number(s['duration_s'])} s &middot; pair model {_text(m['pair_model'])} &middot; "
-            f"config <code>{_text(m['config_hash'])}</code> &middot; seed {m['seed']} &middot; lsm_ros "
-            f"{_text(m['version'])} &middot; {now}</p>")
+    return (f"<h1>{escaped(title)}</h1>\n<p class=\"sub\">{escaped(s['path'])} &middot; {m['frames']} frames of camera "
+            f"{escaped(cameras)} over {_number(s['duration_s'])} s &middot; pair model {escaped(m['pair_model'])} &middot; "
+            f"config <code>{escaped(m['config_hash'])}</code> &middot; seed {m['seed']} &middot; lsm_ros "
+            f"{escaped(m['version'])} &middot; {now}</p>")
 
 
 def _warnings(record: RunRecord) -> str:
     lines = [*record.metrics["warnings"], *record.notes]
     if not lines:
         return '<p class="good">No warnings.</p>'
-    return "\n".join(f'<div class="warn">{_text(line)}</div>' for line in lines)
+    return "\n".join(f'<div class="warn">{escaped(line)}</div>' for line in lines)
 
 
 def _tiles(m: dict[str, Any]) -> str:
-    tiles = [(f"{100 * m['coverage']:.1f} %", f"of {m['frames']} frames have a pose"),
+    tiles = [(f"{100 * m['coverage']:.1f} %", f"of {m['frames_expected']} frames have a pose"),
              (f"{m['keyframes']}", "keyframes"), (f"{m['map']['voxels']:,}".replace(",", " "), "surface voxels"),
              (f"{_number(m['map']['volume_m3'])} m³", "observed volume"),
              (f"{_number(m['frames_per_s'])} /s", "frames, reading included"),
@@ -107,7 +88,7 @@ def _tiles(m: dict[str, Any]) -> str:
                 tiles.append((f"{100 * truth['ate_m'][name]['rmse']:.1f} cm", label))
     if not m["scale"]["is_metric"]:
         tiles.append(("not metric", "lengths have no known scale"))
-    cells = "".join(f'<div class="tile"><b>{_text(value)}</b><span>{_text(label)}</span></div>'
+    cells = "".join(f'<div class="tile"><b>{escaped(value)}</b><span>{escaped(label)}</span></div>'
                     for value, label in tiles)
     return f'<div class="tiles">{cells}</div>'
 
@@ -123,14 +104,21 @@ def _map_pictures(record: RunRecord) -> str:
     figures, labelled = [], []
     for view in views:
         outside = view.near < INSIDE_NEAR_M  # from inside, the path would cover the picture
-        figures.append(_figure(render(snapshot, view, lines=path if outside else []), view.name))
+        figures.append(figure(render(snapshot, view, lines=path if outside else []), view.name))
         if has_labels:
-            labelled.append(_figure(render(snapshot, view, label_colors(snapshot.labels)), f"{view.name}, by label"))
+            labelled.append(figure(render(snapshot, view, label_colors(snapshot.labels)), f"{view.name}, by label"))
     out = ["<h2>Map</h2>", f'<div class="grid2">{"".join(figures)}</div>']
     if has_labels:
         out += ["<h2>Labels</h2>", _legend(snapshot.labels, record.label_space),
                 f'<div class="grid2">{"".join(labelled)}</div>']
     return "\n".join(out)
+
+
+def _novel_views(record: RunRecord) -> str:
+    if not record.novel_views:
+        return ""
+    figures = "".join(figure(picture, caption) for caption, picture in record.novel_views)
+    return f'<h2>Views that no keyframe had</h2><div class="grid2">{figures}</div>'
 
 
 def _legend(labels: np.ndarray, space: LabelSpace | None, most: int = 40) -> str:
@@ -141,7 +129,7 @@ def _legend(labels: np.ndarray, space: LabelSpace | None, most: int = 40) -> str
         number = int(ids[i])
         name = "without a label" if number == UNLABELLED else names.get(number, f"label {number}")
         r, g, b = label_color(number)
-        entries.append(f'<span><i style="background:rgb({r},{g},{b})"></i>{_text(name)} '
+        entries.append(f'<span><i style="background:rgb({r},{g},{b})"></i>{escaped(name)} '
                        f"{100 * counts[i] / len(labels):.1f} %</span>")
     more = f"<span>and {len(ids) - most} more</span>" if len(ids) > most else ""
     return f'<div class="legend">{"".join(entries)}{more}</div>'
@@ -169,7 +157,7 @@ def _trajectory(record: RunRecord) -> str:
 
 def _line_key(css: str, meaning: str) -> str:
     return (f'<span><svg class="key" viewBox="0 0 30 6"><polyline class="{css}" points="0,3 30,3"/></svg> '
-            f"{_text(meaning)}</span>")
+            f"{escaped(meaning)}</span>")
 
 
 def _broken(poses: Sequence[TrajectoryPose]) -> np.ndarray:
@@ -207,21 +195,11 @@ def _samples(samples: Sequence[Sample]) -> str:
     for s in samples:
         parts = [s.image, *(p for p in (s.depth, s.labels) if p is not None)]
         caption = f"{s.camera}, {(s.stamp_ns - first) * 1e-9:.2f} s"
-        images = "".join(_tag(p, caption) for p in parts)
-        columns.append(f"<figure>{images}<figcaption>{_text(caption)}</figcaption></figure>")
+        images = "".join(image_tag(p, caption) for p in parts)
+        columns.append(f"<figure>{images}<figcaption>{escaped(caption)}</figcaption></figure>")
     shown = ["image"] + (["depth"] if any(s.depth is not None for s in samples) else []) \
         + (["labels"] if any(s.labels is not None for s in samples) else [])
     return f'<h2>Input: {", ".join(shown)}</h2><div class="samples">{"".join(columns)}</div>'
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: int = 1) -> str:
-    """Cells from column `numeric` on are numbers. Cells must be escaped already."""
-    def css(i: int) -> str:
-        return ' class="n"' if i >= numeric else ""
-
-    top = "".join(f"<th{css(i)}>{h}</th>" for i, h in enumerate(head))
-    body = "".join("<tr>" + "".join(f"<td{css(i)}>{c}</td>" for i, c in enumerate(row)) + "</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _errors(m: dict[str, Any]) -> str:
@@ -239,9 +217,9 @@ def _errors(m: dict[str, Any]) -> str:
             rows.append([f"RPE over one {step}, rotation", *(f"{np.degrees(turned[k]):.2f}°" for k in _COLUMNS),
                          str(turned["count"])])
     scale = "not determined" if truth["scale"] is None else f"{truth['scale']:.4f}"
-    return (f"<h2>Against the ground truth</h2><p>{_text(truth['name'])}: {truth['matched']} of {truth['poses']} poses "
+    return (f"<h2>Against the ground truth</h2><p>{escaped(truth['name'])}: {truth['matched']} of {truth['poses']} poses "
             f"have one close in time; its path is {truth['path_m']:.2f} m long. Scale to the truth: {scale}.</p>"
-            + _table(("", "RMSE", "mean", "median", "largest", "count"), rows))
+            + table(("", "RMSE", "mean", "median", "largest", "count"), rows))
 
 
 def _stages(record: RunRecord) -> str:
@@ -250,7 +228,7 @@ def _stages(record: RunRecord) -> str:
         return ""
     top = max(s["mean"] for s in stages.values()) or 1.0
     rows = "".join(
-        f'<tr><td>{_text(n)}</td><td class="bar"><i style="width:{100 * s["mean"] / top:.1f}%"></i></td>'
+        f'<tr><td>{escaped(n)}</td><td class="bar"><i style="width:{100 * s["mean"] / top:.1f}%"></i></td>'
         + "".join(f'<td class="n">{_number(s[k])}</td>' for k in ("mean", "p50", "p95"))
         + f'<td class="n">{s["count"]}</td></tr>'
         for n, s in stages.items())
@@ -280,19 +258,20 @@ def _facts(m: dict[str, Any]) -> str:
             ("memory", f"map {map_['bytes'] / 2**20:.1f} MiB, keyframes {m['keyframe_bytes'] / 2**20:.1f} MiB, GPU "
                        f"{m['peak_gpu_bytes'] / 2**20:.1f} MiB"),
             ("time", f"{m['wall_s']:.1f} s for {m['source']['duration_s']:.1f} s of input")]
+    rows += [("input", line) for line in m["source"].get("taken", [])]
     rows += [(f"focal length of {c}", f"{f:.1f} px{', estimated' if m['focal_is_estimated'].get(c) else ''}")
              for c, f in m["focal_px"].items()]
-    return "<h2>Facts</h2>" + _table(("", ""), [[_text(k), _text(v)] for k, v in rows], numeric=9)
+    return "<h2>Facts</h2>" + table(("", ""), [[escaped(k), escaped(v)] for k, v in rows], numeric=9)
 
 
 def _parameters(m: dict[str, Any]) -> str:
     defaults = {name: value for name, _, value in walk(Config())}
-    rows = [[*(f"<code>{_text(x)}</code>" for x in (name, value, defaults[name])), _text(f.metadata["description"])]
+    rows = [[*(f"<code>{escaped(x)}</code>" for x in (name, value, defaults[name])), escaped(f.metadata["description"])]
             for name, f, value in walk(from_dict(m["config"])) if value != defaults[name]]
     if not rows:
         return "<h2>Parameters</h2><p>All parameters have their default values.</p>"
     head = ("parameter", "value", "default", "meaning")
-    return "<h2>Parameters that differ from the default</h2>" + _table(head, rows, numeric=9)
+    return "<h2>Parameters that differ from the default</h2>" + table(head, rows, numeric=9)
 
 
 def _number(value: float | None) -> str:

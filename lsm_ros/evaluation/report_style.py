@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""The style sheet of report.html. Fonts are those of the system, so that nothing is loaded."""
+"""The style of reports, one HTML file each, and their elements. Fonts are those of the system: nothing is loaded."""
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lsm_ros.images.codecs import encode_jpeg
 
 CSS = """
 :root { --ink: #1b2430; --soft: #5c6b7d; --rule: #e2e7ed; --tint: #f4f6f9; --blue: #1f6feb;
@@ -47,3 +57,36 @@ svg.key { display: inline; width: 30px; }
 svg .err { stroke: var(--amber); } svg .s { stroke-dasharray: none; stroke-width: 2; fill: #fff; }
 @media print { h2 { break-after: avoid; } figure, .tile, table { break-inside: avoid; } }
 """
+
+
+def page(title: str, body: str) -> str:
+    """A whole document."""
+    return (f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{escaped(title)}</title>\n'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<style>{CSS}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n")
+
+
+def escaped(value: Any) -> str:
+    """Text of a value that may stand in HTML."""
+    return html.escape(str(value), quote=True)
+
+
+def image_tag(picture: np.ndarray, caption: str) -> str:
+    """A picture (H, W, 3) uint8 RGB as an element that holds its data."""
+    data = base64.b64encode(encode_jpeg(picture, 88)).decode("ascii")
+    return f'<img alt="{escaped(caption)}" src="data:image/jpeg;base64,{data}">'
+
+
+def figure(picture: np.ndarray, caption: str) -> str:
+    """A picture above its caption."""
+    return f"<figure>{image_tag(picture, caption)}<figcaption>{escaped(caption)}</figcaption></figure>"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: int = 1) -> str:
+    """Cells from column `numeric` on are numbers. Cells must be escaped already."""
+    def css(i: int) -> str:
+        return ' class="n"' if i >= numeric else ""
+
+    top = "".join(f"<th{css(i)}>{h}</th>" for i, h in enumerate(head))
+    body = "".join("<tr>" + "".join(f"<td{css(i)}>{c}</td>" for i, c in enumerate(row)) + "</tr>" for row in rows)
+    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"

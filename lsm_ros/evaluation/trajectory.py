@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from lsm_ros.geometry.align import DegenerateGeometryError, umeyama
-from lsm_ros.geometry.lie import se3_inverse, split_sim3
+from lsm_ros.geometry.lie import matrix_to_quat, quat_to_matrix, se3_inverse, split_sim3
 from lsm_ros.geometry.rotation import so3_log
 from lsm_ros.types import TrajectoryPose
 
 ALIGNMENTS = ("sim3", "se3", "none", "origin")
 """sim3, se3: least squares over all matched poses with and without scale; none: as given; origin: by the first pose."""
 
+LARGE_TURN = 0.1  # radians a second, or a step, that rotations may be off before their order is doubted
 MISSING_EVO = "trajectory errors need evo (GPL-3, hence optional): pip install lsm_ros[eval]"
 
 
@@ -116,6 +117,7 @@ def evaluate(estimate: Sequence[TrajectoryPose], truth: Sequence[TrajectoryPose]
     stamps = np.array([truth[j].stamp_ns for _, j in pairs], np.int64)
     transforms = _alignments(T_estimate, T_truth)
     ate = {name: _ate(T_estimate, T_truth, transforms[name]) for name in alignments if transforms[name] is not None}
+    _check_quaternions(T_estimate, T_truth, stamps)
     steps = {"metre": pairs_per_metre(T_truth[:, :3, 3]), "second": pairs_per_second(stamps)}
     errors = {name: relative_errors(T_estimate, T_truth, step) for name, step in steps.items()}
     sim3 = transforms["sim3"]
@@ -124,6 +126,20 @@ def evaluate(estimate: Sequence[TrajectoryPose], truth: Sequence[TrajectoryPose]
         len(estimate), len(pairs), ate, {n: _statistics(e[0]) for n, e in errors.items()},
         {n: _statistics(e[1]) for n, e in errors.items()}, None if sim3 is None else float(split_sim3(sim3)[0]),
         float(np.linalg.norm(np.diff(T_truth[:, :3, 3], axis=0), axis=1).sum()), rigid, sim3, time_offset_ns)
+
+
+def _check_quaternions(T_estimate: np.ndarray, T_truth: np.ndarray, stamps: np.ndarray) -> None:
+    """ValueError if the rotations of the truth fit the estimate's only when its quaternions are read with w first."""
+    pairs = pairs_per_second(stamps)
+    if not len(pairs):
+        pairs = np.column_stack([np.arange(len(stamps) - 1), np.arange(1, len(stamps))])
+    reordered = T_truth.copy()
+    reordered[:, :3, :3] = [quat_to_matrix(np.roll(matrix_to_quat(R), -1)) for R in T_truth[:, :3, :3]]
+    given, other = (float(np.median(relative_errors(T_estimate, T, pairs)[1])) for T in (T_truth, reordered))
+    if given > LARGE_TURN and other < given / 5:
+        raise ValueError(f"the rotations of the ground truth are off by {np.degrees(given):.0f} degrees, and by "
+                         f"{np.degrees(other):.2g} if its quaternions have w first: put w last, or name the columns in a first "
+                         "line (# stamp tx ty tz qw qx qy qz)")
 
 
 def pairs_per_metre(positions: np.ndarray, length: float = 1.0) -> np.ndarray:

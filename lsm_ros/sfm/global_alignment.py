@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from lsm_ros.geometry.pointmap_focal import pixel_grid
+from lsm_ros.sfm.dense import clean
 from lsm_ros.sfm.pair_set import PairSet
 from lsm_ros.sfm.poses import parameters_of, poses_of
 
@@ -152,27 +153,8 @@ class GlobalAlignment(nn.Module):
 
 
 def clean_confidence(alignment: GlobalAlignment, tolerance: float = 0.001) -> list[torch.Tensor]:
-    """Confidence (H, W) of each image, 0 where a point hides a surface that another image sees with more confidence.
-
-    A point of image i that lies nearer to camera j than j's own depth there (by more than `tolerance`), with less
-    confidence, cannot be right. Images are compared in order; a point found wrong before stays so.
-    """
+    """Confidence (H, W) of each image, 0 where a point hides a surface that another image sees with more confidence; see
+    `lsm_ros.sfm.dense.clean`."""
     with torch.no_grad():
-        confidence = alignment.pairs.image_confidence()
-        points, depths, sizes = alignment.points(), alignment.depths(), alignment.sizes
-        inverse = torch.linalg.inv(alignment.poses)
-        for i in range(len(sizes)):
-            for j in range(len(sizes)):
-                if i == j:
-                    continue
-                seen = points[i] @ inverse[j, :3, :3].T + inverse[j, :3, 3]
-                z = seen[..., 2]
-                pixel = (alignment.focals[j] * seen[..., :2] / z[..., None] + alignment.centres[j]).round()
-                x, y = pixel.nan_to_num(nan=-1, posinf=-1, neginf=-1).clamp(-1, 1e6).long().unbind(-1)
-                height, width = sizes[j]
-                inside = (z > 0) & (x >= 0) & (x < width) & (y >= 0) & (y < height)
-                xi, yi = x[inside], y[inside]
-                wrong = (z[inside] < (1 - tolerance) * depths[j][yi, xi]) & (confidence[i][inside] < confidence[j][yi, xi])
-                where = inside.nonzero()[wrong]
-                confidence[i][where[:, 0], where[:, 1]] = 0
-    return confidence
+        return clean(alignment.points(), alignment.depths(), alignment.pairs.image_confidence(), alignment.poses,
+                     alignment.focals, alignment.centres, tolerance=tolerance)

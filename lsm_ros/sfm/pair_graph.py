@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -88,3 +89,32 @@ def farthest_pairs(similarity: np.ndarray, keys: int, neighbours: int, *, first:
             near.append(taken[int(distance[i, taken].argmin())])
         pairs |= {(min(i, j), max(i, j)) for j in near if j != i and (j, i) not in pairs and (i, j) not in pairs}
     return np.array(sorted(pairs), np.int64).reshape(-1, 2), np.array(taken, np.int64)
+
+
+@dataclass(frozen=True)
+class PairChoice:
+    """Pairs of a set that are compared. complete: sets of up to so many images in all pairs. keys, neighbours: of larger
+    ones, see `farthest_pairs`. sequential: instead, the images are in order, and each is compared with so many after it and
+    with `loops` others that are alike."""
+
+    complete: int = 20
+    keys: int = 10
+    neighbours: int = 12
+    sequential: int = 0
+    loops: int = 4
+
+
+def choose_pairs(count: int, similarity: np.ndarray, choice: PairChoice) -> np.ndarray:
+    """(P, 2) pairs i < j, sorted. similarity (N, N): greater is more alike. Their number grows linearly with that of images."""
+    alike = np.maximum(similarity, similarity.T).astype(np.float64)
+    np.fill_diagonal(alike, 1 + alike.max())
+    if choice.sequential:
+        pairs = {(i, j) for i in range(count) for j in range(i + 1, min(i + 1 + choice.sequential, count))}
+        for i in range(count):
+            far = [int(j) for j in (-alike[i]).argsort(kind="stable") if abs(i - j) > choice.sequential]
+            pairs |= {(min(i, j), max(i, j)) for j in far[:choice.loops]}
+        return np.array(sorted(pairs), np.int64).reshape(-1, 2)
+    if count <= choice.complete:
+        return np.array([(i, j) for i in range(count) for j in range(i + 1, count)], np.int64)
+    pairs = np.sort(farthest_pairs(alike, choice.keys, choice.neighbours + 1, first=0)[0], axis=1)
+    return pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))]

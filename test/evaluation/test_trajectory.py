@@ -7,7 +7,7 @@ import pytest
 
 from lsm_ros.evaluation import trajectory
 from lsm_ros.evaluation.trajectory import associate, choose_time_offset, evaluate, pairs_per_metre, relative_errors
-from lsm_ros.geometry import make_se3, se3_exp, so3_exp, transform_points
+from lsm_ros.geometry import make_se3, matrix_to_quat, quat_to_matrix, se3_exp, so3_exp, transform_points
 from lsm_ros.types import TrajectoryPose
 
 pytest.importorskip("evo")
@@ -58,6 +58,18 @@ class TestAssociate:
 
 
 class TestEvaluate:
+    def test_quaternions_with_w_first_are_refused(self):
+        truth = [TrajectoryPose(p.stamp_ns, p.T_map_rig.copy()) for p in curve()]
+        for p in truth:
+            p.T_map_rig[:3, :3] = quat_to_matrix(np.roll(matrix_to_quat(p.T_map_rig[:3, :3]), 1))  # as if w were x
+        with pytest.raises(ValueError, match="w first.*# stamp tx ty tz qw qx qy qz"):
+            evaluate(moved(curve(), T_WORLD), truth)
+
+    def test_rotations_that_are_wrong_in_another_way_are_errors(self):
+        truth = [TrajectoryPose(p.stamp_ns, p.T_map_rig @ make_se3(so3_exp([0, 0, 0.02 * i]), np.zeros(3)))
+                 for i, p in enumerate(curve())]
+        assert evaluate(curve(), truth).rpe_rotation_rad["second"].median > trajectory.LARGE_TURN
+
     def test_similarity_is_found_exactly(self):
         truth = curve()
         errors = evaluate(moved(truth, T_WORLD, scale=0.5), truth)
