@@ -15,14 +15,21 @@ from lsm_ros.pairs.base import (
     PointmapPairModel,
     SparsePairModel,
 )
+from lsm_ros.pairs.depth_priors import make_depth_prior
 from lsm_ros.registry import PAIR_MODELS, load
 
 registry = PAIR_MODELS
 
 
 def make_pair_model(config: PairConfig) -> PairModel:
-    """The pair model that `config.model` names. ValueError for a name that is not registered."""
-    return load(PAIR_MODELS, config.model, "pair model")(config)
+    """The pair model that `config.model` names, with the depth prior that `config.depth_prior` names. ValueError for a name
+    that is not registered, and for a prior with a model that does not use it; other errors as of `make_depth_prior`."""
+    model: PairModel = load(PAIR_MODELS, config.model, "pair model")(config)
+    if config.depth_prior != "none" and DEPTH not in model.gives:
+        raise ValueError(f"pairs.depth_prior {config.depth_prior!r} is of no use to pair model {config.model!r}, which knows "
+                         "depth by itself; it is for two_view")
+    model.depth_prior = make_depth_prior(config)
+    return model
 
 
 __all__ = ["DEPTH", "MATCHES", "POINTS", "Correspondences", "DensePairModel", "Matches", "PairModel", "PointmapPairModel",

@@ -28,7 +28,8 @@ class Agreement:
 
     seen: points in view of a. measured: those where a has a depth, of which `agree` have the expected one, `through` are
     farther (a looks through what b shows), and the rest is nearer (something may stand in front). patches: points whose
-    surroundings have texture in b; alike: those that look alike in a.
+    surroundings have texture in b; alike: those that look alike in a. hidden, hidden_alike: those of these where a measures
+    something nearer.
     """
 
     seen: int = 0
@@ -37,6 +38,8 @@ class Agreement:
     through: int = 0
     patches: int = 0
     alike: int = 0
+    hidden: int = 0
+    hidden_alike: int = 0
 
     def __add__(self, other: Agreement) -> Agreement:
         return Agreement(*(a + b for a, b in zip(self.__dict__.values(), other.__dict__.values(), strict=True)))
@@ -63,22 +66,23 @@ def compare(gray_b: np.ndarray, depth_b: np.ndarray, camera_b: CameraIntrinsics,
     pixels = np.where(ok[:, None], pixels, 0.0)
     seen = ok.reshape(rows.shape)
     measured, agree, through = _depths(pixels, z, ok, depth_a, unit)
-    patches, alike = _patches(_small(gray_b, rows.shape), _sampled(gray_a, pixels, rows.shape, step), seen)
-    return Agreement(int(ok.sum()), measured, agree, through, patches, alike)
+    textured, alike = _patches(_small(gray_b, rows.shape), _sampled(gray_a, pixels, rows.shape, step), seen)
+    hidden = (measured & ~agree & ~through).reshape(rows.shape)
+    counted = (ok, measured, agree, through, textured, alike, textured & hidden, alike & hidden)
+    return Agreement(*(int(c.sum()) for c in counted))
 
 
 def _depths(pixels: np.ndarray, z: np.ndarray, ok: np.ndarray, depth_a: np.ndarray | None, unit: float
-            ) -> tuple[int, int, int]:
-    """Numbers of points with a measured depth, with the expected one, and with a larger one."""
+            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Masks (N,) of the points that have a measured depth, the expected one, and a larger one."""
     if depth_a is None:
-        return 0, 0, 0
+        return (np.zeros(len(z), bool),) * 3
     x, y = np.rint(pixels).astype(np.int64).T
     there = unit * depth_a[np.clip(y, 0, depth_a.shape[0] - 1), np.clip(x, 0, depth_a.shape[1] - 1)].astype(np.float64)
     measured = ok & (there > 0)
     error = np.where(measured, there - z, 0.0)
     tolerance = RELATIVE * z + ABSOLUTE
-    return (int(measured.sum()), int((measured & (np.abs(error) <= tolerance)).sum()),
-            int((measured & (error > tolerance)).sum()))
+    return measured, measured & (np.abs(error) <= tolerance), measured & (error > tolerance)
 
 
 def _small(gray: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -93,8 +97,8 @@ def _sampled(gray: np.ndarray, pixels: np.ndarray, shape: tuple[int, ...], step:
     return cv2.remap(smooth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
 
 
-def _patches(b: np.ndarray, a: np.ndarray, seen: np.ndarray) -> tuple[int, int]:
-    """Numbers of patches with texture in b that a sees whole, and of those that look alike."""
+def _patches(b: np.ndarray, a: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of the patches that have texture in b and are whole in a, and of those of them that look alike."""
     size = (WINDOW, WINDOW)
     mean_a, mean_b = cv2.blur(a, size), cv2.blur(b, size)
     var_a, var_b = (np.maximum(cv2.blur(i * i, size) - m * m, 0.0) for i, m in ((a, mean_a), (b, mean_b)))
@@ -102,4 +106,4 @@ def _patches(b: np.ndarray, a: np.ndarray, seen: np.ndarray) -> tuple[int, int]:
     whole = cv2.blur(seen.astype(np.float32), size) > 0.99
     textured = whole & (var_b > TEXTURE**2)
     correlation = covariance / np.sqrt(np.maximum(var_a * var_b, 1e-6))
-    return int(textured.sum()), int((textured & (correlation > ALIKE)).sum())
+    return textured, textured & (correlation > ALIKE)

@@ -7,16 +7,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.pairs.agreement import Agreement
 from lsm_ros.pairs.dense import DenseDepth
+from lsm_ros.pairs.depth_priors.base import DepthPrior
 from lsm_ros.types import Frame, PairPrediction
 
-POINTS, MATCHES, DEPTH = "points", "matches", "depth"
+POINTS, MATCHES, DEPTH, GAUSSIANS = "points", "matches", "depth", "gaussians"
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,13 @@ class PairModel(ABC):
     """Predicts the geometry of two images. `encode` runs once for each frame, `predict` once for each pair.
 
     The attributes say what a model is; nobody asks for its name or type. gives: some of `POINTS` (dense pointmaps of a pair),
-    `MATCHES` (single points found again), `DEPTH` (dense depth once poses are known). uses_depth: it needs the depth of a
-    camera. is_metric: its lengths are metres, from `scale_source` and with the relative standard deviation `scale_std`.
+    `MATCHES` (single points found again), `DEPTH` (dense depth once poses are known), `GAUSSIANS` (3D Gaussians of a pair).
+    uses_depth: it needs the depth of a camera. is_metric: its lengths are metres, from `scale_source` and with the relative
+    standard deviation `scale_std`.
     feature_dim: language features for each pixel, 0 for none; language_file: what they mean (`lsm_ros.semantics.codec`);
-    with_features: predictions have them. identity: tokens of another identity cannot be compared with its own.
+    language_basis (C, D): without such a file, the orthonormal rows along which features are coordinates in the space of the
+    embeddings of `text_encoder`; with_features: predictions have them. identity: tokens of another identity cannot be compared
+    with its own. depth_prior: guesses the depth of single images, beside the model.
     """
 
     name: str = ""
@@ -82,7 +86,15 @@ class PairModel(ABC):
     scale_std: float = float("nan")
     feature_dim: int = 0
     language_file: Path | None = None
+    language_basis: np.ndarray | None = None
+    text_encoder: str = ""
     with_features: bool = False
+    depth_prior: DepthPrior | None = None
+
+    @property
+    def has_language(self) -> bool:
+        """True for features whose meaning is known."""
+        return self.language_file is not None or self.language_basis is not None
 
     @property
     def identity(self) -> str:
@@ -99,26 +111,51 @@ class PairModel(ABC):
         """Predictions for pairs of tokens (a, b) as one batch. priors: guesses of T_a_b (4, 4), or None."""
 
     @abstractmethod
+    def signature(self, tokens: Sequence[Any]) -> np.ndarray:
+        """Array that is kept of a frame set for `alike`; tokens: of its cameras in order of their names."""
+
+    @abstractmethod
+    def alike(self, tokens: Sequence[Any] | np.ndarray, signatures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """(S,) similarity of a frame set, given by its tokens or its own signature, to others by their signatures. Greater is
+        more alike; -inf where one of the two shows nothing to compare, nan for a signature of another kind. signatures: any
+        number of them, also as one array (S, ...) when all have one shape."""
+
+    @abstractmethod
     def pack(self, tokens: Any) -> dict[str, np.ndarray]:
         """The arrays of tokens that cannot be made again, by name, for a map on disk."""
 
     @abstractmethod
     def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]) -> Any:
-        """Tokens from what `pack` gave; `parts` also has their `corners` (N, 2). KeyError where an array is missing."""
+        """Tokens from what `pack` gave; `parts` also has their `corners` (N, 2). KeyError where an array is missing, ValueError
+        where one does not fit the camera."""
+
+
+def packed_image(parts: Mapping[str, np.ndarray], name: str, kind: type, *shapes: tuple[int, ...]) -> np.ndarray:
+    """An array of `parts`, for `PairModel.unpack`. ValueError, naming it, unless it is of this type and one of these shapes."""
+    found = parts[name]
+    if found.dtype != kind or found.shape not in shapes:
+        raise ValueError(f"{name} is {found.shape} {found.dtype}, where the camera needs {shapes[0]} {np.dtype(kind)}")
+    return found
 
 
 class PointmapPairModel(PairModel):
-    """A pair model whose predictions are dense pointmaps, and which finds from tokens alone images that show the same."""
+    """A pair model whose predictions are dense pointmaps."""
 
     gives = frozenset({POINTS})
 
-    @abstractmethod
-    def signature(self, tokens: Sequence[Any]) -> np.ndarray:
-        """Array that is kept of a frame set for `alike`; tokens: of its cameras in order of their names."""
 
-    @abstractmethod
-    def alike(self, tokens: Sequence[Any], signatures: Sequence[np.ndarray]) -> np.ndarray:
-        """(S,) similarity of a frame set to others by their signatures, greater is more alike; nan for one of another kind."""
+class GaussianPairModel(Protocol):
+    """A pair model that predicts 3D Gaussians."""
+
+    def gaussians(self, pairs: Sequence[tuple[Any, Any]]) -> list[dict[str, np.ndarray]]:
+        """Gaussians of the pixels of image a for pairs of tokens (a, b), float32, in camera a: means and scales (H, W, 3),
+        rotations (H, W, 4) w, x, y, z, opacities (H, W), colours (H, W, 3) as coefficients of degree 0."""
+        ...
+
+
+def predicts_gaussians(model: Any) -> TypeGuard[GaussianPairModel]:
+    """True for a model that predicts 3D Gaussians."""
+    return GAUSSIANS in model.gives
 
 
 class SparsePairModel(PairModel):

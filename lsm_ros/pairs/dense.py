@@ -42,6 +42,12 @@ class DenseDepth:
         """(H, W) float32 in [0, 1): falls with the relative deviation of depth; 0 where unknown."""
         return (1.0 / (1.0 + (self.relative_sigma / CONFIDENT) ** 2)).astype(np.float32)
 
+    def filled(self, other: DenseDepth) -> DenseDepth:
+        """This estimate, and another one of the same image where it knows nothing."""
+        known = self.inverse_depth > 0
+        return DenseDepth(np.where(known, self.inverse_depth, other.inverse_depth),
+                          np.where(known, self.relative_sigma, other.relative_sigma))
+
 
 def dense_inverse_depth(gray_b: np.ndarray, intrinsics_b: CameraIntrinsics,
                         partners: Sequence[tuple[np.ndarray, CameraIntrinsics, np.ndarray]],

@@ -12,8 +12,9 @@ import numpy as np
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, depth_discontinuities, depth_to_pointmap, solve_pnp, transform_points
 from lsm_ros.pairs.agreement import Agreement, compare
-from lsm_ros.pairs.base import Correspondences, Matches, SparsePairModel
-from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift
+from lsm_ros.pairs.base import Correspondences, Matches, SparsePairModel, packed_image
+from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift, scaled_to
+from lsm_ros.pairs.vlad import compare_signatures, signature_of
 from lsm_ros.types import Frame, PairPrediction
 
 FEATURES = 800
@@ -128,7 +129,8 @@ class DepthPairModel(SparsePairModel):
 
     def follow(self, tokens_a: DepthTokens, tokens_b: DepthTokens, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Finds pixels_b (N, 2) of b in a, taken shortly after, by Lucas-Kanade from where they were."""
-        return find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, pixels_b)
+        guess_a = scaled_to(pixels_b, tokens_b.gray.shape, tokens_a.gray.shape)
+        return find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, guess_a)
 
     def correspond(self, tokens_a: DepthTokens, tokens_b: DepthTokens) -> Correspondences:
         """Points of both images by descriptors: mutual nearest neighbours that pass the ratio test."""
@@ -146,15 +148,24 @@ class DepthPairModel(SparsePairModel):
         return compare(tokens_b.gray, tokens_b.depth_mm, tokens_b.intrinsics, tokens_a.gray, tokens_a.depth_mm,
                        tokens_a.intrinsics, T_a_b, 0.001)
 
+    def signature(self, tokens: Sequence[DepthTokens]) -> np.ndarray:
+        """(cameras, bytes) uint8: visual words of the descriptors, less than 2 kB a camera."""
+        return signature_of([t.features()[1] for t in tokens])
+
+    def alike(self, tokens: Sequence[DepthTokens] | np.ndarray, signatures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """(S,) from -1 to 1 by visual words; see `lsm_ros.pairs.vlad.compare_signatures`."""
+        return compare_signatures(tokens if isinstance(tokens, np.ndarray) else self.signature(tokens), signatures)
+
     def pack(self, tokens: DepthTokens) -> dict[str, np.ndarray]:
         """The image and its depth, without any an empty array."""
         return {"gray": tokens.gray, "depth_mm": np.zeros((0, 0), np.uint16) if tokens.depth_mm is None else tokens.depth_mm}
 
     def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]
                ) -> DepthTokens:
-        """Tokens from what `pack` gave, and their corners."""
-        depth_mm = parts["depth_mm"]
-        return DepthTokens(camera, stamp_ns, parts["gray"], depth_mm if depth_mm.size else None, intrinsics, self.config,
+        """Tokens from what `pack` gave, and their corners. ValueError for an image of another size than the camera's."""
+        gray = packed_image(parts, "gray", np.uint8, intrinsics.shape)
+        depth_mm = packed_image(parts, "depth_mm", np.uint16, intrinsics.shape, (0, 0))
+        return DepthTokens(camera, stamp_ns, gray, depth_mm if depth_mm.size else None, intrinsics, self.config,
                            parts["corners"].astype(np.float32))
 
     def predict(self, pairs: Sequence[tuple[DepthTokens, DepthTokens]],

@@ -17,16 +17,17 @@ class GraphedFunction:
     """`function(*tensors)` as a CUDA graph for each set of shapes, at most `limit` of them; the oldest makes room.
 
     The function gives a tuple or nested dicts of tensors, is without side effects, and asks nothing of the CPU. Results are
-    copies, which later calls leave alone. On other devices it is simply called. extra: what else the result depends on.
+    copies, which later calls leave alone. On other devices, or with record=False, it is simply called. extra: what else the
+    result depends on.
     """
 
-    def __init__(self, function: Callable[..., Any], limit: int = 6) -> None:
-        self.function, self.limit = function, limit
+    def __init__(self, function: Callable[..., Any], limit: int = 6, record: bool = True) -> None:
+        self.function, self.limit, self.record = function, limit, record
         self._recorded: OrderedDict[Key, tuple[torch.cuda.CUDAGraph, tuple[torch.Tensor, ...], Any]] = OrderedDict()
 
     def __call__(self, *tensors: torch.Tensor, extra: Key = ()) -> Any:
         """The function's result for tensors on one device."""
-        if not tensors[0].is_cuda:
+        if not tensors[0].is_cuda or not self.record:
             return self.function(*tensors, *extra)
         key = (*(t.shape for t in tensors), *extra)
         if key not in self._recorded:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Pair geometry from a network: DUSt3R, MASt3R or lsm_small. A frame is encoded once, a pair costs decoders and heads."""
+"""Pair geometry from a network: DUSt3R, MASt3R, LSM or lsm_small. A frame is encoded once, a pair costs decoders and heads."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from lsm_ros.models.blocks import PATCH
 from lsm_ros.models.hub import LANGUAGE_FILE, SHIPPED
 from lsm_ros.models.positions import patch_positions
 from lsm_ros.models.preprocess import Crop, resize
-from lsm_ros.pairs.base import PointmapPairModel
+from lsm_ros.pairs.base import GAUSSIANS, PointmapPairModel
 from lsm_ros.pairs.graphs import GraphedFunction
 from lsm_ros.pairs.precision import choose_precision
 from lsm_ros.pairs.retrieval import load_retrieval
@@ -61,7 +61,7 @@ class Network(Protocol):
                 positions2: torch.Tensor, size2: Size) -> tuple[Views, Views]:
         """Predictions for both images, in the camera of the first."""
 
-    def to(self, *to: torch.device | torch.dtype, memory_format: torch.memory_format | None = None) -> Network:
+    def to(self, *to: torch.device | torch.dtype) -> Network:
         """As of `torch.nn.Module`."""
 
     def eval(self) -> Network:
@@ -97,17 +97,24 @@ class NetworkPairModel(PointmapPairModel):
             self.scale_source, self.scale_std = "model", getattr(network, "scale_std", float("nan"))
         self.feature_dim = getattr(network, "feature_channels", 0)
         self.language_file = language_file if self.feature_dim else None
-        self.with_features = self.language_file is not None
-        # tokens become maps with the channels last in memory; convolutions then take their weights as they are
-        self.model = network.to(self.device, self.dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self.model = network.to(self.device, self.dtype).eval().requires_grad_(False)
+        for weight in self.model.parameters():
+            if weight.dim() == 4:  # tokens become maps with the channels last in memory; convolutions then need no copies
+                weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+        if self.feature_dim and self.language_file is None and hasattr(network, "language_basis"):
+            self.language_basis, self.text_encoder = network.language_basis(), str(getattr(network, "text_encoder", ""))
+        self.with_features = self.has_language
+        if hasattr(network, "gaussians_of"):
+            self.gives = self.gives | {GAUSSIANS}
         if self.device.type == "cuda":
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
         self.image_size = max(self.model.img_size)
-        self._retrieval = load_retrieval(config.retrieval, self.model.enc_dim)
+        self._described = getattr(network, "retrieval_dim", self.model.enc_dim)
+        self._retrieval = load_retrieval(config.retrieval, self._described)
         self._whole = self.model.img_size[0] != self.model.img_size[1]  # was trained on images that are no squares
         self._square_ok = 3 * self.image_size // 4 % PATCH != 0  # three quarters of a square would be no whole patches
         self._encode = GraphedFunction(self._run_encoder)
-        self._predict = GraphedFunction(self._run_decoders)
+        self._predict = GraphedFunction(self._run_decoders, record=getattr(network, "records", True))
         if self.device.type == "cuda":  # record what most cameras need, so that their first frame waits for nothing
             self.warm_up(3 * self.image_size // 4, self.image_size)
 
@@ -119,7 +126,8 @@ class NetworkPairModel(PointmapPairModel):
     def _run_decoders(self, a: torch.Tensor, b: torch.Tensor, size_a: Size, size_b: Size) -> tuple[Views, Views]:
         """(B, N, D) fp16 twice -> views, descriptors in fp16."""
         positions = (patch_positions(h // PATCH, w // PATCH, len(a), a.device) for h, w in (size_a, size_b))
-        views = self.model.predict(a.to(self.dtype), next(positions), size_a, b.to(self.dtype), next(positions), size_b)
+        decode = self.model.predict if self.with_features else getattr(self.model, "predict_geometry", self.model.predict)
+        views = decode(a.to(self.dtype), next(positions), size_a, b.to(self.dtype), next(positions), size_b)
         for view in views:
             if "desc" in view:
                 view["desc"] = view["desc"].half()
@@ -160,13 +168,27 @@ class NetworkPairModel(PointmapPairModel):
                                           view_b["conf"][k], is_metric=self.is_metric, **local)
         return [found[n] for n in range(len(pairs))]
 
+    @torch.inference_mode()
+    def gaussians(self, pairs: Sequence[tuple[NetworkTokens, NetworkTokens]]) -> list[dict[str, np.ndarray]]:
+        """3D Gaussians of image a for pairs (a, b), where the network predicts some; see `GaussianPairModel`."""
+        found = []
+        for pair in pairs:
+            (own, at, size), (other, there, other_size) = ((t.tokens.to(self.device, self.dtype)[None], patch_positions(
+                t.size[0] // PATCH, t.size[1] // PATCH, 1, self.device), t.size) for t in pair)
+            view = self.model.predict(own, at, size, other, there, other_size)[0]
+            parts = {**{k: view[k] for k in ("means", "scales", "rotations")}, "opacities": view["opacities"][..., 0],
+                     "colours": view["sh_coeffs"][..., 0, :]}
+            found.append({k: v[0].float().cpu().numpy() for k, v in parts.items()})
+        return found
+
     def signature(self, tokens: Sequence[NetworkTokens]) -> np.ndarray:
         """Array that is kept of a frame set for `alike`."""
-        return self._retrieval.signature([t.tokens for t in tokens])
+        return self._retrieval.signature([t.tokens[:, :self._described] for t in tokens])
 
-    def alike(self, tokens: Sequence[NetworkTokens], signatures: Sequence[np.ndarray]) -> np.ndarray:
-        """(S,) how much a frame set is like others, by their signatures."""
-        return self._retrieval.alike([t.tokens for t in tokens], signatures)
+    def alike(self, tokens: Sequence[NetworkTokens] | np.ndarray, signatures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """(S,) similarity of a frame set, by tokens or signature, to others by their signatures."""
+        own = tokens if isinstance(tokens, np.ndarray) else [t.tokens[:, :self._described] for t in tokens]
+        return self._retrieval.alike(own, signatures)
 
     def pack(self, tokens: NetworkTokens) -> dict[str, np.ndarray]:
         """Tokens as arrays, for a map on disk."""
@@ -179,6 +201,9 @@ class NetworkPairModel(PointmapPairModel):
         """Tokens from what `pack` gave; intrinsics: of the frame. ValueError when they are of another network."""
         width, height, w, h, left, top, *source = parts["crop"].tolist()
         crop = Crop(width, height, (w, h), left, top, tuple(source))
+        if parts["crop"].dtype.kind not in "iu" or min(width, height, w, h) < 1 or tuple(source) != intrinsics.shape[::-1]:
+            raise ValueError(f"the network's image is cut as {parts['crop'].tolist()}, which no image of "
+                             f"{intrinsics.width}x{intrinsics.height} is")
         tokens = torch.from_numpy(parts["tokens"]).to(self.device)
         wanted = (height // PATCH * (width // PATCH), self.model.enc_dim)
         if tuple(tokens.shape) != wanted:

@@ -37,7 +37,7 @@ def nearest(queries: torch.Tensor, candidates: torch.Tensor, *, distance: str = 
                 better = value > best
                 best, index = torch.where(better, value, best), torch.where(better, at + start, index)
         found.append(index)
-    return torch.cat(found) if found else torch.zeros(0, dtype=torch.int64, device=queries.device)
+    return torch.cat(found)
 
 
 def reciprocal_matches(desc1: torch.Tensor, desc2: torch.Tensor, stride: int = 8, *, start_xy: torch.Tensor | None = None,
@@ -77,12 +77,13 @@ def reciprocal_matches(desc1: torch.Tensor, desc2: torch.Tensor, stride: int = 8
         keep = moved < pixel_tolerance if pixel_tolerance > 0 else again == start
         first, second = start[keep], there[keep]
     else:
-        first, second = _converged(_grid(desc1, stride), forth, back)
+        first, second = converged(_grid(desc1, stride), forth, back)
     pairs = torch.stack([first, second], 1).unique(dim=0)
     return _xy(pairs[:, 0], width1), _xy(pairs[:, 1], width2)
 
 
-def _converged(start: torch.Tensor, forth: Hop, back: Hop) -> tuple[torch.Tensor, torch.Tensor]:
+def converged(start: torch.Tensor, forth: Hop, back: Hop) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pixels of both images, (N,) flat indices, where hops from `start` in image 1 came to rest."""
     here = start
     there = torch.full_like(here, -1)
     active = torch.ones_like(here, dtype=torch.bool)

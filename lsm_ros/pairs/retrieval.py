@@ -16,13 +16,14 @@ HEAD, CODEBOOK = "_trainingfree.pth", "_codebook.pkl"
 
 
 class Retrieval(Protocol):
-    """Compares images by their tokens. tokens: (N, D) of each camera of a frame set."""
+    """Compares images by their tokens. tokens: (N, D) of each camera of a frame set; in their place `alike` takes their
+    signature too."""
 
     def signature(self, tokens: Sequence[torch.Tensor]) -> np.ndarray:
         """Array that is kept of a frame set."""
         ...
 
-    def alike(self, tokens: Sequence[torch.Tensor], signatures: Sequence[np.ndarray]) -> np.ndarray:
+    def alike(self, tokens: Sequence[torch.Tensor] | np.ndarray, signatures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """(S,) similarity of a frame set to those with these signatures; nan for one of another kind."""
         ...
 
@@ -35,12 +36,12 @@ class MeanTokens:
         """(cameras * D,) float32."""
         return np.concatenate([t.float().mean(0).cpu().numpy() for t in tokens])
 
-    def alike(self, tokens: Sequence[torch.Tensor], signatures: Sequence[np.ndarray]) -> np.ndarray:
+    def alike(self, tokens: Sequence[torch.Tensor] | np.ndarray, signatures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """(S,) from -1 to 1."""
-        return compare_means(self.signature(tokens), signatures)
+        return compare_means(tokens if isinstance(tokens, np.ndarray) else self.signature(tokens), signatures)
 
 
-def compare_means(own: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+def compare_means(own: np.ndarray, others: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
     """(S,) cosines of vectors, after their mean is taken out, between signed square roots; nan where the length differs."""
     fits = np.array([o.shape == own.shape for o in others], bool)
     scores = np.full(len(others), np.nan)
@@ -67,16 +68,23 @@ class AsmkRetrieval:
         """(W, 4 + ceil(D / 8)) uint8: words and signs."""
         return AsmkDatabase(self.centroids).words_of(self._features(tokens)).pack()
 
-    def alike(self, tokens: Sequence[torch.Tensor], signatures: Sequence[np.ndarray]) -> np.ndarray:
-        """(S,) scores from 0 to 1."""
+    def alike(self, tokens: Sequence[torch.Tensor] | np.ndarray, signatures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """(S,) scores from 0 to 1. Tokens find more than their signature, which has one word a feature instead of several."""
         database, dim = AsmkDatabase(self.centroids), self.centroids.shape[1]
-        fits = np.array([s.dtype == np.uint8 and s.ndim == 2 and s.shape[1] == 4 + -(-dim // 8) for s in signatures], bool)
+        fits = np.array([self._is_ours(s) for s in signatures], bool)
         for s, good in zip(signatures, fits, strict=True):
             if good:
                 database.add_words(VisualWords.unpack(s, dim))
         scores = np.full(len(signatures), np.nan)
-        scores[fits] = database.query(self._features(tokens))
+        if not isinstance(tokens, np.ndarray):
+            scores[fits] = database.query(self._features(tokens))
+        elif self._is_ours(tokens):
+            scores[fits] = database.query_words(VisualWords.unpack(tokens, dim))
         return scores
+
+    def _is_ours(self, signature: np.ndarray) -> bool:
+        width = 4 + -(-self.centroids.shape[1] // 8)
+        return signature.dtype == np.uint8 and signature.ndim == 2 and signature.shape[1] == width
 
 
 def load_retrieval(path: str, dim: int) -> Retrieval:

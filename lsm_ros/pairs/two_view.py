@@ -12,13 +12,15 @@ import numpy as np
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, relative_pose, se3_inverse, transform_points, triangulate_inverse_depth
 from lsm_ros.pairs.agreement import Agreement, compare
-from lsm_ros.pairs.base import Correspondences, DensePairModel, Matches
-from lsm_ros.pairs.corners import MARGIN_PX, find_by_flow, match_descriptors, root_sift
+from lsm_ros.pairs.base import Correspondences, DensePairModel, Matches, packed_image
+from lsm_ros.pairs.corners import MARGIN_PX, find_by_flow, match_descriptors, root_sift, scaled_to
 from lsm_ros.pairs.dense import DenseDepth, dense_inverse_depth
+from lsm_ros.pairs.vlad import compare_signatures, signature_of
 from lsm_ros.types import Frame, PairPrediction
 
 FEATURES = 1000
 CORNERS = 300
+MATCH_WINDOW = 11  # pixels: a small patch stays flat enough to be found exactly, in less than half the time
 GUESSED_LEVELS = 2  # of the pyramid, where a pose says about where to look
 TOLERANCE_PX = 1.0  # of a match beside its epipolar line
 
@@ -118,12 +120,14 @@ class TwoViewPairModel(DensePairModel):
 
     def match(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, guess_a: np.ndarray) -> Matches:
         """Finds b's corners in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards."""
-        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a, GUESSED_LEVELS)
+        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a, GUESSED_LEVELS,
+                                    MATCH_WINDOW)
         return Matches(index, found, np.full(len(index), np.nan))
 
     def follow(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Finds pixels_b (N, 2) of b in a, taken shortly after, by Lucas-Kanade from where they were."""
-        return find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, pixels_b)
+        guess_a = scaled_to(pixels_b, tokens_b.gray.shape, tokens_a.gray.shape)
+        return find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, guess_a)
 
     def correspond(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens) -> Correspondences:
         """Points of both images by descriptors; depth_b is that of b's dense estimate. Depths of a are not given: they
@@ -148,15 +152,25 @@ class TwoViewPairModel(DensePairModel):
         depth_b = np.where(w > 0, 1.0 / np.where(w > 0, w, 1.0), 0.0)
         return compare(tokens_b.gray, depth_b, tokens_b.intrinsics, tokens_a.gray, None, tokens_a.intrinsics, T_a_b)
 
+    def signature(self, tokens: Sequence[TwoViewTokens]) -> np.ndarray:
+        """(cameras, bytes) uint8: visual words of the descriptors, less than 2 kB a camera."""
+        return signature_of([t.features()[1] for t in tokens])
+
+    def alike(self, tokens: Sequence[TwoViewTokens] | np.ndarray, signatures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """(S,) from -1 to 1 by visual words; see `lsm_ros.pairs.vlad.compare_signatures`."""
+        return compare_signatures(tokens if isinstance(tokens, np.ndarray) else self.signature(tokens), signatures)
+
     def pack(self, tokens: TwoViewTokens) -> dict[str, np.ndarray]:
         """The image, and what is known of its depth at reduced size."""
         return {"gray": tokens.gray, "dense": np.zeros((0, 0), np.float16) if tokens.dense is None else tokens.dense}
 
     def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]
                ) -> TwoViewTokens:
-        """Tokens from what `pack` gave, with their corners and the corners' inverse depth."""
-        dense = parts["dense"]
-        return TwoViewTokens(camera, stamp_ns, parts["gray"], intrinsics, self.config, dense if dense.size else None,
+        """Tokens from what `pack` gave, with their corners and the corners' inverse depth. ValueError for an image of another
+        size than the camera's."""
+        gray, (height, width) = packed_image(parts, "gray", np.uint8, intrinsics.shape), intrinsics.shape
+        dense = packed_image(parts, "dense", np.float16, (-(-height // 2), -(-width // 2)), (0, 0))
+        return TwoViewTokens(camera, stamp_ns, gray, intrinsics, self.config, dense if dense.size else None,
                              parts["corners"].astype(np.float32), None, parts["inverse_depth"].copy())
 
     def predict(self, pairs: Sequence[tuple[TwoViewTokens, TwoViewTokens]],

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Focal length of an uncalibrated camera from images with depth.
+"""Focal length of an uncalibrated camera from images with depth, and whether that of a calibrated one can be right.
 
 The same points, seen from two places with their depths, fit a rigid motion only with the right focal length: each
 candidate is judged by how well the motion that fits best reprojects the points, in pixels and in depth.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,9 @@ MIN_SHIFT = 0.04  # of the image's width
 MAX_RELATIVE_STD = 0.03
 CORRELATION = 5.0  # matches of neighbouring points are not independent: the curvature alone is too sure by this
 NEEDED_PAIRS = 4
+FACTORS = np.geomspace(0.4, 2.5, 15)  # of a given focal length, which a check compares
+WRONG_FACTOR = 1.22  # depth that is taken 20 ms apart from its image, in a turning hand, shifts what is found by up to 1.17
+CHECKED_PAIRS = 6
 
 
 @dataclass
@@ -53,9 +56,7 @@ class FocalEstimator:
             return None
         shift = np.median(np.linalg.norm(matches.pixels_a - matches.pixels_b, axis=1))
         if len(matches) >= MIN_MATCHES and shift > MIN_SHIFT * tokens.gray.shape[1]:
-            self._pairs = [*self._pairs[-23:], matches]
-            if len(self._pairs) >= NEEDED_PAIRS:
-                self._solve(tokens.gray.shape)
+            self._take(matches, tokens.gray.shape)
             if shift > 4 * MIN_SHIFT * tokens.gray.shape[1]:
                 self._first = tokens
         return self.focal_px
@@ -66,11 +67,17 @@ class FocalEstimator:
             raise ValueError("the focal length is not known yet")
         return CameraIntrinsics(width, height, self.focal_px, self.focal_px, (width - 1) / 2, (height - 1) / 2)
 
-    def _solve(self, shape: tuple[int, int]) -> None:
-        height, width = shape
-        centre = np.array([(width - 1) / 2, (height - 1) / 2])
-        focals = CANDIDATES * max(width, height)
-        costs = np.array([sum(self._cost(f, centre, pair) for pair in self._pairs) for f in focals])
+    def _take(self, pair: Correspondences, shape: tuple[int, int]) -> None:
+        """Takes a pair of images of a shape (height, width) that are far enough from each other."""
+        self._pairs = [*self._pairs[-23:], pair]
+        if len(self._pairs) >= NEEDED_PAIRS:
+            height, width = shape
+            centre = np.array([(width - 1) / 2, (height - 1) / 2])
+            focals = CANDIDATES * max(width, height)
+            self._decide(focals, np.array([sum(self._cost(f, centre, p) for p in self._pairs) for f in focals]))
+
+    def _decide(self, focals: np.ndarray, costs: np.ndarray) -> None:
+        """Knows the focal length if the costs of the candidates have a minimum that is narrow enough."""
         best = int(np.argmin(costs))
         if best in (0, len(focals) - 1):
             return
@@ -102,3 +109,30 @@ class FocalEstimator:
             residual = pixel**2 + depth**2
             weights = 1.0 / (1.0 + residual / 9.0)
         return float(4.5 * np.log1p(residual / 9.0).sum())
+
+
+class CalibrationCheck(FocalEstimator):
+    """Compares the focal length of a calibration with images and their depth: `wrong_px` is the one that they fit, once it is
+    clear that they do not fit the given one. A camera that only moves straight shows nothing of it."""
+
+    def __init__(self, model: SparsePairModel, given: CameraIntrinsics) -> None:
+        super().__init__(model)
+        self.given = given
+        self._costs = np.zeros(len(FACTORS))
+        self._taken = 0
+
+    @property
+    def wrong_px(self) -> float | None:
+        """The focal length that fits, where the given one does not."""
+        if self.focal_px is None or abs(np.log(self.focal_px / self.given.fx)) < np.log(WRONG_FACTOR):
+            return None
+        return self.focal_px
+
+    def _take(self, pair: Correspondences, shape: tuple[int, int]) -> None:
+        k = self.given
+        square = np.array([1.0, k.fx / k.fy])  # pixels as if they were square
+        pair = replace(pair, pixels_a=pair.pixels_a * square, pixels_b=pair.pixels_b * square)
+        self._costs += [self._cost(f * k.fx, np.array([k.cx, k.cy]) * square, pair) for f in FACTORS]
+        self._taken += 1
+        if self._taken >= CHECKED_PAIRS:
+            self._decide(FACTORS * k.fx, self._costs)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsm_ros.geometry import CameraIntrinsics, se3_exp, se3_inverse, solve_pnp
+from lsm_ros.geometry import CameraIntrinsics, se3_adjoint, se3_exp, se3_inverse, solve_pnp
 from lsm_ros.slam.graph.bundle import NEAR
 
 CLEAR_SHARE = 0.67  # of the points; a refined guess that explains as many needs no other proposal
+FAR_OFF = 8.0  # standard deviations: the proposal is near, so what is this far off is another point
+CONVERGED = 1e-5  # of a step, metres and radians
 BETTER = 1.25  # times as well must another proposal explain the points: one step of a pattern explains them nearly as well
 
 
@@ -27,12 +29,11 @@ class View:
 
 @dataclass(frozen=True)
 class RigPose:
-    """T_map_rig (4, 4); covariance (6, 6) of exp((rho, phi)) T_rig_map; inliers for each view; rms in pixels."""
+    """T_map_rig (4, 4); covariance (6, 6) of exp((rho, phi)) T_rig_map; inliers for each view."""
 
     T_map_rig: np.ndarray
     covariance: np.ndarray
     inliers: list[np.ndarray]
-    rms_px: float
 
     @property
     def inlier_count(self) -> int:
@@ -52,6 +53,14 @@ def map_covariance(pose: RigPose, cells: float | None = None) -> np.ndarray:
     return cells * J @ pose.covariance @ J.T
 
 
+def covariance_at(views: list[View], T_map_rig: np.ndarray, sigma_px: float, sigma_inverse_depth: float, huber: float
+                  ) -> np.ndarray:
+    """Covariance (6, 6), as `map_covariance`, of a rig that stands at T_map_rig (4, 4) by these points; huge where they do not
+    say."""
+    _, H = _refine(_stack(views, sigma_px), se3_inverse(T_map_rig), sigma_inverse_depth, huber, iterations=1)
+    return map_covariance(RigPose(T_map_rig, np.linalg.inv(H), [np.ones(len(v.pixels), bool) for v in views]))
+
+
 def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_px: float, sigma_inverse_depth: float,
                    huber: float, min_inliers: int, seed: int = 0) -> RigPose | None:
     """Robust pose from all views together; None when fewer than `min_inliers` points agree.
@@ -62,20 +71,20 @@ def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_
     """
     if not views or sum(len(v.pixels) for v in views) < min_inliers:
         return None
-    stack = _stack(views)
+    stack = _stack(views, sigma_px)
     if T_map_rig_guess is not None:  # mostly the guess is near, and what it leads to explains most points
-        T_rig_map, H = _refine(stack, se3_inverse(T_map_rig_guess), sigma_px, sigma_inverse_depth, huber)
-        near, support = _support(stack, T_rig_map, sigma_px)
-    if T_map_rig_guess is None or near < max(min_inliers, CLEAR_SHARE * len(stack.depth)):
+        T_rig_map, H = _refine(stack, se3_inverse(T_map_rig_guess), sigma_inverse_depth, huber)
+        near, support = _support(stack, T_rig_map)
+    if T_map_rig_guess is None or near < max(min_inliers, CLEAR_SHARE * len(stack.known)):
         proposal = _propose(views, T_map_rig_guess, sigma_px, seed)
         if proposal is not None:
-            better, H_better = _refine(stack, proposal, sigma_px, sigma_inverse_depth, huber)
-            if T_map_rig_guess is None or _support(stack, better, sigma_px)[1] > BETTER * support:
+            better, H_better = _refine(stack, proposal, sigma_inverse_depth, huber)
+            if T_map_rig_guess is None or _support(stack, better)[1] > BETTER * support:
                 T_rig_map, H = better, H_better
         elif T_map_rig_guess is None:
             return None
     error, error_depth = _errors(stack, T_rig_map)
-    good = (error < 4 * sigma_px) & (np.abs(error_depth) < 4 * sigma_inverse_depth)
+    good = (error < 4) & (np.abs(error_depth) < 4 * sigma_inverse_depth)
     if np.count_nonzero(good) < min_inliers:
         return None
     try:
@@ -83,12 +92,12 @@ def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_
     except np.linalg.LinAlgError:
         return None
     ends = np.cumsum([len(v.pixels) for v in views])[:-1]
-    return RigPose(se3_inverse(T_rig_map), covariance, np.split(good, ends), float(np.sqrt(np.mean(error[good] ** 2))))
+    return RigPose(se3_inverse(T_rig_map), covariance, np.split(good, ends))
 
 
-def _support(s: _Stack, T_rig_map: np.ndarray, sigma_px: float) -> tuple[int, float]:
+def _support(s: _Stack, T_rig_map: np.ndarray) -> tuple[int, float]:
     """Number of points within 4 sigma, and how well they fit: each counts 1 - (error / 4 sigma)^2."""
-    error = _errors(s, T_rig_map)[0] / (4 * sigma_px)
+    error = _errors(s, T_rig_map)[0] / 4
     return int(np.count_nonzero(error < 1)), float(np.maximum(1 - error**2, 0).sum())
 
 
@@ -103,65 +112,92 @@ def _propose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_px: fl
 
 @dataclass
 class _Stack:
+    """Points of all views. points_map (N, 3); normalized (2, N); focal (2, N) in standard deviations of a pixel; inverse_depth
+    (N,) 1/m, and where it is known (N,). mounts: T_cam_rig (4, 4) of each camera, and which points (index) it has."""
+
     points_map: np.ndarray
     normalized: np.ndarray
     focal: np.ndarray
-    depth: np.ndarray
-    R_cam_rig: np.ndarray
-    t_cam_rig: np.ndarray
+    inverse_depth: np.ndarray
+    known: np.ndarray
+    mounts: list[tuple[np.ndarray, slice | np.ndarray]]
+
+    def in_camera(self, T_rig_map: np.ndarray) -> np.ndarray:
+        """(3, N) the points in their cameras."""
+        out = np.empty((3, len(self.known)))
+        for T_cam_rig, rows in self.mounts:
+            T = T_cam_rig @ T_rig_map
+            out[:, rows] = T[:3, :3] @ self.points_map[rows].T + T[:3, 3:]
+        return out
 
 
-def _stack(views: list[View]) -> _Stack:
-    parts = []
+def _stack(views: list[View], sigma_px: float) -> _Stack:
+    depth, focal, normalized = [], [], []
     for v in views:
-        n, T = len(v.pixels), se3_inverse(v.T_rig_cam)
-        focal = np.array([v.intrinsics.fx, v.intrinsics.fy])
-        parts.append((v.points_map, (v.pixels - (v.intrinsics.cx, v.intrinsics.cy)) / focal, np.tile(focal, (n, 1)),
-                      v.depth, np.broadcast_to(T[:3, :3], (n, 3, 3)), np.broadcast_to(T[:3, 3], (n, 3))))
-    return _Stack(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        f = np.array([v.intrinsics.fx, v.intrinsics.fy])
+        normalized.append((v.pixels - (v.intrinsics.cx, v.intrinsics.cy)) / f)
+        focal.append(np.tile(f[:, None] / sigma_px, len(v.pixels)))
+        depth.append(v.depth)
+    every = np.concatenate(depth)
+    known = np.isfinite(every)
+    return _Stack(np.concatenate([v.points_map for v in views]), np.concatenate(normalized).T, np.concatenate(focal, 1),
+                  np.where(known, 1.0 / np.where(known, every, 1.0), 0.0), known, _mounts(views))
+
+
+def _mounts(views: list[View]) -> list[tuple[np.ndarray, slice | np.ndarray]]:
+    """T_cam_rig (4, 4) of the cameras, and which of the points of all views each of them has."""
+    different = np.unique(np.stack([v.T_rig_cam.ravel() for v in views]), axis=0, return_inverse=True)
+    mounts = different[0].reshape(-1, 4, 4)
+    if len(mounts) == 1:
+        return [(se3_inverse(mounts[0]), slice(None))]
+    of = np.repeat(different[1].ravel(), [len(v.pixels) for v in views])
+    return [(se3_inverse(T), np.flatnonzero(of == n)) for n, T in enumerate(mounts)]
 
 
 def _errors(s: _Stack, T_rig_map: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixel errors and inverse depth errors (0 without a depth)."""
-    in_rig = s.points_map @ T_rig_map[:3, :3].T + T_rig_map[:3, 3]
-    in_cam = np.einsum("nij,nj->ni", s.R_cam_rig, in_rig) + s.t_cam_rig
-    front = in_cam[:, 2] > NEAR
-    iz = 1.0 / np.where(front, in_cam[:, 2], 1.0)
-    error = np.linalg.norm((in_cam[:, :2] * iz[:, None] - s.normalized) * s.focal, axis=1)
-    known = front & np.isfinite(s.depth)
-    return np.where(front, error, np.inf), np.where(known, iz - 1.0 / np.where(known, s.depth, 1.0), 0.0)
+    """Errors in standard deviations of a pixel, and of inverse depth in 1/m (0 without a depth)."""
+    x, y, z = s.in_camera(T_rig_map)
+    front = z > NEAR
+    iz = 1.0 / np.where(front, z, 1.0)
+    error = np.hypot((x * iz - s.normalized[0]) * s.focal[0], (y * iz - s.normalized[1]) * s.focal[1])
+    return np.where(front, error, np.inf), np.where(front & s.known, iz - s.inverse_depth, 0.0)
 
 
-def _refine(s: _Stack, T_rig_map: np.ndarray, sigma_px: float, sigma_rho: float, huber: float,
-            iterations: int = 12) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Newton; returns the pose and the information matrix of a left perturbation."""
-    H = np.eye(6)
+def _refine(s: _Stack, T_rig_map: np.ndarray, sigma_rho: float, huber: float, iterations: int = 12
+            ) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Newton; returns the pose and the information matrix of a left perturbation.
+
+    Derivatives are taken in the cameras, where they have few terms (see `graph.bundle`), and carried to the rig by adjoints.
+    """
+    H, J, weight = np.eye(6), np.zeros((3, len(s.known), 6)), np.empty((3, len(s.known)))
+    fx, fy = s.focal
     for _ in range(iterations):
-        in_rig = s.points_map @ T_rig_map[:3, :3].T + T_rig_map[:3, 3]
-        in_cam = np.einsum("nij,nj->ni", s.R_cam_rig, in_rig) + s.t_cam_rig
-        front = in_cam[:, 2] > NEAR
-        iz = 1.0 / np.where(front, in_cam[:, 2], 1.0)
-        x, y = in_cam[:, 0] * iz, in_cam[:, 1] * iz
-        scale = s.focal / sigma_px
-        known = front & np.isfinite(s.depth)
-        r = np.stack([(x - s.normalized[:, 0]) * scale[:, 0], (y - s.normalized[:, 1]) * scale[:, 1],
-                      np.where(known, (iz - 1.0 / np.where(known, s.depth, 1.0)) / sigma_rho, 0.0)], 1)
-        D = np.zeros((len(x), 3, 3))
-        D[:, 0, 0], D[:, 0, 2] = scale[:, 0] * iz, -scale[:, 0] * iz * x
-        D[:, 1, 1], D[:, 1, 2] = scale[:, 1] * iz, -scale[:, 1] * iz * y
-        D[:, 2, 2] = np.where(known, -iz * iz / sigma_rho, 0.0)
-        D = np.matmul(D, s.R_cam_rig)
-        J = np.concatenate([D, -np.cross(D, in_rig[:, None, :])], axis=2)
-        size = np.linalg.norm(r[:, :2], axis=1)
-        w_px = np.where(front, np.minimum(1.0, huber / np.maximum(size, 1e-9)), 0.0)
-        w_px[size > 8.0] = 0.0  # the proposal is near: what is this far off is another point
-        w_depth = np.where(size > 8.0, 0.0, np.minimum(1.0, huber / np.maximum(np.abs(r[:, 2]), 1e-9)))
-        w = np.stack([w_px, w_px, w_depth], 1)
-        H = np.einsum("nri,nr,nrj->ij", J, w, J, optimize=True) + 1e-9 * np.eye(6)
-        step = np.linalg.solve(H, -np.einsum("nri,nr->i", J, w * r))
+        x, y, z = s.in_camera(T_rig_map)
+        front = z > NEAR
+        iz = 1.0 / np.where(front, z, 1.0)
+        x, y, known = x * iz, y * iz, front & s.known
+        r = np.stack([(x - s.normalized[0]) * fx, (y - s.normalized[1]) * fy,
+                      np.where(known, (iz - s.inverse_depth) / sigma_rho, 0.0)])
+        J[0, :, 0], J[0, :, 2] = fx * iz, -fx * iz * x
+        J[0, :, 3], J[0, :, 4], J[0, :, 5] = -fx * x * y, fx * (1 + x * x), -fx * y
+        J[1, :, 1], J[1, :, 2] = fy * iz, -fy * iz * y
+        J[1, :, 3], J[1, :, 4], J[1, :, 5] = -fy * (1 + y * y), fy * x * y, fy * x
+        J[2, :, 2], J[2, :, 3], J[2, :, 4] = -iz * iz / sigma_rho, -iz * y / sigma_rho, iz * x / sigma_rho
+        size = np.hypot(r[0], r[1])
+        near = size <= FAR_OFF
+        weight[0] = weight[1] = np.where(front & near, np.minimum(1.0, huber / np.maximum(size, 1e-9)), 0.0)
+        weight[2] = np.where(known & near, np.minimum(1.0, huber / np.maximum(np.abs(r[2]), 1e-9)), 0.0)
+        H, gradient = 1e-9 * np.eye(6), np.zeros(6)
+        for T_cam_rig, rows in s.mounts:
+            A = se3_adjoint(T_cam_rig)
+            flat = J[:, rows].reshape(-1, 6)
+            weighted = weight[:, rows].reshape(-1, 1) * flat
+            H += A.T @ (flat.T @ weighted) @ A
+            gradient += A.T @ (weighted.T @ r[:, rows].ravel())
+        step = np.linalg.solve(H, -gradient)
         if not np.isfinite(step).all() or np.linalg.norm(step) > 2.0:
             break
         T_rig_map = se3_exp(step) @ T_rig_map
-        if np.abs(step).max() < 1e-6:
+        if np.abs(step).max() < CONVERGED:
             break
     return T_rig_map, H

@@ -124,3 +124,9 @@ def test_the_answer_has_the_size_of_the_image():
     dense = dense_inverse_depth(big, CAMERA.resize(640, 480), [(np.kron(gray, np.ones((2, 2), np.uint8)),
                                                                 camera.resize(640, 480), T)], TYPICAL)
     assert dense.inverse_depth.shape == dense.relative_sigma.shape == dense.confidence.shape == (480, 640)
+
+
+def test_what_one_estimate_does_not_know_another_fills():
+    first = DenseDepth(np.array([[1.0, 0.0]], np.float32), np.array([[0.1, np.inf]], np.float32))
+    filled = first.filled(DenseDepth(np.array([[3.0, 4.0]], np.float32), np.array([[0.2, 0.3]], np.float32)))
+    assert filled.inverse_depth.tolist() == [[1.0, 4.0]] and np.allclose(filled.relative_sigma, [[0.1, 0.3]])

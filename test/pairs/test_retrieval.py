@@ -55,6 +55,7 @@ def test_signatures_are_small_plain_arrays_and_others_are_told_apart(retrieval, 
     scores = retrieval.alike([things(range(10), 1)], [other, kept, kept])
     assert np.isnan(scores).tolist() == [True, False, False] and scores[1] == scores[2]
     assert len(retrieval.alike([things(range(10), 1)], [])) == 0
+    assert np.isnan(retrieval.alike(other, [kept, kept])).all(), "nothing kept is of the kind of the one that asks"
 
 
 def test_words_are_kept_as_the_database_has_them(things):

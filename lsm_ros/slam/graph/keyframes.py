@@ -3,17 +3,20 @@
 """Keyframes with their landmarks, the observations between them, and the local optimisation."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import cv2
 import numpy as np
 
 from lsm_ros.config import KeyframeConfig, TrackingConfig
-from lsm_ros.geometry import CameraIntrinsics, se3_inverse, so3_log, transform_points
+from lsm_ros.geometry import CameraIntrinsics, rotation_angle, se3_inverse, transform_points
 from lsm_ros.pairs.base import Matches
 from lsm_ros.slam.graph.bundle import BundleProblem, BundleResult, bundle_adjust
+from lsm_ros.slam.graph.neighbours import ViewIndex
+from lsm_ros.slam.places import Places
 
 if TYPE_CHECKING:
     import typing_extensions  # for a default, which Python has from 3.13 on; what runs does not need it
@@ -22,9 +25,9 @@ if TYPE_CHECKING:
 else:
     View = TypeVar("View", covariant=True)
 
-THUMBNAIL = (20, 15)
 MOST_ADJUSTED = 600  # the solver's matrix is dense
 ADJUST_MATCHES = 60  # of each link; more of them change poses by less than a millimetre
+LOOKED_AT = 4, 12  # keyframes whose overlap is measured: for each one that is wanted, and at least
 
 
 @dataclass
@@ -54,6 +57,12 @@ class KeyframeView:
         """(N, 3) landmarks in the rig frame."""
         return transform_points(self.T_rig_cam, self.rays / self.inverse_depth[:, None])
 
+    def resize(self, factor: float) -> None:
+        """Makes all that is known of depth larger by a factor."""
+        self.inverse_depth = self.inverse_depth / factor
+        self.measured = self.measured / factor
+        self.tokens.resize(factor)
+
     def pack(self) -> dict[str, np.ndarray]:
         """The arrays of the view by name, without those of its tokens, for a map on disk."""
         return {"T_rig_cam": self.T_rig_cam, "corners": self.corners, "measured": self.measured,
@@ -70,8 +79,8 @@ class KeyframeView:
 
 @dataclass
 class Keyframe(Generic[View]):
-    """Mutable; owned by the worker. T_map_rig (4, 4). thumbnail: by what images that look alike are found, an array of any
-    kind. size: by how much its surroundings have grown since it was made."""
+    """Mutable; owned by the worker. T_map_rig (4, 4). thumbnail: by what images that look alike are found, the signature
+    of the pair model. size: by how much its surroundings have grown since it was made."""
 
     id: int
     stamp_ns: int
@@ -79,6 +88,17 @@ class Keyframe(Generic[View]):
     views: dict[str, View]
     thumbnail: np.ndarray | None = None
     size: float = 1.0
+
+    def resize(self, factor: float) -> None:
+        """Makes its surroundings larger by a factor."""
+        self.size *= factor
+        for view in self.views.values():
+            view.resize(factor)
+
+    @property
+    def cameras(self) -> dict[str, tuple[CameraIntrinsics, np.ndarray]]:
+        """Intrinsics and T_rig_cam (4, 4) by camera."""
+        return {c: (v.intrinsics, v.T_rig_cam) for c, v in self.views.items()}
 
     @property
     def landmark_count(self) -> int:
@@ -107,29 +127,109 @@ class Link:
     matches: Matches
 
 
+LinkKey = tuple[int, str, int, str]
+
+
 @dataclass
 class KeyframeGraph(Generic[View]):
-    """All keyframes and links. `version` is raised whenever a pose changes."""
+    """All keyframes and links. `version` is raised whenever a pose changes. places: finds keyframes that look like an image,
+    where tracking keeps them."""
 
     config: KeyframeConfig
     tracking: TrackingConfig
     keyframes: dict[int, Keyframe[View]] = field(default_factory=dict)
-    links: dict[tuple[int, str, int, str], Link] = field(default_factory=dict)
+    links: dict[LinkKey, Link] = field(default_factory=dict)
     version: int = 0
     next_id: int = 0
     adjusted_at: int = 0  # `next_id` when all keyframes were last adjusted
+    places: Places | None = None
+    _links_of: dict[int, set[LinkKey]] = field(default_factory=dict)
+    _index: ViewIndex = field(default_factory=ViewIndex)
 
     def add(self, keyframe: Keyframe[View]) -> None:
         self.keyframes[keyframe.id] = keyframe
         self.next_id = max(self.next_id, keyframe.id + 1)
+        if self.places is not None and keyframe.thumbnail is not None:
+            self.places.add(keyframe.id, keyframe.thumbnail)
         self.version += 1
+
+    def copied(self) -> KeyframeGraph[View]:
+        """A graph of its own with the same content, but for places. Images and tokens are shared."""
+        keyframes = {i: replace(k, views={c: copy(v) for c, v in k.views.items()}) for i, k in self.keyframes.items()}
+        return replace(self, keyframes=keyframes, links=dict(self.links), places=None, _index=copy(self._index),
+                       _links_of={i: set(keys) for i, keys in self._links_of.items()})
+
+    def sign(self, keyframe_id: int, signature: np.ndarray) -> None:
+        """Gives a keyframe the signature by which it is found."""
+        self.keyframes[keyframe_id].thumbnail = signature
+        if self.places is not None:
+            self.places.add(keyframe_id, signature)
+
+    def alike(self, signature: np.ndarray, count: int, exclude: Iterable[int] = ()) -> list[int]:
+        """At most `count` keyframes that look most like a frame set with this signature, the most alike first."""
+        if self.places is None or not len(self.places):
+            return []
+        return [i for i, _ in self.places.candidates(signature, count, exclude)]
 
     def remove(self, keyframe_id: int) -> None:
         del self.keyframes[keyframe_id]
-        self.links = {k: v for k, v in self.links.items() if keyframe_id not in (v.anchor, v.observer)}
+        if self.places is not None and keyframe_id in self.places:
+            self.places.remove(keyframe_id)
+        for key in list(self._links_of.get(keyframe_id, ())):
+            self.disconnect(key)
+        self._links_of.pop(keyframe_id, None)
+        self.version += 1
 
     def connect(self, link: Link) -> None:
-        self.links[link.anchor, link.anchor_camera, link.observer, link.observer_camera] = link
+        key = link.anchor, link.anchor_camera, link.observer, link.observer_camera
+        self.links[key] = link
+        for i in (link.anchor, link.observer):
+            self._links_of.setdefault(i, set()).add(key)
+
+    def take(self, other: KeyframeGraph[View], ids: Iterable[int]) -> None:
+        """Takes keyframes out of another graph, with the links among them. ValueError if an id is in this graph already."""
+        moved = set(ids)
+        if moved & set(self.keyframes):
+            raise ValueError(f"keyframes {sorted(moved & set(self.keyframes))[:5]} are in both graphs")
+        links = [x for x in other.links.values() if x.anchor in moved and x.observer in moved]
+        keyframes = [other.keyframes[i] for i in sorted(moved)]
+        for keyframe in keyframes:
+            other.remove(keyframe.id)
+        for keyframe in keyframes:
+            self.add(keyframe)
+        self.keyframes = dict(sorted(self.keyframes.items()))
+        for link in links:
+            self.connect(link)
+        self.version += 1
+
+    def renumber(self, by: int) -> None:
+        """Gives all keyframes numbers higher by `by`, so that they differ from those of another graph."""
+        keyframes, links = [k for _, k in sorted(self.keyframes.items())], list(self.links.values())
+        for keyframe in keyframes:
+            self.remove(keyframe.id)
+        for keyframe in keyframes:
+            keyframe.id += by
+            self.add(keyframe)
+        for link in links:
+            self.connect(replace(link, anchor=link.anchor + by, observer=link.observer + by))
+
+    def disconnect(self, key: LinkKey) -> None:
+        del self.links[key]
+        for i in (key[0], key[2]):
+            self._links_of.get(i, set()).discard(key)
+
+    def links_of(self, keyframe_id: int) -> list[Link]:
+        """Links that begin or end at a keyframe, in the order of their keys."""
+        return [self.links[key] for key in sorted(self._links_of.get(keyframe_id, ()))]
+
+    def linked(self, keyframe_id: int) -> set[int]:
+        """Keyframes that share landmarks with one."""
+        return {i for key in self._links_of.get(keyframe_id, ()) for i in (key[0], key[2])} - {keyframe_id}
+
+    @property
+    def median_depth(self) -> float:
+        """Median of the keyframes' median depths; 1 without any."""
+        return float(np.median([k.median_depth for k in self.keyframes.values()])) if self.keyframes else 1.0
 
     @property
     def newest(self) -> Keyframe[View] | None:
@@ -159,11 +259,19 @@ class KeyframeGraph(Generic[View]):
             total += len(points_map)
         return seen / total if total else 0.0
 
+    def nearest(self, T_map_rig: np.ndarray, cameras: dict[str, tuple[CameraIntrinsics, np.ndarray]], count: int,
+                before: int | None = None) -> list[int]:
+        """Ids of the keyframes that stand and look nearest to cameras of a rig at T_map_rig; see `ViewIndex.near`."""
+        self._index.refresh(self.keyframes, self.version)
+        return self._index.near({c: T_map_rig @ T_rig_cam for c, (_, T_rig_cam) in cameras.items()}, count, before)
+
     def candidates(self, T_map_rig: np.ndarray, cameras: dict[str, tuple[CameraIntrinsics, np.ndarray]], count: int,
-                   min_overlap: float = 0.2, exclude: Iterable[int] = ()) -> list[int]:
-        """Ids of the keyframes that see most of the same, best first."""
+                   min_overlap: float = 0.2, exclude: Iterable[int] = (), before: int | None = None) -> list[int]:
+        """Ids of the keyframes that see most of the same, best first. before: only of those older than this one."""
         skip = set(exclude)
-        scored = [(self.overlap(k, T_map_rig, cameras), i) for i, k in self.keyframes.items() if i not in skip]
+        each, least = LOOKED_AT
+        near = self.nearest(T_map_rig, cameras, max(each * count, least) + len(skip), before)
+        scored = [(self.overlap(self.keyframes[i], T_map_rig, cameras), i) for i in near if i not in skip]
         return [i for s, i in sorted(scored, key=lambda x: (-x[0], -x[1])) if s >= min_overlap][:count]
 
     def optimize(self, free: set[int], iterations: int = 6, focal_std: float | None = None,
@@ -175,7 +283,8 @@ class KeyframeGraph(Generic[View]):
         link; then landmarks are moved but no observation is dropped."""
         first = min(self.keyframes)
         free = {i for i in free if i in self.keyframes} - {first}
-        links = [x for x in self.links.values() if (x.anchor in free or x.observer in free) and len(x.matches)]
+        keys = sorted({key for i in free for key in self._links_of.get(i, ())})
+        links = [self.links[key] for key in keys if len(self.links[key].matches)]
         if not free or not links:
             return None
         ids = sorted({i for x in links for i in (x.anchor, x.observer)})
@@ -192,11 +301,13 @@ class KeyframeGraph(Generic[View]):
         for i, T in zip(ids, result.T_map_rig, strict=True):
             self.keyframes[i].T_map_rig = T
         for (i, camera), (begin, end, used) in owners.items():
-            self.keyframes[i].views[camera].inverse_depth[used] = result.inverse_depth[begin:end]
+            view = self.keyframes[i].views[camera]
+            view.inverse_depth = view.inverse_depth.copy()  # who reads the graph meanwhile has the old one whole
+            view.inverse_depth[used] = result.inverse_depth[begin:end]
         begin = 0
         for x in links if max_matches is None else ():
             end = begin + len(x.matches)
-            x.matches = x.matches.where(result.inliers[begin:end])
+            self.connect(replace(x, matches=x.matches.where(result.inliers[begin:end])))
             begin = end
         self.version += 1
         return result
@@ -260,18 +371,6 @@ def spread(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(count, most)).astype(np.int64))
 
 
-def thumbnail(grays: Sequence[np.ndarray]) -> np.ndarray:
-    """A unit vector of small, contrast-normalised images (H, W) uint8, for finding images that look alike."""
-    parts = []
-    for gray in grays:
-        small = cv2.resize(gray, THUMBNAIL, interpolation=cv2.INTER_AREA).astype(np.float64)
-        blurred = cv2.GaussianBlur(small, (0, 0), 1.0).ravel()
-        parts.append(blurred - blurred.mean())
-    vector = np.concatenate(parts)
-    return vector / max(float(np.linalg.norm(vector)), 1e-9)
-
-
 def motion(T_a: np.ndarray, T_b: np.ndarray) -> tuple[float, float]:
     """Distance in metres and angle in radians between two poses."""
-    relative = se3_inverse(T_a) @ T_b
-    return float(np.linalg.norm(relative[:3, 3])), float(np.linalg.norm(so3_log(relative[:3, :3])))
+    return math.dist(T_a[:3, 3], T_b[:3, 3]), rotation_angle(T_a[:3, :3].T @ T_b[:3, :3])

@@ -65,7 +65,7 @@ class PointmapGraph(KeyframeGraph[PointmapView]):
                 self._take(result)
                 return set(loops)
             for key in wrong:
-                del self.links[key]
+                self.disconnect(key)
             loops = set(loops) - wrong
         return set()
 

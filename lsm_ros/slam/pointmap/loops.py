@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from lsm_ros.config import Config
-from lsm_ros.geometry import se3_inverse, so3_log
+from lsm_ros.geometry import rotation_angle, se3_inverse
 from lsm_ros.pairs.base import PointmapPairModel
 from lsm_ros.slam.graph.keyframes import Link
 from lsm_ros.slam.pointmap.graph import LinkKey, PointmapGraph
@@ -74,8 +74,7 @@ class LoopCloser:
         least = 0.0 if reference is None else AS_ALIKE * max(alike.get(reference, 0.0), 0.0)
         recent = set(sorted(self.graph.keyframes)[-RECENT - 1:])
         likely = [i for s, i in ranked if s > 0 and s >= least and i != reference]
-        cameras = {c: (v.intrinsics, v.T_rig_cam) for c, v in new.views.items()}
-        seen = self.graph.candidates(new.T_map_rig, cameras, 1, exclude=recent)
+        seen = self.graph.candidates(new.T_map_rig, new.cameras, 1, exclude=recent)
         older = list(dict.fromkeys([*[i for i in likely if i not in recent][:1], *seen,
                                     *[i for i in likely if i not in recent]]))
         nearer = [i for i in likely if i in recent]
@@ -110,7 +109,7 @@ class LoopCloser:
             lengths = [float(np.linalg.norm(m[:3, 3])) for m in (T, T_other)]
             apart = min(apart, float(np.linalg.norm(T[:3, 3] / max(lengths[0], 1e-9) - T_other[:3, 3] / max(lengths[1], 1e-9)))
                         * min(lengths))
-        return float(np.linalg.norm(so3_log(between[:3, :3]))) < SAME_TURN and apart < SAME_PLACE * scale_of.median_depth
+        return rotation_angle(between[:3, :3]) < SAME_TURN and apart < SAME_PLACE * scale_of.median_depth
 
     def _connect(self, solved: PairPose, observer: PointmapKeyframe) -> list[LinkKey]:
         keys = []

@@ -70,7 +70,7 @@ def _select(prediction: PairPrediction, matches: DenseMatches, config: PointmapC
     if conf_a is None or conf_b is None:
         conf_a, conf_b = prediction.conf_a, prediction.conf_b
     x, y = matches.pixels_a.round().long().T
-    quality = (conf_a[y, x].float() * conf_b.flatten()[matches.index_b].float()).clamp(min=0).sqrt()
+    quality = (conf_a[y, x].float().clamp(min=0) * conf_b.flatten()[matches.index_b].float().clamp(min=0)).sqrt()
     quality = torch.where(torch.isfinite(quality), quality, 0.0)
     known = (prediction.conf_a[y, x] > 0) & (prediction.conf_b.flatten()[matches.index_b] > 0)
     points_new = sample(prediction.points_a.float(), matches.pixels_a)

@@ -71,7 +71,7 @@ def solve_pair(rig: Rig, keyframe: PointmapKeyframe, predictions: dict[str, Pair
         tokens, T_rig_cam = rig[c]
         m, pixels[c] = match_pair(prediction, config.pointmap, (starts or {}).get(c))
         points = keyframe.views[c].points_at(m.index_kf)
-        begin = first_motion(points, m, free_scale) if len(m) else None
+        begin = first_motion(points, m, free_scale)
         if begin is None:
             continue
         if first is None or len(m) > first[0]:
@@ -110,5 +110,5 @@ def _judge(keyframe: PointmapKeyframe, predictions: dict[str, PairPrediction], m
 
 def _for_graph(matches: PairMatches, inliers: np.ndarray) -> Matches:
     kept = np.flatnonzero(inliers)
-    kept = kept[spread(len(kept), LINK_MATCHES)] if len(kept) else kept
+    kept = kept[spread(len(kept), LINK_MATCHES)]
     return Matches(matches.index_kf[kept], matches.pixels_new[kept], np.full(len(kept), np.nan))

@@ -115,6 +115,7 @@ def _normal_equations(views: list[MatchedView], T: np.ndarray, log_scale: np.nda
     for n, view in enumerate(views):
         _, residual, D, range_residual, range_D = _residuals(view, T, np.exp(log_scale[n]), config)
         q = _in_camera(view, T)
+        q = np.where(np.isfinite(q), q, 0.0)  # those count nothing, but 0 times nan is nan
         adjoint = se3_adjoint(se3_inverse(view.T_rig_cam))
         J = np.concatenate([D, -np.cross(D, q[:, None, :])], axis=2) @ adjoint
         Jr = np.concatenate([range_D, -np.cross(range_D, q)], axis=1) @ adjoint

@@ -57,8 +57,15 @@ class PointmapView(KeyframeView):
     @classmethod
     def unpack(cls, camera: str, tokens: Any, intrinsics: CameraIntrinsics, guess_std: float | None,
                parts: Mapping[str, np.ndarray]) -> PointmapView:
-        """The view that `pack` gave these arrays of. KeyError where one is missing."""
+        """The view that `pack` gave these arrays of. KeyError where one is missing, ValueError where one does not fit."""
         count, calibrated, step = parts["pointmap"].tolist()
+        size = tokens.crop.height, tokens.crop.width
+        if step not in (1, 2) or count < 0:
+            raise ValueError(f"a pointmap of {count} predictions with every {step}th pixel is none")
+        shape = -(-size[0] // step), -(-size[1] // step)
+        if parts["points_cam"].shape != (*shape, 3) or parts["confidence"].shape != shape:
+            raise ValueError(f"points_cam is {parts['points_cam'].shape} and confidence {parts['confidence'].shape}, where the "
+                             f"network's image needs {shape}")
         if not calibrated:
             tokens.intrinsics = None
         corners = parts["corners"]

@@ -3,6 +3,7 @@
 """Start of a map from colour alone: corners are followed until their parallax gives pose and depth."""
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ MIN_PARALLAX = np.deg2rad(1.3)
 MIN_SHARE = 0.6  # of the tracks that the motion must explain
 MAX_TURNED = 0.5  # of the tracks that a rotation explains
 MAX_FRAMES = 80
+MOST_BEFORE = 60  # frames of earlier attempts that get their poses afterwards
 START_DEPTH = 2.0  # median depth of the first keyframe: indoors about metres, though nobody knows
 TOLERANCE_PX = 1.0
 WIDE_FOCALS = np.geomspace(0.5, 1.9, 7)  # of the image's width: 90 to 30 degrees
@@ -28,7 +30,8 @@ class TwoFrames:
     """Two frames, how they lie to each other, and what both show.
 
     T_a_b: (4, 4), b the first frame, a the newest; inverse_depth (N,) of the first frame's corners, NaN where unknown;
-    matches: those corners in the newest frame. between: the frames that came between. focal_px: where it was not known.
+    matches: those corners in the newest frame. between: the frames that came between. before: those that came before the
+    first one, newest last. focal_px: where it was not known.
     """
 
     first: TrackedFrame
@@ -38,6 +41,7 @@ class TwoFrames:
     inverse_depth: np.ndarray
     matches: Matches
     between: tuple[TrackedFrame, ...]
+    before: tuple[TrackedFrame, ...] = ()
     focal_px: float | None = None
 
 
@@ -49,6 +53,7 @@ class Bootstrap:
         self.focal_unknown = focal_unknown
         self.reason = "no frame yet"
         self._frames: list[TrackedFrame] = []
+        self._before: deque[TrackedFrame] = deque(maxlen=MOST_BEFORE)
         self._tracks: list[tuple[np.ndarray, np.ndarray]] = []  # of each frame after the first: index, pixels
 
     def add(self, new: TrackedFrame) -> TwoFrames | None:
@@ -70,6 +75,7 @@ class Bootstrap:
         return self._solve(new, camera, found)
 
     def _restart(self, new: TrackedFrame, camera: str) -> None:
+        self._before += self._frames
         self._frames, self._tracks = [], []
         corners = len(new.tokens[camera].corners)
         if corners < MIN_TRACKS:
@@ -104,7 +110,8 @@ class Bootstrap:
         T[:3, 3] *= scale
         inverse_depth = np.full(len(corners), np.nan)
         inverse_depth[matches.index_b] = w / scale
-        return TwoFrames(first, new, camera, T, inverse_depth, matches, tuple(self._frames[1:-1]), focal)
+        return TwoFrames(first, new, camera, T, inverse_depth, matches, tuple(self._frames[1:-1]),
+                         tuple(self._before), focal)
 
     def _refined(self, corners: np.ndarray, matches: Matches, intrinsics: CameraIntrinsics, T_a_b: np.ndarray
                  ) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 """Knowledge about cameras that tracking gains: focal lengths, and pixels that no pinhole explains."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -51,10 +52,12 @@ class CameraKnowledge:
                 "off_pinhole": dict(self.off_pinhole), "uncalibrated": sorted(self.uncalibrated)}
 
     def recall(self, known: dict[str, Any]) -> None:
-        """Takes over what `to_dict` gave."""
-        self.focal_px.update(known.get("focal_px", {}))
-        self.focal_std_px.update(known.get("focal_std_px", {}))
-        self.off_pinhole.update(known.get("off_pinhole", {}))
+        """Takes over what `to_dict` gave. ValueError for what it never gives."""
+        for name in ("focal_px", "focal_std_px", "off_pinhole"):
+            for camera, value in known.get(name, {}).items():
+                if not (math.isfinite(value) and (value > 0 or (value == 0 and name == "off_pinhole"))):
+                    raise ValueError(f"{name} of camera {camera!r} must be a positive number, got {value!r}")
+                getattr(self, name)[camera] = float(value)
         self.uncalibrated.update(known.get("uncalibrated", ()))
 
 

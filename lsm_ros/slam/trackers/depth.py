@@ -7,11 +7,9 @@ import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.pairs.base import MATCHES, PairModel, SparsePairModel
-from lsm_ros.slam.graph.keyframes import Keyframe
-from lsm_ros.slam.trackers.base import FrameDepth, KeyframeDepth, Start, TrackedFrame
+from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph
+from lsm_ros.slam.trackers.base import FrameDepth, KeyframeDepth, Start, TrackedFrame, Tracker
 from lsm_ros.slam.trackers.landmark import LandmarkTracker
-
-LOOP_GROWTH = 1.2  # times more keyframes than at the last adjustment of all make another one worth its seconds
 
 
 class DepthTracker(LandmarkTracker):
@@ -56,22 +54,29 @@ class DepthTracker(LandmarkTracker):
         """1: the camera measures the scale."""
         return 1.0
 
+    def unit_ratio(self, here: TrackedFrame, new: TrackedFrame, there: Tracker) -> float:
+        """1: the camera measures the scale."""
+        return 1.0
+
+    def resize(self, factor: float) -> None:
+        """ValueError: the camera measures the scale."""
+        raise ValueError(f"a map made of measured depth cannot be resized by {factor}")
+
     def finish(self) -> None:
         """Adjusts all keyframes that came since that was done last."""
+        self.catch_up()
         if self.graph.adjusted_at != self.graph.next_id:
             self.graph.adjust_all()
 
     def _measured(self, new: TrackedFrame, camera: str, T_map_rig: np.ndarray) -> tuple[np.ndarray, float | None]:
         return new.tokens[camera].inverse_depth, None
 
-    def _neighbours(self, keyframe: Keyframe, new: TrackedFrame) -> list[int]:
-        return self.graph.candidates(keyframe.T_map_rig, new.cameras, self.config.keyframes.neighbours, exclude=[keyframe.id])
-
-    def _spread_loop(self) -> None:
-        if self.graph.next_id >= LOOP_GROWTH * self.graph.adjusted_at:
-            self.graph.adjust_all()
+    def _neighbours(self, graph: KeyframeGraph, keyframe: Keyframe, new: TrackedFrame) -> list[int]:
+        return graph.candidates(keyframe.T_map_rig, new.cameras, self.config.keyframes.neighbours, before=keyframe.id)
 
 
 def measured_confidence(depth: np.ndarray) -> np.ndarray:
     """(H, W) float32 in [0, 1]: 1 up to 1 m, then falling with depth, as the noise of depth cameras grows; 0 = none."""
-    return np.where(depth > 0, np.minimum(1.0, 1.0 / np.maximum(depth, 1e-3)), 0.0).astype(np.float32)
+    confidence = (1.0 / np.maximum(depth, np.float32(1.0))).astype(np.float32, copy=False)
+    confidence[~(depth > 0)] = 0.0  # NaN is none either
+    return confidence

@@ -22,8 +22,8 @@ def join(graph: KeyframeGraph, model: SparsePairModel, new: Keyframe, old: Keyfr
                 continue
             target = a.views[camera]
             in_a = transform_points(se3_inverse(a.T_map_rig @ target.T_rig_cam) @ b.T_map_rig, view.points_rig())
-            pixels, ok = target.intrinsics.project(in_a)
-            matches = model.match(target.tokens, view.tokens, np.where(ok[:, None], pixels, np.nan))
+            pixels, _ = target.intrinsics.project(in_a)
+            matches = model.match(target.tokens, view.tokens, pixels)
             matches = verified(matches, pixels, in_a[:, 2])
             if len(matches) >= min_inliers:
                 graph.connect(Link(b.id, camera, a.id, camera, matches))

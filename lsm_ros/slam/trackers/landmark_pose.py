@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from lsm_ros.slam.pose import RigPose, View, solve_rig_pose
 from lsm_ros.slam.trackers.base import TrackedFrame
 from lsm_ros.slam.trackers.progress import Progress
 from lsm_ros.slam.trackers.whole_image import agreement, confirms
+from lsm_ros.types import TrackingState
 
 LOCATE_INLIERS = 12  # by descriptors; what they find is checked by the landmarks
 CLEAR_INLIERS = 30  # by descriptors; as many are believed without that check
@@ -59,8 +61,8 @@ class LandmarkPose:
 
     def _match(self, new: TrackedFrame, guess: np.ndarray, keyframe: Keyframe, view: KeyframeView) -> Matches:
         T_cam_rig_kf = se3_inverse(guess @ new.T_rig_cam[view.camera]) @ keyframe.T_map_rig
-        pixels, ok = new.intrinsics[view.camera].project(transform_points(T_cam_rig_kf, view.points_rig()))
-        return self._model.match(new.tokens[view.camera], view.tokens, np.where(ok[:, None], pixels, np.nan))
+        pixels, _ = new.intrinsics[view.camera].project(transform_points(T_cam_rig_kf, view.points_rig()))
+        return self._model.match(new.tokens[view.camera], view.tokens, pixels)
 
     def _best(self, new: TrackedFrame, references: Sequence[int], kept: dict[tuple[int, str], Matches]) -> tuple[int, float]:
         """The keyframe of which most is found, and the share of its landmarks."""
@@ -85,6 +87,13 @@ class LandmarkPose:
         guess = solve_rig_pose(views, None, 2 * t.sigma_px, t.depth_sigma, t.huber, t.min_inliers, self.config.seed)
         return None if guess is None else guess.T_map_rig
 
+    def anywhere(self, new: TrackedFrame, keyframe: int) -> str:
+        """As `by_descriptors` against one keyframe, with a stricter test, however far that is from the newest pose."""
+        before, self._progress.state = self._progress.state, TrackingState.LOST  # every pose is possible
+        reason = self.by_descriptors(new, [keyframe], self.config.tracking.relocalize_match_fraction)
+        self._progress.state = before
+        return reason
+
     def by_descriptors(self, new: TrackedFrame, keyframes: Sequence[int], min_fraction: float) -> str:
         """From descriptors, against one keyframe after the other.
 
@@ -101,11 +110,11 @@ class LandmarkPose:
                 if not clear or self._progress.too_fast(new.stamp_ns, located.T_map_rig, self.config.tracking):
                     continue
                 new.pose, new.matches, new.fraction, new.reference = located, {}, min_fraction, i
-            if self._is_confirmed(new, around):
+            if self.is_confirmed(new, around):
                 return ""
         return "the frame fits no keyframe"
 
-    def _is_confirmed(self, new: TrackedFrame, keyframes: Sequence[int]) -> bool:
+    def is_confirmed(self, new: TrackedFrame, keyframes: Sequence[int]) -> bool:
         """True if the whole image speaks for the pose; else the pose is taken back."""
         assert new.pose is not None
         found = agreement(self._model, new, new.pose.T_map_rig, [self._graph.keyframes[i] for i in keyframes])
@@ -126,3 +135,8 @@ class LandmarkPose:
                 views.append(View(new.intrinsics[camera], new.T_rig_cam[camera], points_map, both.pixels_a, both.depth_a))
         found = solve_rig_pose(views, None, 2 * t.sigma_px, 3 * t.depth_sigma, t.huber, LOCATE_INLIERS, self.config.seed)
         return found, 0.0 if found is None else found.inlier_count / sum(len(v.pixels) for v in views)
+
+
+def blank(new: TrackedFrame) -> TrackedFrame:
+    """A copy of a frame set in which nothing was found yet."""
+    return replace(new, pose=None, matches={}, fraction=0.0, reference=None)

@@ -9,7 +9,8 @@ Keyframes have rigid poses in units of the map; what unit a prediction has is so
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,30 +36,19 @@ from lsm_ros.slam.pointmap.view import (
     why_not_a_camera,
 )
 from lsm_ros.slam.pose import RigPose, map_covariance
-from lsm_ros.slam.trackers.base import FrameDepth, KeyframeDepth, Start, TrackedFrame, Tracker
+from lsm_ros.slam.trackers.base import FrameDepth, KeyframeDepth, Start, Tracker
 from lsm_ros.slam.trackers.bootstrap import START_DEPTH
 from lsm_ros.slam.trackers.cameras import COMMON_FOCAL, with_focal
 from lsm_ros.slam.trackers.dense import dense_view
+from lsm_ros.slam.trackers.pointmap_frame import PointmapFrame
 from lsm_ros.slam.trackers.progress import PoseStamp
 from lsm_ros.types import FrameSet, PairPrediction, TrackingState, TrackingUpdate
 
 FUSED_ENOUGH = 4  # predictions in a pointmap that may go into the map while its keyframe is still tracked against
 RELOCALIZE_TRIES = 3
 FOCALS_KEPT = 50
-
-
-@dataclass
-class PointmapFrame(TrackedFrame):
-    """A frame set with what was predicted of it.
-
-    predictions: by camera, of (this frame, keyframe `reference`). units: of each, in units of the map. unique: share of the
-    image that the keyframe covers. cells: by how much the residuals' covariance is too sure.
-    """
-
-    predictions: dict[str, PairPrediction] = field(default_factory=dict)
-    units: dict[str, float] = field(default_factory=dict)
-    unique: float = 0.0
-    cells: float = 1.0
+SAME_PLACE, SAME_TURN = 0.1, 0.1  # median depths and radians from where a frame should be
+KNITTED = 3  # newest keyframes that are linked when two maps are joined
 
 
 class PointmapTracker(Tracker[PointmapFrame]):
@@ -70,6 +60,7 @@ class PointmapTracker(Tracker[PointmapFrame]):
 
     finds_focal = True
     view_type = PointmapView
+    frame_type = PointmapFrame
     model: PointmapPairModel
     graph: PointmapGraph
 
@@ -146,7 +137,7 @@ class PointmapTracker(Tracker[PointmapFrame]):
     def _relocalize(self, new: PointmapFrame) -> str:
         """Looks for the frame set in the keyframes whose tokens are most like its own: found in both directions."""
         least = self.config.pointmap.relocalize_match_fraction
-        likely = [i for _, i in self._loops.ranked([t for _, t in sorted(new.tokens.items())])[:RELOCALIZE_TRIES]]
+        likely = [i for _, i in self._loops.ranked(new.in_order)[:RELOCALIZE_TRIES]]
         if self.state is TrackingState.LOST and self.reference in self.graph.keyframes and self.reference not in likely:
             likely = [self.reference, *likely[:-1]]  # what was seen last is where most are found again
         before, self.progress.state = self.state, TrackingState.LOST
@@ -178,7 +169,7 @@ class PointmapTracker(Tracker[PointmapFrame]):
         if solved.fraction < least:
             return f"only {solved.fraction:.0%} of a keyframe's pixels were found"
         T_map_rig = keyframe.T_map_rig @ se3_inverse(solved.alignment.T_new_kf)
-        pose = RigPose(T_map_rig, solved.alignment.covariance, solved.alignment.inliers, solved.alignment.rms)
+        pose = RigPose(T_map_rig, solved.alignment.covariance, solved.alignment.inliers)
         if self.model.is_metric:
             too_fast = self.progress.too_fast(new.stamp_ns, T_map_rig, self.config.tracking)
             if too_fast:
@@ -336,6 +327,63 @@ class PointmapTracker(Tracker[PointmapFrame]):
         spread = 1.4826 * float(np.median(np.abs(found - focal))) if len(found) > 2 else np.inf
         known.focal_std_px[camera] = min(max(spread / np.sqrt(len(found)), 0.005 * focal), 0.1 * focal)
 
+    # two maps
+
+    def locate(self, new: PointmapFrame) -> PointmapFrame | None:
+        """Looks for a frame set in the whole map; see `Tracker.locate`."""
+        return self._elsewhere(new, self._relocalize)
+
+    def confirm(self, new: PointmapFrame, T_map_rig: np.ndarray) -> PointmapFrame | None:
+        """Looks for a frame set at a place; see `Tracker.locate`."""
+        likely = self.graph.candidates(T_map_rig, new.cameras, 1)
+        if not likely:
+            return None
+        keyframe = self.graph.keyframes[likely[0]]
+        found = self._elsewhere(new, lambda n: self._try(n, keyframe, self.config.pointmap.relocalize_match_fraction))
+        if found is None or found.pose is None:
+            return None
+        distance, angle = motion(T_map_rig, found.pose.T_map_rig)
+        return found if distance < SAME_PLACE * keyframe.median_depth and angle < SAME_TURN else None
+
+    def _elsewhere(self, new: PointmapFrame, find: Callable[[PointmapFrame], str]) -> PointmapFrame | None:
+        """A copy of the frame set as `find` fills it, None where it gives a reason; the state of tracking stays."""
+        found = replace(new, pose=None, matches={}, fraction=0.0, reference=None, predictions={}, units={}, unique=0.0)
+        before, self.progress.state = self.state, TrackingState.LOST
+        starts = self._starts
+        reason = find(found)
+        self.progress.state, self._starts = before, starts
+        return None if reason or found.pose is None else found
+
+    def unit_ratio(self, here: PointmapFrame, new: PointmapFrame, there: Tracker) -> float:
+        """From the depth that both maps give to the frame set; see `Tracker.unit_ratio`."""
+        if self.model.is_metric:
+            return 1.0
+        ours, theirs = self.frame_depth(here), there.frame_depth(new)
+        ratios = [(ours[c].depth / theirs[c].depth)[(ours[c].confidence > 0) & (theirs[c].confidence > 0)]
+                  for c in ours if c in theirs]
+        found = np.concatenate(ratios) if ratios else np.zeros(0)
+        return float(np.median(found)) if len(found) else float("nan")
+
+    def resize(self, factor: float) -> None:
+        """Makes the map larger by a factor. ValueError where the model is metric."""
+        if self.model.is_metric:
+            raise ValueError(f"a map of a metric model cannot be resized by {factor}")
+        for keyframe in self.graph.keyframes.values():
+            keyframe.T_map_rig = keyframe.T_map_rig.copy()
+            keyframe.T_map_rig[:3, 3] *= factor
+            keyframe.size *= factor
+            for view in keyframe.views.values():
+                view.resize(factor)
+        for new in self._waiting.values():
+            new.units = {c: unit * factor for c, unit in new.units.items()}
+        self.progress.resize(factor)
+        self.graph.version += 1
+
+    def knit(self, first: int) -> None:
+        """Links the newest keyframes with older ones that show the same."""
+        for i in [i for i in sorted(self.graph.keyframes) if i >= first][-KNITTED:]:
+            self._loops.join(self.graph.keyframes[i], None)
+
     def finish(self) -> None:
         """Adjusts all keyframes, and gives those of an uncalibrated camera the focal length found with all of them."""
         if self.graph.adjusted_at != self.graph.next_id:
@@ -347,4 +395,4 @@ class PointmapTracker(Tracker[PointmapFrame]):
                     view.rays = view.intrinsics.unproject(view.corners)
 
     def _thumbnail(self, new: PointmapFrame) -> np.ndarray:
-        return self.model.signature([t for _, t in sorted(new.tokens.items())])
+        return self.model.signature(new.in_order)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lsm_ros.config import TrackingConfig
-from lsm_ros.geometry import se3_exp, se3_inverse, se3_log
+from lsm_ros.geometry import rigid, se3_exp, se3_inverse, se3_log
 from lsm_ros.slam.graph.keyframes import motion
 from lsm_ros.types import TrackingState, TrackingUpdate
 
@@ -23,6 +23,16 @@ class PoseStamp:
     stamp_ns: int
     T_map_rig: np.ndarray
     T_odom_base: np.ndarray | None
+
+    def too_fast(self, stamp_ns: int, T_map_rig: np.ndarray, config: TrackingConfig) -> str:
+        """Why nobody moves so fast from here to another pose (4, 4), or ''."""
+        seconds = (stamp_ns - self.stamp_ns) * 1e-9
+        if seconds <= 0:
+            return ""
+        distance, angle = motion(self.T_map_rig, T_map_rig)
+        if distance > config.max_speed * seconds + 0.05 or angle > config.max_rate * seconds + 0.1:
+            return f"the pose needs {distance / seconds:.1f} m/s and {angle / seconds:.1f} rad/s"
+        return ""
 
 
 @dataclass
@@ -71,13 +81,7 @@ class Progress:
         """Why nobody moves so fast from the newest pose to this one, or ''. After being lost every pose is possible."""
         if self.newest is None or self.state is TrackingState.LOST:
             return ""
-        seconds = (stamp_ns - self.newest.stamp_ns) * 1e-9
-        if seconds <= 0:
-            return ""
-        distance, angle = motion(self.newest.T_map_rig, T_map_rig)
-        if distance > config.max_speed * seconds + 0.05 or angle > config.max_rate * seconds + 0.1:
-            return f"the pose needs {distance / seconds:.1f} m/s and {angle / seconds:.1f} rad/s"
-        return ""
+        return self.newest.too_fast(stamp_ns, T_map_rig, config)
 
     def lose(self, reason: str) -> TrackingUpdate:
         """Reports a frame set without a pose."""
@@ -85,14 +89,15 @@ class Progress:
             self.state = TrackingState.LOST
         return TrackingUpdate(self.state, None, None, 0.0, reason=reason)
 
-    def accept(self, pose: PoseStamp, covariance: np.ndarray, fraction: float) -> TrackingUpdate:
-        """Reports a frame set with a pose and its (6, 6) covariance."""
+    def accept(self, pose: PoseStamp, own: np.ndarray, fraction: float, shared: np.ndarray | None = None) -> TrackingUpdate:
+        """Reports a frame set with a pose. own (6, 6): its covariance where its keyframe is known; shared (6, 6): what it takes
+        from that keyframe."""
         self.state = TrackingState.RELOCALIZED if self.state is TrackingState.LOST else TrackingState.TRACKING
         if self.state is TrackingState.RELOCALIZED:
             self.poses.clear()
         self.initial = None
         self.poses = [*self.poses[-1:], pose]
-        return TrackingUpdate(self.state, pose.T_map_rig, covariance, fraction)
+        return TrackingUpdate(self.state, pose.T_map_rig, own if shared is None else own + shared, fraction, own_covariance=own)
 
     def keyframe_added(self, keyframe: int, pose: PoseStamp, forget: bool = False) -> None:
         """The frame of `pose` became the reference, at a pose that the graph may have moved. forget: older poses are where
@@ -103,6 +108,19 @@ class Progress:
         if self.state is TrackingState.INITIALIZING:
             self.state = TrackingState.TRACKING
 
+    def correct(self, correction: np.ndarray) -> None:
+        """The newest part of the map has moved by a similarity (4, 4)."""
+        self.poses = [PoseStamp(p.stamp_ns, rigid(correction @ p.T_map_rig), p.T_odom_base) for p in self.poses]
+
     def move_map(self, T_new_old: np.ndarray) -> None:
         """Moves the map frame: every pose P becomes T_new_old P."""
         self.poses = [PoseStamp(p.stamp_ns, T_new_old @ p.T_map_rig, p.T_odom_base) for p in self.poses]
+
+    def resize(self, factor: float) -> None:
+        """Makes the way of the rig longer by a factor, away from the map's origin."""
+        scaled = []
+        for p in self.poses:
+            T = p.T_map_rig.copy()
+            T[:3, 3] *= factor
+            scaled.append(PoseStamp(p.stamp_ns, T, p.T_odom_base))
+        self.poses = scaled

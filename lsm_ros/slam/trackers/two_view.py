@@ -16,17 +16,20 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from lsm_ros.config import Config
-from lsm_ros.geometry import se3_inverse, transform_points
+from lsm_ros.geometry import rigid, se3_inverse, transform_points
 from lsm_ros.pairs.base import DEPTH, MATCHES, DensePairModel, PairModel
 from lsm_ros.pairs.dense import DenseDepth
-from lsm_ros.slam.graph.keyframes import Keyframe, motion, spread
-from lsm_ros.slam.scale import map_units_per_metre, resized
+from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, motion, spread
+from lsm_ros.slam.scale import resized
+from lsm_ros.slam.scale_sources import map_units_per_metre
 from lsm_ros.slam.trackers import bootstrap
-from lsm_ros.slam.trackers.base import FrameDepth, KeyframeDepth, Start, TrackedFrame
+from lsm_ros.slam.trackers.base import FrameDepth, KeyframeDepth, Start, TrackedFrame, Tracker
 from lsm_ros.slam.trackers.bootstrap import START_DEPTH, Bootstrap
 from lsm_ros.slam.trackers.cameras import with_focal
 from lsm_ros.slam.trackers.dense import dense_view
 from lsm_ros.slam.trackers.landmark import LandmarkTracker
+from lsm_ros.slam.trackers.landmark_depth import dense_ratio, depth_ratio, seen_landmarks
+from lsm_ros.slam.trackers.prior_depth import KeyframePriors, known_landmarks
 from lsm_ros.slam.trackers.progress import PoseStamp
 from lsm_ros.types import FrameSet, TrackingState, TrackingUpdate
 
@@ -40,6 +43,9 @@ GUESS_STD = 3.0  # of the logarithm of a guessed depth: it counts where nothing 
 SURE = 0.15  # relative deviation of inverse depth below which a landmark starts
 CALIBRATE_AT = (6, 10, 16, 25, 40, 64, 100)  # keyframes at which focal lengths are refined
 SHORTEST_PATIENCE = 1.0  # seconds
+SPREAD_OVER = 5  # times as many keyframes as a new one is linked with are looked at for that
+PRIOR_PARTNERS = 4  # of a keyframe with a depth prior, which is fitted to all that they see
+PRIOR_CONFIDENCE = 0.4  # of `two_view.min_confidence` is enough there
 LINK_MATCHES = 60  # of each link in that: plenty for a handful of parameters
 Partner = tuple[TrackedFrame | Keyframe, np.ndarray]  # and its T_map_rig (4, 4)
 
@@ -48,15 +54,17 @@ class TwoViewTracker(LandmarkTracker):
     """Tracks frame sets of cameras without depth; owns the keyframe graph. Not thread-safe."""
 
     finds_focal = True
+    resizes = True
     model: DensePairModel
 
     def __init__(self, config: Config, model: DensePairModel) -> None:
         super().__init__(config, model)
         self._recent: deque[tuple[TrackedFrame, np.ndarray]] = deque(maxlen=RECENT)
         self._pending: dict[int, TrackedFrame] = {}
+        self._priors = KeyframePriors(model.depth_prior)
         self._bootstrap: Bootstrap | None = None
         self._calibrated_at = 0
-        self._on_wheels = False
+        self._on_wheels = self._sized = False
 
     @staticmethod
     def suits(model: PairModel) -> bool:
@@ -92,7 +100,7 @@ class TwoViewTracker(LandmarkTracker):
         if found is None:
             return Start(None, self._bootstrap.reason)
         if found.focal_px is not None:
-            self._set_focal(found.camera, found.focal_px, [found.first, new, *found.between])
+            self._set_focal(found.camera, found.focal_px, [found.first, new, *found.between, *found.before])
         self._bootstrap = None
         return self._begin(found, T_map_rig)
 
@@ -103,24 +111,51 @@ class TwoViewTracker(LandmarkTracker):
         T_new = T_map_rig @ T_rig_cam @ se3_inverse(found.T_a_b) @ se3_inverse(T_rig_cam)
         first.tokens[camera].inverse_depth[:] = found.inverse_depth
         zero, _ = super().add_keyframe(first, T_map_rig)
-        self._pending[zero.id] = first
+        self._wait_for_depth(zero, first)
         self._recent.append((first, T_map_rig))
         new.matches = {(zero.id, camera): found.matches}
         self.progress.poses = [PoseStamp(new.stamp_ns, T_new, new.T_odom_base)]
         keyframe, _ = self.add_keyframe(new, T_new)
         recovered = [(first.stamp_ns, zero.T_map_rig, zero.id)]
+        poses = self.progress.poses
         for between in found.between:
             why_not = self._pose.near(between, [zero.id, keyframe.id], T_map_rig, self.config.tracking.min_match_fraction)
             if between.pose is not None and not why_not:
                 recovered.append((between.stamp_ns, between.pose.T_map_rig, zero.id))
+        recovered += self._backwards(found.before, T_map_rig, zero.id)
+        self.progress.poses = poses
         self.progress.state = TrackingState.TRACKING
         return Start(keyframe, recovered=tuple(recovered))
+
+    def _backwards(self, before: Sequence[TrackedFrame], T_map_rig: np.ndarray, keyframe: int
+                   ) -> list[tuple[int, np.ndarray, int]]:
+        """Poses of the frame sets before the first one, as `Start.recovered` has them, from the newest back."""
+        out: list[tuple[int, np.ndarray, int]] = []
+        guess, last, least = T_map_rig, None, self.config.tracking.min_match_fraction
+        for new in reversed(before):
+            self.progress.poses = []  # time runs backwards: no speed is known
+            moved = None if last is None else self._pose.by_flow(new, last)
+            if self._pose.near(new, [keyframe], guess if moved is None else moved, least):
+                self._pose.by_descriptors(new, [keyframe], least)
+            if new.pose is not None:
+                guess, last = new.pose.T_map_rig, new
+                out.append((new.stamp_ns, guess, keyframe))
+        return out
 
     def patience_s(self) -> float:
         """Seconds of being lost after which a new session starts: not longer than the map took, which is what is lost."""
         stamps = [k.stamp_ns for k in self.graph.keyframes.values()]
         span = (max(stamps) - min(stamps)) * 1e-9 if stamps else 0.0
         return min(self.config.tracking.lost_session_seconds, max(SHORTEST_PATIENCE, span))
+
+    def move_map(self, T_new_old: np.ndarray) -> None:
+        """Moves the map frame, and the frames that may become partners of a keyframe."""
+        super().move_map(T_new_old)
+        self._recent = deque(((n, T_new_old @ T) for n, T in self._recent), maxlen=RECENT)
+
+    def unit_ratio(self, here: TrackedFrame, new: TrackedFrame, there: Tracker) -> float:
+        """From the depths that landmarks of both maps have; see `Tracker.unit_ratio`."""
+        return depth_ratio(self.graph, here, there.graph, new)
 
     def expected_from_odometry(self, new: TrackedFrame) -> None:
         """None: a map that starts again has another scale."""
@@ -130,10 +165,10 @@ class TwoViewTracker(LandmarkTracker):
         if len(self.graph.keyframes) > 2 and self._calibrated_at != self.graph.next_id:
             self._calibrated_at = self.graph.next_id
             self.calibrate()
-            if self._on_wheels:
-                self._resize()
+            if self._on_wheels and not self._sized:
+                self._resize_by_lever()
 
-    def _resize(self) -> None:
+    def _resize_by_lever(self) -> None:
         """Makes the map as large as the camera's place on the base says. That place is in metres: in a map of another
         scale, the base would swing about when it turns on the spot."""
         keyframes = [k for _, k in sorted(self.graph.keyframes.items())]
@@ -142,17 +177,27 @@ class TwoViewTracker(LandmarkTracker):
         if any(not np.allclose(v.T_rig_cam, T_rig_cam) for k in keyframes for v in k.views.values()):
             return
         found = map_units_per_metre(np.stack([k.T_map_rig for k in keyframes]), T_rig_cam)
-        if found is None:
-            return
-        factor = 1.0 / found[0]
+        if found is not None:
+            self._grow(1.0 / found[0])
+
+    def resize(self, factor: float) -> None:
+        """Makes the map larger by a factor: where cameras are, around the first one, and how far away what they see is. From
+        then on it keeps the size that it was given."""
+        self._sized = True
+        self._grow(factor)
+
+    def _grow(self, factor: float) -> None:
+        self.catch_up()
+        keyframes = [k for _, k in sorted(self.graph.keyframes.items())]
+        T_rig_cam = next(iter(keyframes[0].views.values())).T_rig_cam
         centre = (keyframes[0].T_map_rig @ T_rig_cam)[:3, 3]
         tokens = {id(t): t for new in [*(n for n, _ in self._recent), *self._pending.values()] for t in new.tokens.values()}
         for keyframe in keyframes:
             keyframe.T_map_rig = resized(keyframe.T_map_rig, T_rig_cam, centre, factor)
             keyframe.size *= factor
             for view in keyframe.views.values():
-                view.inverse_depth /= factor
-                view.measured /= factor
+                view.inverse_depth = view.inverse_depth / factor
+                view.measured = view.measured / factor
                 tokens[id(view.tokens)] = view.tokens
         for each in tokens.values():
             each.resize(factor)
@@ -160,6 +205,7 @@ class TwoViewTracker(LandmarkTracker):
         self.progress.poses = [replace(p, T_map_rig=resized(p.T_map_rig, T_rig_cam, centre, factor))
                                for p in self.progress.poses]
         self.graph.version += 1
+        self._uncertainty.renumbered()
 
     def wants_keyframe(self, new: TrackedFrame) -> bool:
         """As for any tracker, and twice as often while there are few: depth from the short way of the start is not exact."""
@@ -174,8 +220,9 @@ class TwoViewTracker(LandmarkTracker):
         return (distance > 0.5 * rule.max_translation * last.median_depth or angle > 0.5 * rule.max_rotation) \
             and self.can_start(new)
 
-    def _spread_loop(self) -> None:
-        """`calibrate` adjusts all."""
+    def _corrected(self, correction: np.ndarray) -> None:
+        """Moves the frames that may become partners of a keyframe."""
+        self._recent = deque(((new, rigid(correction @ T)) for new, T in self._recent), maxlen=RECENT)
 
     def can_start(self, new: TrackedFrame) -> bool:
         """True if the frame set has corners enough, whose depth will be found."""
@@ -191,15 +238,15 @@ class TwoViewTracker(LandmarkTracker):
             if unknown.mean() > ENOUGH:  # the camera only turned: any depth says where it looks
                 tokens.inverse_depth[unknown] = self._guess(new, camera, T_map_rig)[unknown]
         keyframe, loops = super().add_keyframe(new, T_map_rig)
-        self._pending[keyframe.id] = new
+        self._wait_for_depth(keyframe, new)
         self._calibrate()
         return keyframe, loops
 
-    def _neighbours(self, keyframe: Keyframe, new: TrackedFrame) -> list[int]:
+    def _neighbours(self, graph: KeyframeGraph, keyframe: Keyframe, new: TrackedFrame) -> list[int]:
         """Half of them see most of the same; the others are spread down to those that see little of it, from where depth is
         seen best: in a turn only they have any baseline."""
         count = self.config.keyframes.neighbours
-        likely = self.graph.candidates(keyframe.T_map_rig, new.cameras, len(self.graph.keyframes), exclude=[keyframe.id])
+        likely = graph.candidates(keyframe.T_map_rig, new.cameras, SPREAD_OVER * count, before=keyframe.id)
         near, far = likely[:count // 2], likely[count // 2:]
         return near + [far[i] for i in spread(len(far), count - len(near))] if far else near
 
@@ -214,18 +261,12 @@ class TwoViewTracker(LandmarkTracker):
         stays where it is, and what comes into view continues what was there, so that the scale goes on.
         """
         corners = new.tokens[camera].corners.astype(np.float64)
-        pixels, points_map = [np.zeros((0, 2))], [np.zeros((0, 3))]
-        for (i, seen_by), matches in new.matches.items():
-            if seen_by == camera and i in self.graph.keyframes:
-                keyframe = self.graph.keyframes[i]
-                pixels.append(matches.pixels_a)
-                points_map.append(transform_points(keyframe.T_map_rig,
-                                                   keyframe.views[camera].points_rig()[matches.index_b]))
-        points_cam = transform_points(se3_inverse(T_map_rig @ new.T_rig_cam[camera]), np.concatenate(points_map))
+        pixels, points_map = seen_landmarks(self.graph, new, camera)
+        points_cam = transform_points(se3_inverse(T_map_rig @ new.T_rig_cam[camera]), points_map)
         known = points_cam[:, 2] > 0.05 / self._typical()
         if np.count_nonzero(known) < FEW_NEAR:
             return np.full(len(corners), self._typical())
-        _, near = cKDTree(np.concatenate(pixels)[known]).query(corners, k=FEW_NEAR)
+        _, near = cKDTree(pixels[known]).query(corners, k=FEW_NEAR)
         return np.median(1.0 / points_cam[known, 2][near], axis=1)
 
     def _typical(self) -> float:
@@ -233,6 +274,10 @@ class TwoViewTracker(LandmarkTracker):
         return 1.0 / (self.graph.keyframes[self.reference].median_depth if self.reference is not None else START_DEPTH)
 
     # dense depth
+
+    def _wait_for_depth(self, keyframe: Keyframe, new: TrackedFrame) -> None:
+        self._pending[keyframe.id] = new
+        self._priors.ask(keyframe.id, new.frames.values(), self.background)
 
     def frame_depth(self, new: TrackedFrame) -> dict[str, FrameDepth]:
         """Empty: depth is found for keyframes, once they have partners."""
@@ -242,39 +287,45 @@ class TwoViewTracker(LandmarkTracker):
         """Dense depth of the keyframes that have partners on both sides by now, or of all that are still without."""
         count = len(self.graph.keyframes)
         settled = everything or not self.config.two_view.refine_focal or count >= CALIBRATE_AT[0]
-        ready = [i for i in self._pending if settled and (everything or i <= self.graph.next_id - 3)]
+        last = self.graph.next_id - 3
+        ready = [i for i in self._pending if settled and (everything or (i <= last and self._priors.is_ready(i)))]
         out = []
         for i in ready:
             new = self._pending.pop(i)
-            if i not in self.graph.keyframes:
-                continue
-            T = self.graph.keyframes[i].T_map_rig
-            for camera in new.tokens:
-                partners = self._partners(new.stamp_ns, camera, T, DENSE_BASELINE, 2, keyframes=True)
-                if partners:
-                    dense = self._dense(new, camera, T, partners)
-                    new.tokens[camera].adopt(dense, SURE)
-                    view = self.graph.keyframes[i].views[camera]
-                    found = np.isnan(view.inverse_depth)
-                    view.inverse_depth[found] = new.tokens[camera].inverse_depth[found]
-                    depth = dense_view(new.frames[camera], new.intrinsics[camera], dense, self.config.two_view.min_confidence)
-                    out.append(KeyframeDepth(i, new.T_rig_cam[camera], depth))
+            if i in self.graph.keyframes:
+                out += [d for d in (self._depth_of_keyframe(i, new, camera) for camera in new.tokens) if d is not None]
+            self._priors.forget(i)
         return out
 
+    def _depth_of_keyframe(self, i: int, new: TrackedFrame, camera: str) -> KeyframeDepth | None:
+        """Dense depth of a keyframe, made of a frame set: from its partners, and from the depth prior if there is one."""
+        T, config = self.graph.keyframes[i].T_map_rig, self.config.two_view
+        partners = self._partners(new.stamp_ns, camera, T, DENSE_BASELINE, PRIOR_PARTNERS, keyframes=True)
+        first, others = partners[:2], partners[2:]
+        dense, least, scale = None, config.min_confidence, None
+        if first:
+            dense = self._dense(new, camera, T, first)
+            new.tokens[camera].adopt(dense, SURE)
+            view = self.graph.keyframes[i].views[camera]
+            found = np.isnan(view.inverse_depth)
+            view.inverse_depth[found] = new.tokens[camera].inverse_depth[found]
+        if self._priors.is_used:
+            known = dense.filled(self._dense(new, camera, T, others)) if dense is not None and others else dense
+            fitted = self._priors.complete(i, camera, known, known_landmarks(self.graph, i, camera, config.sigma_px))
+            if fitted is not None:
+                dense, least, scale = fitted.dense, PRIOR_CONFIDENCE * least, fitted.scale
+        if dense is None:
+            return None
+        depth = dense_view(new.frames[camera], new.intrinsics[camera], dense, least)
+        return KeyframeDepth(i, new.T_rig_cam[camera], depth, prior_scale=scale)
+
+    def prior_note(self) -> str:
+        """As it is with `Tracker`."""
+        return self._priors.note
+
     def depth_ratio(self, keyframe: Keyframe, camera: str, depth: np.ndarray) -> float:
-        """Change of the scale at a keyframe since its `depth` (H, W), 0 = none, was made: median of landmark depth by
-        that depth, at the landmarks that others see. 1 where fewer than ten landmarks have one."""
-        view = keyframe.views[camera]
-        x, y = np.rint(view.corners).astype(np.int64).T
-        dense = depth[np.clip(y, 0, depth.shape[0] - 1), np.clip(x, 0, depth.shape[1] - 1)]
-        seen = np.zeros(len(x), bool)
-        for link in self.graph.links.values():
-            if link.anchor == keyframe.id and link.anchor_camera == camera:
-                seen[link.matches.index_b] = True
-        good = seen & (dense > 0) & np.isfinite(view.inverse_depth)
-        if np.count_nonzero(good) < 10:
-            return 1.0
-        return float(np.median(1.0 / (view.inverse_depth[good] * dense[good])))
+        """Change of the scale at a keyframe since its `depth` (H, W), 0 = none, was made, by its landmarks."""
+        return dense_ratio(self.graph, keyframe, camera, depth)
 
     def _partners(self, stamp_ns: int, camera: str, T_map_rig: np.ndarray, baseline: float, count: int,
                   keyframes: bool = False) -> list[Partner]:
@@ -318,6 +369,7 @@ class TwoViewTracker(LandmarkTracker):
 
     def calibrate(self) -> None:
         """Bundle adjustment of all keyframes with a common factor of the focal lengths."""
+        self.catch_up()
         cameras = {c for k in self.graph.keyframes.values() for c in k.views}
         known = cameras - self.cameras.uncalibrated
         prior = self.config.two_view.focal_std if known else 1.0

@@ -66,6 +66,30 @@ def test_maps_a_room_from_colour_alone(mapped):
     assert status.focal_px["camera"] == pytest.approx(CAMERA.fx, rel=0.05) and not status.focal_is_estimated["camera"]
 
 
+def seen_from_newest(tracker):
+    """Places (N, 3) of the recent frames in the frame of the newest keyframe."""
+    T_newest = tracker.graph.newest.T_map_rig
+    return np.array([(se3_inverse(T_newest) @ T)[:3, 3] for _, T in tracker._recent])
+
+
+@pytest.mark.parametrize("change", [lambda tracker: tracker.move_map(make_se3(so3_exp([0.0, 0.15, 0.0]), np.zeros(3))),
+                                    lambda tracker: tracker.resize(3.0)], ids=["turned", "grown"])
+def test_a_map_that_is_changed_under_way_goes_on(change):
+    """As when it is levelled, or grows to metres: depth of new keyframes comes from frames of before."""
+    pipeline, path = MappingPipeline(CONFIG), walk(75)
+    fed(pipeline, path[:45])
+    tracker = pipeline.tracker
+    before = seen_from_newest(tracker)
+    size = tracker.graph.newest.size
+    change(tracker)
+    np.testing.assert_allclose(seen_from_newest(tracker), before * tracker.graph.newest.size / size, atol=1e-9)
+    fed(pipeline, path[45:], first=45)
+    pipeline.settle()
+    error, length = errors(pipeline, path)
+    assert len(error) >= 0.95 * len(path)
+    assert np.sqrt(np.mean(error**2)) < 0.02 * length
+
+
 def test_frames_before_the_start_get_their_poses_afterwards(mapped):
     pipeline, _, updates = mapped
     waiting = sum(u.tracking.T_map_rig is None for u in updates)
