@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.pairs.base import PairModel, finds_points
-from lsm_ros.slam.focal import FocalEstimator
+from lsm_ros.slam.focal import CalibrationCheck, FocalEstimator
+from lsm_ros.slam.graph.keyframes import Keyframe
 from lsm_ros.slam.trackers import Tracker
 from lsm_ros.types import Frame
 
@@ -18,6 +19,7 @@ class Calibrator:
     def __init__(self, model: PairModel, warnings: Warnings) -> None:
         self._model, self._warnings = model, warnings
         self._estimators: dict[str, FocalEstimator] = {}
+        self._checks: dict[str, CalibrationCheck] = {}
 
     def __call__(self, frame: Frame, tracker: Tracker) -> Frame:
         """The frame with intrinsics once they are known; what people should know about them becomes a warning."""
@@ -55,9 +57,34 @@ class Calibrator:
         self._warnings.say(name, f"camera {camera!r}: its calibration says a focal length of {given:.0f} px, but the images "
                                  f"fit {found:.0f} px (+- {std:.0f}), which is used: check its camera_info")
 
+    def check(self, keyframe: Keyframe) -> None:
+        """Warns where the measured depth of keyframes contradicts the focal length of a calibration."""
+        if not (self._model.uses_depth and finds_points(self._model)):
+            return
+        for camera, view in keyframe.views.items():
+            if camera in self._estimators:
+                continue
+            if camera not in self._checks or self._checks[camera].given != view.intrinsics:
+                self._checks[camera] = CalibrationCheck(self._model, view.intrinsics)
+                self._warnings.over(f"calibration {camera}")
+            check = self._checks[camera]
+            check.add(view.tokens)
+            if check.wrong_px is not None:
+                self._warnings.say(f"calibration {camera}", f"camera {camera!r}: its calibration says a focal length of "
+                                   f"{check.given.fx:.0f} px, but its depth and its motion fit {check.wrong_px:.0f} px "
+                                   f"(+- {check.std_px:.0f}): check its camera_info; the map is distorted by that")
+
+    def finish(self, tracker: Tracker) -> None:
+        """Says the focal lengths that were estimated with the map as they are at its end."""
+        for camera, focal in self.focal_px(tracker)[0].items():
+            if camera in tracker.cameras.uncalibrated and self._warnings.get(f"focal {camera}"):
+                self._warnings.say(f"focal {camera}", f"camera {camera!r} has no calibration: its focal length was estimated "
+                                   f"with the map, {focal:.0f} px")
+
     def clear(self) -> None:
         """Forgets all estimates."""
         self._estimators.clear()
+        self._checks.clear()
 
     def focal_px(self, tracker: Tracker) -> tuple[dict[str, float], dict[str, bool]]:
         """Focal length of each camera, 0 while unknown, and whether it is an estimate that replaces or stands in for a

@@ -10,12 +10,14 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.geometry import T_BODY_OPTICAL, CameraIntrinsics, Rectifier, depth_discontinuities
 from lsm_ros.mapping.calibration import Calibrator
+from lsm_ros.mapping.sizes import SizeKeeper
 from lsm_ros.mapping.warnings import Warnings
-from lsm_ros.pairs.base import PairModel
+from lsm_ros.pairs.base import MATCHES, PairModel
 from lsm_ros.slam.trackers import Tracker
 from lsm_ros.types import UNLABELLED, Frame, FrameSet
 
 MOST_RECTIFIERS = 8
+LEAST_IN_RANGE = 0.05  # of the depth; with less its units are doubted
 
 
 class FrameRectifier:
@@ -47,20 +49,29 @@ class FrameRectifier:
 
 
 class FramePreparation:
-    """Prepares frame sets for tracking. rectify and calibrate keep what they learn over sessions."""
+    """Prepares frame sets for tracking. rectify, calibrate and sizes keep what they learn over sessions."""
 
     def __init__(self, config: Config, model: PairModel, warnings: Warnings) -> None:
         self._config, self._model, self._warnings = config, model, warnings
         self.rectify = FrameRectifier()
         self.calibrate = Calibrator(model, warnings)
+        self.sizes = SizeKeeper(warnings)
+
+    def clear(self) -> None:
+        """Forgets what it learned of the cameras, but for lenses."""
+        self.calibrate.clear()
+        self.sizes.clear()
 
     def __call__(self, frame_set: FrameSet, tracker: Tracker) -> FrameSet:
-        """The frame set with intrinsics where they are known, without distortion, and with the depth that is used."""
+        """The frame set with intrinsics where they are known, without distortion, in the size in which its cameras began, and
+        with the depth that is used. ValueError for a camera that changed beyond that."""
         if not frame_set.T_rig_cam and len(frame_set.frames) == 1:  # the rig is the body of its one camera
             frame_set = replace(frame_set, T_rig_cam={frame_set.frames[0].camera: T_BODY_OPTICAL})
-        frames = [self.calibrate(f, tracker) for f in frame_set.frames]
-        frames = self._usable_depth(frames, bool(tracker.graph.keyframes))
-        return replace(frame_set, frames=tuple(self._reliable(self.rectify(f)) for f in frames))
+        frames = [self.rectify(f) for f in frame_set.frames]
+        if MATCHES in self._model.gives:  # networks of pointmaps take every size as it comes
+            frames = [self.sizes(f, tracker) for f in frames]
+        frames = self._usable_depth([self.calibrate(f, tracker) for f in frames], bool(tracker.graph.keyframes))
+        return replace(frame_set, frames=tuple(self._reliable(f) for f in frames))
 
     def _usable_depth(self, frames: list[Frame], started: bool) -> list[Frame]:
         """Frames with the depth that the pair model uses: others find it themselves, in a scale of their own."""
@@ -74,12 +85,26 @@ class FramePreparation:
         return frames
 
     def _reliable(self, frame: Frame) -> Frame:
-        return frame if frame.depth is None else replace(frame, depth=reliable_depth(frame.depth, self._config))
+        if frame.depth is None:
+            return frame
+        depth = reliable_depth(frame.depth, self._config)
+        self._say_range(frame.camera, frame.depth, depth)
+        return replace(frame, depth=depth)
+
+    def _say_range(self, camera: str, given: np.ndarray, used: np.ndarray) -> None:
+        """Warns of depth that is nearly all out of range, which wrong units are."""
+        known = np.isfinite(given) & (given > 0)
+        if np.count_nonzero(used) >= LEAST_IN_RANGE * np.count_nonzero(known):
+            return
+        limits, middle = self._config.pairs, float(np.median(given[known]))
+        if not limits.min_depth <= middle <= limits.max_depth:
+            self._warnings.say("depth", f"depth of camera {camera!r} is out of range: {middle:.3g} m in the middle, while "
+                               f"pairs.min_depth and pairs.max_depth are {limits.min_depth:g} and {limits.max_depth:g} m; are "
+                               "its units right (16UC1: millimetres, 32FC1: metres)?")
 
 
 def reliable_depth(depth: np.ndarray, config: Config) -> np.ndarray:
     """(H, W) float32 metres, 0 where there is none, out of range, or at the edge of something."""
-    depth = np.nan_to_num(depth, nan=0.0, posinf=0.0, neginf=0.0)
-    good = (depth >= config.pairs.min_depth) & (depth <= config.pairs.max_depth)
+    good = (depth >= config.pairs.min_depth) & (depth <= config.pairs.max_depth)  # NaN is neither
     good &= ~depth_discontinuities(depth)
-    return np.where(good, depth, np.float32(0.0)).astype(np.float32)
+    return np.where(good, depth, np.float32(0.0)).astype(np.float32, copy=False)

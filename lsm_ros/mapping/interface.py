@@ -104,8 +104,8 @@ class Pipeline(MapReader, Protocol):
     def reset(self) -> None:
         """Forgets everything but the settings."""
 
-    def new_session(self) -> None:
-        """Starts an empty map."""
+    def new_session(self, keep: bool = True, reason: str = ...) -> None:
+        """Starts an empty map; reason: why, for a warning."""
 
     def close(self) -> None:
         """Lets go of all memory."""

@@ -8,28 +8,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.files import replacing_folder
 from lsm_ros.fusion.voxel_map import VoxelMap
-from lsm_ros.geometry import is_se3, se3_inverse
+from lsm_ros.geometry import is_se3
 from lsm_ros.mapping import store
+from lsm_ros.mapping.atlas import Atlas
+from lsm_ros.mapping.counts import FrameCounts, counted
 from lsm_ros.mapping.doubts import doubts
 from lsm_ros.mapping.frames import FramePreparation
 from lsm_ros.mapping.fuser import Fuser
 from lsm_ros.mapping.levelling import Levelling
 from lsm_ros.mapping.limits import bound_keyframes
 from lsm_ros.mapping.observations import cloud_of
-from lsm_ros.mapping.session import Session
+from lsm_ros.mapping.scale import ScaleKeeper
+from lsm_ros.mapping.session import MapSession
+from lsm_ros.mapping.status import status_of
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.pairs import PairModel, make_pair_model
-from lsm_ros.semantics.layer import SemanticLayer
+from lsm_ros.semantics.layer import SavedSemantics, SemanticLayer
+from lsm_ros.semantics.search import Answer, find_places
 from lsm_ros.semantics.shared import SharedLanguage
-from lsm_ros.slam.graph.history import PoseHistory
 from lsm_ros.slam.trackers import FrameDepth, TrackedFrame, Tracker, make_tracker
+from lsm_ros.slam.trackers.base import Contradiction
+from lsm_ros.threads import use_threads
 from lsm_ros.types import (
     FrameSet,
     LabelSpace,
@@ -42,64 +47,76 @@ from lsm_ros.types import (
     TrajectoryPose,
 )
 
-if TYPE_CHECKING:
-    from lsm_ros.semantics.search import Answer
-
 
 class MappingPipeline:
     """Everything between images and map. Not thread-safe: one worker owns it, but for `texts`. model: used instead of the one
-    that `config.pairs` names."""
+    that `config.pairs` names. background: frames wait for no work on the graph; what comes out then depends on the machine."""
 
-    def __init__(self, config: Config, model: PairModel | None = None) -> None:
-        self.config = config
+    def __init__(self, config: Config, model: PairModel | None = None, background: bool = False) -> None:
+        self.config, self._background = config, background
+        use_threads(config.limits.threads)
         self.model = make_pair_model(config.pairs) if model is None else model
         self.warnings = Warnings()
         self.semantics = SemanticLayer(config, self.model, self.warnings)
-        self._session = Session()
         self._prepare = FramePreparation(config, self.model, self.warnings)
-        self._forget()
-        self._start({})
+        self._atlas = Atlas(self._empty_session)
+        self.counts = FrameCounts()
+        self._start()
 
-    def _forget(self) -> None:
-        """Forgets the frames so far."""
-        self._history = PoseHistory()
-        self._frames = self._without_pose = 0
+    def _empty_session(self, number: int, next_keyframe: int, next_observation: int) -> MapSession:
+        tracker = make_tracker(self.config, self.model)
+        fuser = Fuser(self.config, self.semantics, self.warnings, next_observation)
+        tracker.graph.next_id, tracker.background = next_keyframe, self._background
+        return MapSession(number, tracker, fuser, Levelling(self.config, self.warnings),
+                          ScaleKeeper(self.config, self.model, self.warnings))
 
-    def _start(self, knowledge: dict[str, Any]) -> None:
-        """Starts with an empty graph and map. knowledge: of the cameras, from the tracker before."""
-        self.tracker: Tracker = make_tracker(self.config, self.model)
-        self.tracker.cameras.recall(knowledge)
+    def _start(self) -> None:
+        """Sets what every map begins with."""
         self.localization_only = False
-        self._levelling = Levelling(self.config)
         self._last = TrackingUpdate(TrackingState.INITIALIZING, None, None, 0.0, reason="no frame yet")
         self.warnings.clear()
         self.semantics.restart()
-        self._fuser = Fuser(self.config, self.semantics, self.warnings)
+        self.map.set_names(self.semantics.names)
         self._stage_ms: dict[str, float] = {}
 
-    # one frame set
+    @property
+    def tracker(self) -> Tracker:
+        """Tracking in the map that is built."""
+        return self._atlas.here.tracker
 
+    @property
+    def _fuser(self) -> Fuser:
+        return self._atlas.here.fuser
+
+    @counted
     def process(self, frame_set: FrameSet) -> MappingUpdate:
         """Tracks one frame set, makes it a keyframe if it should be one, and brings the map up to date."""
-        self._stage_ms, seq_before = {}, self.map.seq
-        self._frames += 1
+        self._stage_ms, map_before, seq_before = {}, self.map, self.map.seq
         with self._timed("prepare"):
-            prepared = self._prepare_frames(frame_set)
+            prepared = self._atlas.here.scale.check(self._prepare_frames(frame_set))
         with self._timed("track"):
+            loops = self.tracker.catch_up(wait=False)
             update, tracked = self.tracker.track(prepared)
         with self._timed("keyframe"):
-            update = self._keyframe(update, tracked, prepared)
+            update = self._keyframe(self._checked(update, self.tracker.contradiction), tracked, prepared)
             depths = {} if tracked is None else self.tracker.frame_depth(tracked)
-            update = self._level(update, depths, tracked)
+            if tracked is not None and update.T_map_rig is not None:
+                wrong = self._atlas.watch(frame_set.stamp_ns, update.T_map_rig, depths, tracked.T_rig_cam)
+                update = self._checked(update, wrong)
+            self._atlas.here.see(prepared, update.T_map_rig)
+            update = self._move_map(update, depths, tracked)
+        with self._timed("join"):
+            update = self._join(update, tracked)
+        update = replace(update, closed_loops=(*loops, *update.closed_loops))
         self._record(frame_set, update)
         with self._timed("fuse"):
             added, removed = self._fuse(update)
         with self._timed("move"):
             moved = self._fuser.follow(self.tracker.graph)
         self._last = update
-        return MappingUpdate(frame_set.stamp_ns, update, tuple(added), moved, removed,
-                             len(self.map.changed_blocks(seq_before)), self._fuser.backlog, self.tracker.graph.version,
-                             self.map_epoch, self.session, dict(self._stage_ms),
+        changed = self.map.changed_blocks(seq_before if self.map is map_before else 0)
+        return MappingUpdate(frame_set.stamp_ns, update, tuple(added), moved, removed, len(changed), self._fuser.backlog,
+                             self.tracker.graph.version, self.map_epoch, self.session, dict(self._stage_ms),
                              {c: cloud_of(d) for c, d in depths.items()}, self.warnings.texts)
 
     def _prepare_frames(self, frame_set: FrameSet) -> FrameSet:
@@ -115,11 +132,15 @@ class MappingPipeline:
             return self._initialize(tracked, prepared.rig_is_base)
         if update.T_map_rig is None:
             return self._give_up(update, tracked, prepared.rig_is_base)
-        self._session.found()
+        if update.state is TrackingState.RELOCALIZED and self._atlas.is_ambiguous(tracked):
+            self.new_session()
+            return self._initialize(tracked, prepared.rig_is_base)
+        self._atlas.count.found()
         if not self.tracker.wants_keyframe(tracked):
             return update
         keyframe, loops = self.tracker.add_keyframe(tracked, update.T_map_rig)
-        bound_keyframes(self.tracker.graph, self.map, self._history, self.config, self.warnings)
+        self._prepare.calibrate.check(keyframe)
+        bound_keyframes(self.tracker.graph, self.map, self._atlas.here.history, self.config, self.warnings)
         return replace(update, T_map_rig=keyframe.T_map_rig, new_keyframe=keyframe.id, closed_loops=loops)
 
     def _initialize(self, tracked: TrackedFrame, rig_is_base: bool, T_map_rig: np.ndarray | None = None) -> TrackingUpdate:
@@ -129,99 +150,121 @@ class MappingPipeline:
             return TrackingUpdate(TrackingState.INITIALIZING, None, None, 0.0,
                                   reason=self.warnings.get("depth") or started.reason)
         for stamp_ns, T, keyframe in started.recovered:
-            self._history.add(stamp_ns, T, self.tracker.graph, keyframe, published=False)
-        self._without_pose -= len(started.recovered)
-        self._levelling.start(rig_is_base)
-        self._session.found()
+            self._atlas.here.history.add(stamp_ns, T, self.tracker.graph, keyframe, published=False)
+        self.counts.without_pose -= len(started.recovered)
+        self._atlas.here.levelling.start(rig_is_base)
+        self._atlas.count.found()
         return TrackingUpdate(self.tracker.state, started.keyframe.T_map_rig, np.diag([1e-6] * 6), 1.0, started.keyframe.id)
 
     def _give_up(self, update: TrackingUpdate, tracked: TrackedFrame, rig_is_base: bool) -> TrackingUpdate:
         """Lost for long: goes on from odometry, or starts a new session."""
-        if not self._session.is_lost_for(tracked.stamp_ns, self.tracker.patience_s()) or not self.tracker.can_start(tracked):
+        is_over = self._atlas.count.is_lost_for(tracked.stamp_ns, self.tracker.patience_s())
+        if not is_over or self.tracker.is_trying or not self.tracker.can_start(tracked):
             return update
         expected = self.tracker.expected_from_odometry(tracked)
-        if expected is None:
+        if expected is None or self.tracker.contradicts(tracked, expected):
             self.new_session()
             return self._initialize(tracked, rig_is_base)
-        self._session.go_on()
+        self._atlas.go_on(tracked.stamp_ns)
         self.warnings.say("session", f"session {self.session} goes on from odometry: the camera was lost")
         return self._initialize(tracked, rig_is_base, expected)
 
-    def _level(self, update: TrackingUpdate, depths: dict[str, FrameDepth], tracked: TrackedFrame | None) -> TrackingUpdate:
-        """Levels the map by the floor that a new keyframe shows, while nothing else gives gravity."""
-        graph = self.tracker.graph
-        if update.new_keyframe is None or tracked is None or not self.model.is_metric:
-            return update
-        if not self._levelling.wants_floor(len(graph.keyframes)):
-            return update
-        T_floor_rig = self._levelling.find_floor(depths, tracked.T_rig_cam)
-        if T_floor_rig is None:
+    def _move_map(self, update: TrackingUpdate, depths: dict[str, FrameDepth], tracked: TrackedFrame | None) -> TrackingUpdate:
+        """Levels the map by the IMU, or by the floor that a new keyframe shows, while nothing else gives gravity; and lets it
+        grow to metres once its scale is sure, or sure to be another one."""
+        here, graph = self._atlas.here, self.tracker.graph
+        if update.new_keyframe is None or tracked is None or self.localization_only:
             return update
         keyframe = graph.keyframes[update.new_keyframe]
-        self.tracker.move_map(T_floor_rig @ se3_inverse(keyframe.T_map_rig))
-        if len(graph.keyframes) > 1:
-            self._session.map_moved()
-        self._fuser.settle(graph)
+        levelled = here.level(keyframe, depths, tracked.T_rig_cam, self.model.is_metric)
+        grown = here.scale.update(self.tracker)
+        if grown:
+            here.resized()
+        if grown or (levelled and len(graph.keyframes) > 1):
+            self._atlas.count.map_moved()
         return replace(update, T_map_rig=keyframe.T_map_rig)
 
     def _record(self, frame_set: FrameSet, update: TrackingUpdate) -> None:
-        if update.T_map_rig is None:
-            self._without_pose += 1
+        if not self.counts.pose(update):
             return
         keyframe = self.tracker.reference if update.new_keyframe is None else update.new_keyframe
-        assert keyframe is not None  # a pose is found in keyframes
-        self._history.add(frame_set.stamp_ns, update.T_map_rig, self.tracker.graph, keyframe)
+        assert keyframe is not None and update.T_map_rig is not None  # a pose is found in keyframes
+        self._atlas.here.history.add(frame_set.stamp_ns, update.T_map_rig, self.tracker.graph, keyframe)
 
     def _fuse(self, update: TrackingUpdate) -> tuple[list[int], tuple[int, ...]]:
         """Adds the depth that keyframes have by now, and takes out what newer keyframes of the same view replace."""
         if update.closed_loops and self.tracker.resizes:
             self._fuser.rescale(self.tracker)
-        added = self._take_depth()
+        added = self._take_depth() + self._fuser.take_in(self.tracker.graph, self.config.fusion.budget_ms)
         return added, self._fuser.remove_stale() if added else ()
 
     def _take_depth(self, everything: bool = False) -> list[int]:
         depths = self.tracker.take_depth(everything)
-        for name, text in (doubts(self.model, self.tracker.cameras) if depths else {}).items():
+        self._atlas.here.scale.add_depths(depths, self.tracker.graph)
+        for name, text in (doubts(self.model, self.tracker) if depths else {}).items():
             self.warnings.say(name, text)
         return self._fuser.add(depths, self.tracker.graph)
 
-    # sessions
-
     @property
     def session(self) -> int:
-        """Number of the session, raised when mapping starts anew or goes on after the camera was lost."""
-        return self._session.number
+        """Number of the session that the map belongs to, raised when mapping starts anew or goes on after the camera was lost;
+        that of an older one again when the map was joined to it."""
+        return self._atlas.here.number
 
     @property
     def map_epoch(self) -> int:
         """Raised when coordinates of the map from before no longer hold."""
-        return self._session.epoch
+        return self._atlas.count.epoch
 
     def reset(self) -> None:
         """Forgets everything but the settings; epoch and session go up."""
-        self._forget()
-        self._prepare.calibrate.clear()
-        self._begin_session({})
+        self.counts = FrameCounts()
+        self._prepare.clear()
+        self._atlas.restart()
+        self._start()
 
-    def new_session(self) -> None:
-        """Starts an empty map; the poses of the session that ends are kept for the trajectory."""
-        self._history.retire(self.tracker.graph)
-        self._begin_session(self.tracker.cameras.to_dict())
-        self.warnings.say("session", f"session {self.session} started: tracking could not be regained")
+    def new_session(self, keep: bool = True, reason: str = "tracking could not be regained") -> None:
+        """Starts an empty map. The one before is kept, to be joined when the camera comes back to it; or all are forgotten."""
+        self._atlas.begin(keep)
+        self._start()
+        self.warnings.say("session", f"session {self.session} started: {reason}")
 
-    def _begin_session(self, knowledge: dict[str, Any]) -> None:
-        self._session.begin()
-        self._start(knowledge)
+    def _checked(self, update: TrackingUpdate, wrong: Contradiction | None) -> TrackingUpdate:
+        """Takes back what tied keyframes to older ones, if the images contradict it."""
+        if wrong is None:
+            return update
+        before = self.session
+        self.counts.without_pose += self._atlas.split(wrong)
+        text = f"a part of the map was not where it belongs and was taken out: {wrong.reason}"
+        self.warnings.say("session", text if self.session == before else f"session {self.session} goes on apart: {text}")
+        goes_on = wrong.end is not None or self.session != before
+        return replace(update, reason=text) if goes_on else self.tracker.progress.lose(text)
+
+    def _join(self, update: TrackingUpdate, tracked: TrackedFrame | None) -> TrackingUpdate:
+        """Joins the map with one from before, once it is clear how they lie."""
+        if tracked is None or update.T_map_rig is None:
+            return update
+        joint = self._atlas.look(tracked, update.new_keyframe is not None)
+        if joint is None:
+            return update
+        before = self.session
+        self._atlas.join(joint)
+        self.map.set_names(self.semantics.names)
+        self.warnings.say("session", f"session {before} was joined to session {self.session}")
+        newest = self.tracker.progress.newest
+        assert newest is not None  # the frame set has a pose
+        return replace(update, state=TrackingState.RELOCALIZED, T_map_rig=newest.T_map_rig)
 
     def settle(self) -> None:
         """Makes the map what it would be had all keyframes been fused with their final poses."""
         if not self.localization_only:  # a map that is only used stays as it is
             self.tracker.finish()
+            if self._atlas.here.settle():
+                self._atlas.count.map_moved()
         self._take_depth(everything=True)
         self._fuser.rescale(self.tracker)
         self._fuser.settle(self.tracker.graph)
-
-    # labels
+        self._prepare.calibrate.finish(self.tracker)
 
     @property
     def texts(self) -> SharedLanguage:
@@ -251,11 +294,9 @@ class MappingPipeline:
         """
         if label_space is not None:
             self.set_label_space(label_space)
-        keyframes = self.tracker.graph.keyframes.values()
-        keyframe = next((k for k in keyframes if k.stamp_ns == stamp_ns and camera in k.views), None)
+        known = self.tracker.graph.keyframes.values()
+        keyframe = next((k for k in known if k.stamp_ns == stamp_ns and camera in k.views), None)
         return keyframe is not None and self._fuser.add_labels(keyframe, camera, labels, self._prepare.rectify)
-
-    # what others ask for
 
     @property
     def map(self) -> VoxelMap:
@@ -269,8 +310,6 @@ class MappingPipeline:
     def find(self, vector: np.ndarray, threshold: float, most: int) -> Answer:
         """Places in the map that a vector describes; see `semantics.search.find_places`. ValueError while the map has no
         features."""
-        from lsm_ros.semantics.search import find_places
-
         found, surface = self.map.query(vector), self.map.surface()
         return find_places(surface.voxel, surface.points_map, found.similarity, self.map.layout.voxel_size, threshold, most)
 
@@ -283,15 +322,15 @@ class MappingPipeline:
         return self.map.distance_field(self.config.grid) if self._has_grid() else None
 
     def _has_grid(self) -> bool:
-        return self._levelling.is_known and self.map.block_count > 0
+        return self._atlas.here.levelling.is_known and self.map.block_count > 0
 
     def trajectory(self) -> list[TrajectoryPose]:
         """Final pose of every frame that has one, in order of time."""
-        return self._history.final(self.tracker.graph)
+        return self._atlas.here.history.final(self.tracker.graph)
 
     def online_trajectory(self) -> list[TrajectoryPose]:
         """Poses as they were first published."""
-        return self._history.online()
+        return self._atlas.here.history.online()
 
     def keyframe_trajectory(self) -> list[TrajectoryPose]:
         """Poses of the keyframes, in order of time."""
@@ -316,49 +355,42 @@ class MappingPipeline:
 
     def status(self) -> PipelineStatus:
         """State and sizes at this moment."""
-        graph = self.tracker.graph
-        focal, estimated = self._prepare.calibrate.focal_px(self.tracker)
-        known = bool(graph.keyframes) and self.model.is_metric
-        source, std = (self.model.scale_source, self.model.scale_std) if known else ("none", float("nan"))
-        return PipelineStatus(
-            self._last.state, self._last.reason, self.session, self.map_epoch, graph.version, known, source, std,
-            self._levelling.is_known, self._levelling.source, len(graph.keyframes), self._last.match_fraction,
-            len(self.map.observations), self._fuser.backlog, self.map.block_count, self.map.nbytes,
-            graph.nbytes + self.map.observation_bytes, self._frames, self._without_pose, focal, estimated,
-            self.warnings.texts, self.localization_only, dict(self.tracker.cameras.off_pinhole), self.map.backend.name)
+        return status_of(self._atlas, self.counts, self._last, *self._prepare.calibrate.focal_px(self.tracker),
+                         self.warnings.texts, self.localization_only)
 
     def save(self, folder: Path) -> int:
-        """Writes the map into `folder` and returns the bytes written. The folder appears, or is replaced, only when all is
-        written; on an error (OSError: full disk) what was there stays whole."""
-        with replacing_folder(folder) as fresh:
-            self.map.save(fresh / "map")
-            store.save_graph(fresh, self.tracker, {
-                **self.semantics.save(fresh, self.map.has_features), "gravity_source": self._levelling.source,
-                "next_observation": self._fuser.next_observation, "config": self.config.to_dict()})
+        """Writes the map into `folder` and returns the bytes written. The folder appears, or the map in it is replaced, only
+        when all is written; on an error (OSError: full disk) what was there stays whole."""
+        self.tracker.catch_up()
+        with replacing_folder(folder, store.OWN) as fresh:
+            store.save_session(fresh, self._atlas.here, self.semantics.save(fresh, self.map.has_features), self.config)
         return store.folder_bytes(Path(folder))
 
     def load(self, folder: Path, localization_only: bool = False) -> None:
         """Replaces graph and map by a saved one; tracking starts by looking for itself in it. FileNotFoundError or
         ValueError if the folder is not a whole map; then nothing has changed."""
-        folder = Path(folder)
-        tracker = make_tracker(self.config, self.model)
-        meta = store.load_graph(folder, tracker)
-        voxels = VoxelMap(self.config.fusion)
-        voxels.load(folder / "map")
-        language = self.semantics.of_saved(folder, meta)
-        self._history = PoseHistory()
-        self._begin_session({})
-        self.tracker, self._fuser.map = tracker, voxels
-        self.localization_only = tracker.localization_only = localization_only
-        self._fuser.next_observation = meta["next_observation"]
-        self._levelling.source = meta["gravity_source"]
-        self.semantics.adopt(language, meta)
-        voxels.set_names(self.semantics.names)
+        loaded, semantics = self._loaded(Path(folder))
+        self._atlas.adopt(loaded)
+        self._prepare.sizes.clear()
+        self._start()
+        self.localization_only = loaded.tracker.localization_only = localization_only
+        self.semantics.adopt(semantics)
+        self.map.set_names(self.semantics.names)
         self._last = TrackingUpdate(TrackingState.LOST, None, None, 0.0, reason="map loaded; looking for the camera in it")
 
-    def close(self) -> None:
-        """Lets go of all memory."""
-        self.reset()
+    def add_map(self, folder: Path) -> None:
+        """Loads another saved map, which is built on; the present one is kept to be joined. Errors as of `load`."""
+        self._atlas.add(self._loaded(Path(folder))[0])
+
+    def join_maps(self) -> int:
+        """Joins all maps that show the same, when no more frames come; returns the number of those that stay apart."""
+        return 0 if self.localization_only else self._atlas.join_all()
+
+    def _loaded(self, folder: Path) -> tuple[MapSession, SavedSemantics]:
+        loaded = self._empty_session(0, 0, 0)
+        return loaded, self.semantics.of_saved(folder / store.META, store.load_session(folder, loaded))
+
+    close = reset  # lets go of all memory
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -179,10 +179,10 @@ def test_save_and_load_keep_the_map_and_find_the_camera_in_it(source, mapped, fr
     assert np.array_equal(a.points_map, b.points_map) and np.array_equal(a.labels, b.labels)
     assert other.label_space == pipeline.label_space
     before = other.map.seq
-    poses = [other.process(f).tracking.T_map_rig for f in frame_sets[30:36]]
-    assert sum(p is not None for p in poses) >= 5
+    poses = [other.process(f).tracking.T_map_rig for f in frame_sets[30:45]]
+    assert all(p is not None for p in poses[9:]), "the camera is found within ten frames"
     truth = {p.stamp_ns: p.T_map_rig for p in pipeline.trajectory()}
-    for f, T in zip(frame_sets[30:36], poses, strict=True):
+    for f, T in zip(frame_sets[30:45], poses, strict=True):
         if T is not None:
             error = se3_inverse(truth[f.stamp_ns]) @ T
             assert np.linalg.norm(error[:3, 3]) < 0.05 and np.linalg.norm(so3_log(error[:3, :3])) < 0.03
@@ -212,7 +212,7 @@ def test_a_damaged_map_is_refused_and_nothing_changes(mapped, frame_sets, tmp_pa
         other.load(tmp_path / "nowhere")
     graph = tmp_path / "map" / "graph.npz"
     graph.write_bytes(graph.read_bytes()[:2000])
-    with pytest.raises(ValueError, match="cannot be read"):
+    with pytest.raises(ValueError, match=r"graph\.npz"):
         other.load(tmp_path / "map")
     assert len(other.trajectory()) == 1
 
@@ -241,30 +241,32 @@ def test_reset_forgets_everything(frame_sets):
     assert pipeline.process(frame_sets[5]).tracking.new_keyframe == 0
 
 
-def test_lost_for_long_goes_on_from_odometry_or_starts_a_session(frame_sets):
-    for with_odometry in (True, False):
-        pipeline = MappingPipeline(from_dict({"tracking.lost_session_seconds": 1.0}))
-        noise = np.random.default_rng(0)
-        for i, f in enumerate(frame_sets[:40]):
-            if not with_odometry:
-                f = replace(f, T_odom_base=None)
-            if i >= 5:  # a place that was never seen: the same shapes under other pictures
-                image = noise.integers(0, 255, f.frames[0].image.shape, dtype=np.uint8) if i < 20 else np.ascontiguousarray(
-                    frame_sets[59 - (i - 20) // 2].frames[0].image[::-1])
-                f = replace(f, frames=(replace(f.frames[0], image=image),))
-            update = pipeline.process(f)
-        assert pipeline.session >= 1 and update.session == pipeline.session
-        assert len(pipeline.trajectory()) > 5
-        assert pipeline.map_epoch == (0 if with_odometry else pipeline.session)
+@pytest.mark.parametrize("with_odometry", [True, False])
+def test_lost_for_long_in_another_place_starts_a_session(frame_sets, with_odometry):
+    """Odometry that says that the camera did not leave is not believed either: the images contradict it."""
+    pipeline = MappingPipeline(from_dict({"tracking.lost_session_seconds": 1.0}))
+    noise = np.random.default_rng(0)
+    for i, f in enumerate(frame_sets[:40]):
+        if not with_odometry:
+            f = replace(f, T_odom_base=None)
+        if i >= 5:  # a place that was never seen: the same shapes under other pictures
+            image = noise.integers(0, 255, f.frames[0].image.shape, dtype=np.uint8) if i < 20 else np.ascontiguousarray(
+                frame_sets[59 - (i - 20) // 2].frames[0].image[::-1])
+            f = replace(f, frames=(replace(f.frames[0], image=image),))
+        update = pipeline.process(f)
+    assert pipeline.session >= 1 and pipeline.map_epoch >= 1 and update.session == pipeline.session
+    assert len(pipeline.trajectory()) > 5
 
 
 def test_keyframe_memory_is_bounded(frame_sets):
-    pipeline = MappingPipeline(from_dict({"limits.keyframe_megabytes": 16.0, "keyframes.max_keyframes": 10}))
+    often = {"keyframes.max_rotation": 0.05, "keyframes.max_translation": 0.02}
+    pipeline = MappingPipeline(from_dict({"keyframes.max_keyframes": 10, **often}))
     points = 0
     for f in frame_sets:
         update = pipeline.process(f)
         points = max(points, len(pipeline.snapshot().points_map)) if update.tracking.new_keyframe is not None else points
-    assert len(pipeline.keyframe_trajectory()) <= 10
+    assert pipeline.tracker.graph.next_id > 12 and len(pipeline.keyframe_trajectory()) == 10, "the limit was reached"
+    assert min(pipeline.tracker.graph.keyframes) > 0 and pipeline.map.has_frozen
     assert len(pipeline.trajectory()) == FRAMES, "poses of dropped keyframes stay"
     assert len(pipeline.snapshot().points_map) > 0.9 * points, "the map of dropped keyframes stays"
 

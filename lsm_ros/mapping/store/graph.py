@@ -4,25 +4,31 @@
 from __future__ import annotations
 
 import json
-import zipfile
+import math
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lsm_ros.files import tidy
+from lsm_ros.fusion.files.storage import FILE
 from lsm_ros.geometry import CameraIntrinsics
+from lsm_ros.mapping.store.checks import MOST, check_ends, check_keyframe, check_link, whole
+from lsm_ros.mapping.store.sums import OWN, SUMS, check_files
 from lsm_ros.pairs.base import Matches
+from lsm_ros.reading import open_arrays, reading
 from lsm_ros.slam.graph.keyframes import Keyframe, Link
 from lsm_ros.slam.trackers import Tracker
 from lsm_ros.types import TrackingState
 
-FORMAT = 1
-GRAPH, META = "graph.npz", "map.json"
+FORMAT, OLDER, WITHOUT_SIGNATURES = 3, (1, 2), 1  # the older ones have no checksums; the first one has other signatures
+GRAPH, META, VOXELS = "graph.npz", "map.json", f"map/{FILE}"
 
 
 def folder_bytes(folder: Path) -> int:
-    """Bytes of all files in a folder."""
-    return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+    """Bytes of the map in a folder."""
+    return sum((folder / name).stat().st_size for name in OWN if (folder / name).is_file())
 
 
 def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
@@ -53,34 +59,81 @@ def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
 
 def load_graph(folder: Path, tracker: Tracker) -> dict[str, Any]:
     """Fills an empty `tracker` from `folder` and returns what `save_graph` got as meta. FileNotFoundError if there is no
-    map, ValueError if it is damaged or of another kind."""
-    if not (folder / META).is_file():
-        raise FileNotFoundError(f"{folder} holds no map ({META} is missing)")
-    try:
-        meta = json.loads((folder / META).read_text())
-        if meta.get("format") != FORMAT:
-            raise ValueError(f"format {meta.get('format')!r} is not {FORMAT}")
+    map; ValueError, naming the file, if it is damaged, does not fit together or is of another kind."""
+    meta, form = read_meta(folder), 0
+    with reading(folder / META):
+        form = whole(meta["format"], "the format")
+        if form not in (FORMAT, *OLDER):
+            raise ValueError(f"format {form!r} is not {FORMAT}")
         if meta["pair_model"] != tracker.model.identity:
             raise ValueError(f"it was made with pair model {meta['pair_model']!r}, not {tracker.model.identity!r}")
-        with np.load(folder / GRAPH, allow_pickle=False) as arrays:
-            for entry in meta["keyframes"]:
-                tracker.graph.add(_keyframe(entry, arrays, tracker))
-            for n, (anchor, anchor_camera, observer, observer_camera) in enumerate(meta["links"]):
-                matches = Matches(*(arrays[f"link{n}/{x}"] for x in ("index_b", "pixels_a", "depth_a")))
-                tracker.graph.connect(Link(anchor, anchor_camera, observer, observer_camera, matches))
         tracker.cameras.recall(meta.get("knowledge", {}))
-    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, OSError) as error:
-        raise ValueError(f"the map in {folder} cannot be read: {error}") from error
+        keyframes = [_described(entry) for entry in meta["keyframes"]]
+        links = [(whole(a, "a link"), str(b), whole(c, "a link"), str(d)) for a, b, c, d in meta["links"]]
+        check_ends(links, {k.id: k.cameras for k in keyframes})
+    with open_arrays(folder / GRAPH) as arrays:
+        for described in keyframes:
+            keyframe = _keyframe(described, arrays, tracker, form)
+            check_keyframe(keyframe, tracker.graph)
+            tracker.graph.add(keyframe)
+        for n, ends in enumerate(links):
+            link = Link(*ends, Matches(*(arrays[f"link{n}/{x}"] for x in ("index_b", "pixels_a", "depth_a"))))
+            check_link(link, tracker.graph)
+            tracker.graph.connect(link)
     tracker.progress.reference = max(tracker.graph.keyframes, default=None)
     tracker.progress.state = TrackingState.LOST
     return meta
 
 
-def _keyframe(entry: dict[str, Any], arrays: Any, tracker: Tracker) -> Keyframe:
-    i, views = entry["id"], {}
+def read_meta(folder: Path) -> dict[str, Any]:
+    """The description of a saved map, once its files are known to be as they were written. FileNotFoundError if there is none;
+    ValueError, naming the file, if it is damaged."""
+    if not (folder / META).is_file():
+        tidy(folder)  # a save that was killed may have moved it away
+    if not (folder / META).is_file():
+        raise FileNotFoundError(f"{folder} holds no map ({META} is missing)")
+    has_sums = check_files(folder, (META, GRAPH, VOXELS))
+    with reading(folder / META):
+        meta = json.loads((folder / META).read_text())
+        if not isinstance(meta, dict):
+            raise ValueError(f"it holds a {type(meta).__name__}, not the description of a map")
+        if meta.get("format") not in OLDER and not has_sums:
+            raise ValueError(f"{SUMS} is missing")
+    return meta
+
+
+@dataclass(frozen=True)
+class _Described:
+    """A keyframe as map.json has it. cameras: intrinsics and `guess_std` by name."""
+
+    id: int
+    stamp_ns: int
+    cameras: dict[str, tuple[CameraIntrinsics, float | None]]
+
+
+def _described(entry: dict[str, Any]) -> _Described:
+    name = f"keyframe {entry['id']!r}"
+    cameras = {}
     for v in entry["views"]:
-        key, camera, intrinsics = f"{i}/{v['camera']}/", v["camera"], CameraIntrinsics(*v["intrinsics"])
+        std = v.get("guess_std")
+        if not isinstance(v["camera"], str) or v["camera"] in cameras:
+            raise ValueError(f"{name} has camera {v['camera']!r} twice, or it is no name")
+        if std is not None and not (isinstance(std, float) and 0 < std < math.inf):
+            raise ValueError(f"guess_std of {name} must be positive, got {std!r}")
+        cameras[v["camera"]] = CameraIntrinsics(*v["intrinsics"]), std
+    if not cameras:
+        raise ValueError(f"{name} has no camera")
+    return _Described(whole(entry["id"], "the number of a keyframe"), whole(entry["stamp_ns"], f"the stamp of {name}", -MOST),
+                      cameras)
+
+
+def _keyframe(described: _Described, arrays: Any, tracker: Tracker, form: int) -> Keyframe:
+    i, stamp_ns, views = described.id, described.stamp_ns, {}
+    for camera, (intrinsics, guess_std) in described.cameras.items():
+        key = f"{i}/{camera}/"
         parts = {name.removeprefix(key): arrays[name] for name in arrays.files if name.startswith(key)}
-        tokens = tracker.model.unpack(camera, entry["stamp_ns"], intrinsics, parts)
-        views[camera] = tracker.view_type.unpack(camera, tokens, intrinsics, v.get("guess_std"), parts)
-    return Keyframe(i, entry["stamp_ns"], arrays[f"{i}/T_map_rig"], views, arrays.get(f"{i}/thumbnail"))
+        tokens = tracker.model.unpack(camera, stamp_ns, intrinsics, parts)
+        views[camera] = tracker.view_type.unpack(camera, tokens, intrinsics, guess_std, parts)
+    signature = tracker.model.signature([v.tokens for _, v in sorted(views.items())]) if form == WITHOUT_SIGNATURES else (
+        arrays.get(f"{i}/thumbnail"))
+    return Keyframe(i, stamp_ns, arrays[f"{i}/T_map_rig"], views, signature)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Checksums of a saved map, in the form of `sha256sum -c`; they also say which files of a folder are a map's own."""
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+SUMS = "checksums.sha256"
+GRID = ("occupancy.pgm", "occupancy.yaml")  # for map_server, beside the map
+OWN = ("map.json", "graph.npz", "map/voxel_map.npz", "language.safetensors", SUMS, *GRID)
+"""All files that a saved map may have; others in its folder are not the map's."""
+_LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
+_MOST_BYTES = 1_000_000
+
+
+def write_sums(folder: Path) -> None:
+    """Writes the checksums of all files in a folder, in place of those that were there."""
+    names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != SUMS)
+    (folder / SUMS).write_text("".join(f"{_digest(folder / name)}  {name}\n" for name in names))
+
+
+def read_sums(folder: Path) -> dict[str, str]:
+    """Checksum by the name of each file. FileNotFoundError without any; ValueError where they are damaged."""
+    path = folder / SUMS
+    if path.stat().st_size > _MOST_BYTES:
+        raise ValueError(f"{path} is damaged: it has {path.stat().st_size} bytes")
+    found: dict[str, str] = {}
+    *lines, rest = path.read_bytes().decode("utf-8", "replace").split("\n")
+    for number, line in enumerate([*lines, rest] if rest else lines, 1):
+        match = _LINE.fullmatch(line)
+        if match is None or Path(match[2]).is_absolute() or ".." in Path(match[2]).parts or match[2] in found:
+            raise ValueError(f"{path} is damaged in line {number}")
+        found[match[2]] = match[1]
+    return found
+
+
+def check_files(folder: Path, needed: Iterable[str]) -> bool:
+    """Checks that the files of a map are as they were written, but for the grid, which no map is made of and people retouch.
+    False where there are no checksums. ValueError that names the files."""
+    if not (folder / SUMS).exists():
+        return False
+    missing = sorted(set(needed) - set(read_sums(folder)))
+    if missing:
+        raise ValueError(f"{folder / SUMS} is damaged: it lacks {', '.join(missing)}")
+    changed = [name for name in changed_files(folder) if name not in GRID]
+    if changed:
+        raise ValueError(f"the map in {folder} is damaged: {', '.join(changed)} changed after it was saved")
+    return True
+
+
+def changed_files(folder: Path) -> list[str]:
+    """Names of the files that are no longer as they were written, or are gone. Errors as of `read_sums`."""
+    return [name for name, digest in read_sums(folder).items()
+            if not (folder / name).is_file() or _digest(folder / name) != digest]
+
+
+def _digest(path: Path) -> str:
+    total = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            total.update(block)
+    return total.hexdigest()

@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Saved maps that were damaged or made by others: loaded whole, or refused with the file's name while nothing changes."""
+import json
+import shutil
+
+import numpy as np
+import pytest
+from helpers.saved_maps import edited, files_of, flip, flips
+
+from lsm_ros.config import from_dict
+from lsm_ros.mapping import store
+from lsm_ros.mapping.pipeline import MappingPipeline
+from lsm_sim.source import RoomSource
+
+CONFIG = from_dict({"fusion.voxel_size": 0.08})
+
+
+@pytest.fixture(scope="module")
+def frame_sets():
+    source = RoomSource(seed=1, frames=40, width=240, height=180, noise=False)
+    return [source.frame_set(i) for i in range(0, 24, 3)]
+
+
+@pytest.fixture(scope="module")
+def saved(frame_sets, tmp_path_factory):
+    """The folder of a map of a few keyframes that are linked."""
+    pipeline = MappingPipeline(CONFIG)
+    for f in frame_sets:
+        pipeline.process(f)
+    assert len(pipeline.tracker.graph.keyframes) >= 3 and pipeline.tracker.graph.links
+    folder = tmp_path_factory.mktemp("maps") / "kitchen"
+    pipeline.save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(frame_sets):
+    """A pipeline with another map, which has to survive everything."""
+    pipeline = MappingPipeline(CONFIG)
+    pipeline.process(frame_sets[0])
+    return pipeline
+
+
+def state(pipeline):
+    return (pipeline.map, pipeline.tracker, pipeline.session, pipeline.map_epoch, len(pipeline.trajectory()),
+            pipeline.label_space, pipeline.localization_only, pipeline.status().state)
+
+
+def surface(pipeline):
+    return pipeline.snapshot().points_map
+
+
+def test_a_map_has_checksums_that_sha256sum_reads(saved):
+    sums = store.read_sums(saved)
+    assert set(sums) == {str(p.relative_to(saved)) for p in files_of(saved)} - {store.SUMS}
+    import hashlib
+
+    assert all(hashlib.sha256((saved / name).read_bytes()).hexdigest() == digest for name, digest in sums.items())
+    assert (saved / store.SUMS).read_text().splitlines()[0] == f"{sums['graph.npz']}  graph.npz"
+
+
+@pytest.mark.parametrize("count", [40, pytest.param(400, marks=pytest.mark.slow)])
+def test_no_flipped_bit_is_loaded_and_nothing_changes(saved, running, tmp_path, count):
+    folder = shutil.copytree(saved, tmp_path / "map")
+    before = state(running)
+    for file, at, bit in flips(folder, count):
+        flip(file, at, bit)
+        with pytest.raises(ValueError, match=str(folder)) as error:
+            running.load(folder)
+        assert file.name in str(error.value) or file.name == store.SUMS, error.value
+        assert state(running) == before
+        flip(file, at, bit)
+    other = MappingPipeline(CONFIG)
+    other.load(folder)
+    assert len(surface(other)) > 100
+
+
+@pytest.mark.parametrize("form", [1, 2])
+def test_maps_of_older_formats_load_without_checksums(saved, tmp_path, form):
+    new, old = MappingPipeline(CONFIG), MappingPipeline(CONFIG)
+    new.load(saved)
+    old.load(edited(saved, tmp_path / "old", form))
+    assert np.array_equal(surface(new), surface(old))
+    assert sorted(new.tracker.graph.links) == sorted(old.tracker.graph.links)
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(400, marks=pytest.mark.slow)])
+def test_flipped_bits_without_checksums_are_refused_by_name_or_do_not_matter(saved, tmp_path, frame_sets, count):
+    """Not every bit can be known to be wrong; but nothing raises anything else, and what is loaded can be mapped with."""
+    folder = edited(saved, tmp_path / "old", 2)
+    pipeline, refused = MappingPipeline(CONFIG), 0
+    for file, at, bit in flips(folder, count):
+        flip(file, at, bit)
+        try:
+            pipeline.load(folder)
+            pipeline.process(frame_sets[3])
+        except ValueError as error:
+            assert file.name in str(error), error
+            refused += 1
+        flip(file, at, bit)
+    assert refused > 0.5 * count
+
+
+def keyframe(change):
+    return lambda meta: change(meta["keyframes"][1])
+
+
+def setting(name, value):
+    def change(arrays):
+        arrays[name] = value(arrays[name]) if callable(value) else value
+    return change
+
+
+def link(**changes):
+    places = {"anchor": 0, "anchor_camera": 1, "observer": 2, "observer_camera": 3}
+
+    def change(meta):
+        for name, value in changes.items():
+            meta["links"][0][places[name]] = value
+    return change
+
+
+def put(at, value):
+    """A change of an array: one place gets another value."""
+    def change(array):
+        array = array.copy()
+        array[at] = value
+        return array
+    return change
+
+
+DAMAGED = {
+    "a list": {"meta": lambda meta: [1]},
+    "no observations": {"meta": lambda meta: meta.pop("next_observation") and None},
+    "a number that is taken": {"meta": lambda meta: meta.update(next_observation=0)},
+    "no number of an observation": {"meta": lambda meta: meta.update(next_observation="7")},
+    "unknown gravity": {"meta": lambda meta: meta.update(gravity_source="moon")},
+    "scale is a list": {"meta": lambda meta: meta.update(scale=[1])},
+    "label space without names": {"meta": lambda meta: meta.update(label_space={"threshold": 0.5})},
+    "label that is no text": {"meta": lambda meta: meta.update(label_space={"names": {"1": 5}, "threshold": 0.5})},
+    "focal length": {"meta": lambda meta: meta.update(knowledge={"focal_px": {"camera": -5.0}})},
+    "format is text": {"meta": lambda meta: meta.update(format="3")},
+    "keyframe twice": {"meta": lambda meta: meta["keyframes"].append(meta["keyframes"][0])},
+    "keyframe without camera": {"meta": keyframe(lambda k: k.update(views=[]))},
+    "camera twice": {"meta": keyframe(lambda k: k["views"].append(k["views"][0]))},
+    "stamp": {"meta": keyframe(lambda k: k.update(stamp_ns=10**23))},
+    "stamp is no number": {"meta": keyframe(lambda k: k.update(stamp_ns=1.5))},
+    "K of another size": {"meta": keyframe(lambda k: k["views"][0]["intrinsics"].__setitem__(0, 999))},
+    "focal length of a keyframe": {"meta": keyframe(lambda k: k["views"][0]["intrinsics"].__setitem__(2, 0.0))},
+    "guess": {"meta": keyframe(lambda k: k["views"][0].update(guess_std=-1.0))},
+    "no such anchor": {"meta": link(anchor=77)},
+    "no such camera": {"meta": link(observer_camera="rear")},
+    "pose of 3x3": {"arrays": setting("1/T_map_rig", np.eye(3))},
+    "pose with NaN": {"arrays": setting("1/T_map_rig", put((0, 3), np.nan))},
+    "pose far away": {"arrays": setting("1/T_map_rig", put((0, 3), 1e200))},
+    "pose beyond all maps": {"arrays": setting("1/T_map_rig", put((0, 3), 2e6))},
+    "pose that is no rotation": {"arrays": setting("1/T_map_rig", put((0, 0), 3.0))},
+    "mount of two metres a metre": {"arrays": setting("1/front/T_rig_cam", lambda T: T * np.array([2, 2, 2, 1])[:, None])},
+    "corners outside": {"arrays": setting("1/front/corners", put((0, 0), 1e5))},
+    "corners of NaN": {"arrays": setting("1/front/corners", put((0, 0), np.nan))},
+    "corners are flat": {"arrays": setting("1/front/corners", np.zeros(5))},
+    "fewer depths than corners": {"arrays": setting("1/front/inverse_depth", lambda a: a[:-1])},
+    "depth below zero": {"arrays": setting("1/front/inverse_depth", put(0, -1.0))},
+    "depth without end": {"arrays": setting("1/front/measured", put(0, np.inf))},
+    "depth of text": {"arrays": setting("1/front/measured", lambda a: a.astype(str))},
+    "depth image of 5x5": {"arrays": setting("1/front/depth_mm", np.zeros((5, 5), np.uint16))},
+    "depth image of another type": {"arrays": setting("1/front/depth_mm", lambda a: a.astype(np.float32))},
+    "image of another size": {"arrays": setting("1/front/gray", lambda a: a[:-1])},
+    "no image": {"arrays": lambda arrays: arrays.pop("1/front/gray").sum() and None},
+    "signature of another model": {"arrays": setting("1/thumbnail", np.zeros((4, 4), np.float32))},
+    "no such corner": {"arrays": setting("link0/index_b", put(0, 10**6))},
+    "corner below zero": {"arrays": setting("link0/index_b", put(0, -1))},
+    "corner between numbers": {"arrays": setting("link0/index_b", lambda a: a.astype(float))},
+    "fewer pixels than corners": {"arrays": setting("link0/pixels_a", lambda a: a[:-1])},
+    "pixel that is none": {"arrays": setting("link0/pixels_a", put((0, 0), np.nan))},
+    "pixel far outside": {"arrays": setting("link0/pixels_a", put((0, 0), 1e200))},
+    "depth of a link": {"arrays": setting("link0/depth_a", put(0, np.inf))},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=list(DAMAGED))
+def test_what_does_not_fit_is_refused_before_anything_changes(saved, running, tmp_path, damage):
+    before = state(running)
+    folder = edited(saved, tmp_path / "map", **damage)
+    file = store.META if "meta" in damage else store.GRAPH
+    with pytest.raises(ValueError, match=str(folder)) as error:
+        running.load(folder)
+    assert file in str(error.value) or store.GRAPH in str(error.value)
+    assert state(running) == before
+
+
+@pytest.mark.parametrize("change", [link(anchor=77), link(observer=77), link(anchor_camera="rear"),
+                                    link(observer_camera="rear")])
+def test_a_link_to_nowhere_names_the_file_that_has_it(saved, running, tmp_path, change):
+    with pytest.raises(ValueError, match=rf"{store.META} cannot be read: link of keyframes .* there is no camera"):
+        running.load(edited(saved, tmp_path / "map", meta=change))
+
+
+def test_a_grid_that_people_retouched_does_not_matter(saved, tmp_path):
+    folder = shutil.copytree(saved, tmp_path / "map")
+    (folder / "occupancy.pgm").write_bytes(b"P5\n1 1\n255\n\0")
+    store.write_sums(folder)
+    (folder / "occupancy.pgm").write_bytes(b"P5\n1 1\n255\n\1")
+    assert store.changed_files(folder) == ["occupancy.pgm"]
+    MappingPipeline(CONFIG).load(folder)
+
+
+def test_a_map_without_its_checksums_is_refused(saved, running, tmp_path):
+    folder = shutil.copytree(saved, tmp_path / "map")
+    (folder / store.SUMS).unlink()
+    with pytest.raises(ValueError, match="map.json cannot be read: checksums.sha256 is missing"):
+        running.load(folder)
+
+
+def test_checksums_that_leave_a_file_out_are_refused(saved, running, tmp_path):
+    folder = shutil.copytree(saved, tmp_path / "map")
+    lines = (folder / store.SUMS).read_text().splitlines(keepends=True)
+    (folder / store.SUMS).write_text("".join(line for line in lines if "graph" not in line))
+    with pytest.raises(ValueError, match="lacks graph.npz"):
+        running.load(folder)
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../other/graph.npz"])
+def test_checksums_lead_nowhere_else(saved, running, tmp_path, name):
+    folder = shutil.copytree(saved, tmp_path / "map")
+    with (folder / store.SUMS).open("a") as file:
+        file.write(f"{'0' * 64}  {name}\n")
+    with pytest.raises(ValueError, match="damaged in line"):
+        running.load(folder)
+
+
+def test_voxels_that_the_ledger_does_not_explain_are_refused(saved, running, tmp_path):
+    """All of it is taken away again one day: then blocks that are not there would end it."""
+    folder = shutil.copytree(saved, tmp_path / "map")
+    path = folder / store.VOXELS
+    with np.load(path) as old:
+        arrays = {name: old[name] for name in old.files}
+    arrays["voxels/users"] = arrays["voxels/users"] + 1
+    np.savez_compressed(path, **arrays)
+    store.write_sums(folder)
+    with pytest.raises(ValueError, match=r"voxel_map\.npz cannot be read: the users"):
+        running.load(folder)
+    arrays["voxels/users"] -= 1
+    first = json.loads(arrays["meta"].tobytes())["ledger"][0]["id"]
+    arrays[f"observation{first}/keys"] = arrays[f"observation{first}/keys"] + 10**6
+    np.savez_compressed(path, **arrays)
+    store.write_sums(folder)
+    with pytest.raises(ValueError, match=r"voxel_map\.npz cannot be read: observation \d+ touches blocks"):
+        running.load(folder)
+
+
+def test_a_map_that_a_killed_save_had_moved_away_is_found(saved, tmp_path):
+    """Between two renames there is none under the name, where folders cannot be exchanged in one step."""
+    work = tmp_path / ".kitchen.part-1-abcdefgh"
+    shutil.copytree(saved, work / ".kitchen.old-000000")
+    (work / f"{work.name}.lock").touch()
+    pipeline = MappingPipeline(CONFIG)
+    pipeline.load(tmp_path / "kitchen")
+    assert pipeline.keyframe_trajectory() and [p.name for p in tmp_path.iterdir()] == ["kitchen"]
+
+
+def test_saving_again_replaces_the_map_alone(saved, running, tmp_path):
+    floor = tmp_path / "floor1"
+    shutil.copytree(saved, floor)
+    shutil.copytree(saved, floor / "kitchen")
+    (floor / "notes.txt").write_text("theirs")
+    (floor / "language.safetensors").write_text("of the map that was there")
+    written = running.save(floor)
+    assert (floor / "notes.txt").read_text() == "theirs" and not (floor / "language.safetensors").exists()
+    assert written == sum((floor / name).stat().st_size for name in [*store.read_sums(floor), store.SUMS])
+    for folder in (floor, floor / "kitchen"):
+        MappingPipeline(CONFIG).load(folder)
+
+
+def test_a_map_has_no_files_but_its_own(saved):
+    assert {str(p.relative_to(saved)) for p in files_of(saved)} <= set(store.OWN)
