@@ -3,11 +3,12 @@
 """Plays a bag into the node /mapping: `ros2 launch lsm_ros replay.launch.py bag:=FOLDER image:=/camera/image ...`.
 
 Needs rosbag2 (`ros2 bag`); without it there is `lsm replay`. The node runs on the bag's time and waits for its worker
-instead of dropping frames; the bag starts `delay` seconds after the node was started. Topics are given as to
-mapping.launch.py.
+instead of dropping frames; the bag starts `delay` seconds after the node was started. All arguments of mapping.launch.py can be
+given, but for those that a replay sets.
 """
 import tempfile
 from pathlib import Path
+from runpy import run_path
 
 import yaml
 from launch.actions import (
@@ -25,11 +26,10 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 
 from launch import LaunchDescription
-from lsm_ros.ros.launch_arguments import INPUTS, camera_names, image_topics, read_parameters
+from lsm_ros.ros.launch_arguments import INPUTS, camera_names, full_namespace, image_topics, read_parameters
 
 HERE = Path(__file__).resolve().parent
-PASSED_ON = ("config", "cameras", "rviz", "base_frame", "odom_frame", "map_directory", "load_map", "image_transport",
-             "log_level")
+SET = {"use_sim_time": "true", "replay": "true", "image_reliability": "reliable", "autostart": "true"}
 RELIABLE = {"history": "keep_last", "depth": 50, "reliability": "reliable", "durability": "volatile"}
 
 
@@ -39,6 +39,7 @@ def generate_launch_description():
                 DeclareLaunchArgument("rate", default_value="1.0", description="speed of the replay"),
                 DeclareLaunchArgument("delay", default_value="5.0", description="seconds until the bag starts"),
                 DeclareLaunchArgument("stop_at_end", default_value="false", description="end the node after the bag")]
+    declared += [a for a in run_path(str(HERE / "mapping.launch.py"))["arguments"]() if a.name not in SET]
     return LaunchDescription([*declared, OpaqueFunction(function=start)])
 
 
@@ -50,10 +51,8 @@ def start(context):
     bag = Path(given("bag")).expanduser()
     if not bag.exists():
         raise FileNotFoundError(f"bag:={bag} does not exist")
-    values = {name: given(name) for name in (*PASSED_ON, *INPUTS) if given(name)}
-    values.update(use_sim_time="true", replay="true", image_reliability="reliable")
     node = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(HERE / "mapping.launch.py")),
-                                    launch_arguments=list(values.items()))
+                                    launch_arguments=list(SET.items()))
     qos = write_qos(reliable_topics(given))
     player = ExecuteProcess(cmd=play(bag, qos, given), output="screen", name="bag_player")
     shutdown = EmitEvent(event=Shutdown(reason="end of bag"))
@@ -65,9 +64,10 @@ def start(context):
 
 def reliable_topics(given):
     """Topics of all images of all cameras: the node asks for them reliably."""
-    parameters = read_parameters(Path(given("config") or HERE.parent / "config" / "mapping.yaml"))
+    namespace = full_namespace(given("ros_namespace"), given("namespace"))
+    parameters = read_parameters(Path(given("params_file") or given("config")), namespace)
     return image_topics(camera_names(given("cameras"), parameters), {name: given(name) for name in INPUTS},
-                        given("image_transport") or parameters.get("image_transport", "raw"))
+                        given("image_transport") or parameters.get("image_transport", "raw"), namespace)
 
 
 def write_qos(topics):

@@ -10,11 +10,11 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose, PoseStamped, PoseWithCovarianceStamped, Transform, TransformStamped, Twist
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, PointField
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, PointField
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from lsm_ros.fusion.publish.encoding import SurfaceCloud
-from lsm_ros.geometry import CameraIntrinsics, make_se3, matrix_to_quat, quat_to_matrix
+from lsm_ros.geometry import make_se3, matrix_to_quat, quat_to_matrix
 from lsm_ros.images import codecs
 from lsm_ros.types import UNLABELLED, FrameCloud, LabelSpace, OccupancyMap, TrajectoryPose
 
@@ -145,15 +145,6 @@ def label_image(message: Image | CompressedImage) -> np.ndarray:
         return codecs.decode_compressed_labels(message.data, message.format)
     return codecs.decode_labels(message.encoding, message.width, message.height, message.step, message.data,
                                  bool(message.is_bigendian))
-
-
-def camera_intrinsics(message: CameraInfo, rectified: bool = False) -> CameraIntrinsics | None:
-    """Camera of a CameraInfo; None if K is zero (uncalibrated). rectified: the images are, so P counts instead of K, D.
-    ValueError for NaN, negative focal lengths, zero size or unknown distortion."""
-    if not np.isfinite(np.asarray(message.k)).all():
-        raise ValueError(f"K holds a value that is not finite: {[float(v) for v in message.k]}")
-    return codecs.camera_from_info(message.width, message.height, message.k, message.d, message.distortion_model,
-                                    message.p, rectified)
 
 
 def label_space(message: LabelInfo) -> LabelSpace:

@@ -18,7 +18,7 @@ class MappingExecutor(SingleThreadedExecutor):
     rclpy's MultiThreadedExecutor hands every callback to its pool and looks for work again before the callback has
     begun: as long as the interpreter is held by another thread it offers the same callback over and over, and it builds
     its wait set twice for each message. Beside a busy worker that is a third of all time. Here only what waits for the
-    worker pays for a thread. `waiting` may grow later. `threads` must be more than can wait at the same time, for the
+    worker pays for a thread. `threads` must be more than can wait at the same time, for the
     one that spins waits until a callback has begun. A callback's error is raised by `spin_once`.
     """
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lsm_ros.reading import read_yaml_file
+
 INPUTS = ("image", "camera_info", "depth", "labels", "label_info")
 IMAGES = ("image", "depth", "labels")
 DEFAULT_CAMERA = "camera"
@@ -17,22 +19,43 @@ def names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",")] if text.strip() else []
 
 
-def read_parameters(config: Path) -> dict[str, Any]:
-    """Parameters that a ROS parameter file gives to the node `mapping`, those of a wildcard first.
+def full_namespace(pushed: str, given: str) -> str:
+    """The namespace of the node from the root, '/' for none. pushed: that of the launch file that includes this one; given: the
+    argument, which counts from there unless it begins with a slash."""
+    parts = (given if given.startswith("/") else f"{pushed}/{given}").split("/")
+    return "/" + "/".join(p for p in parts if p)
+
+
+def logger_name(namespace: str) -> str:
+    """Name of the logger of the node in a namespace, as rcl makes it."""
+    return ".".join([*(p for p in namespace.split("/") if p), "mapping"])
+
+
+def read_parameters(config: Path, namespace: str = "/") -> dict[str, Any]:
+    """Parameters that a ROS parameter file gives to the node `mapping` in a namespace, those of a wildcard first.
 
     FileNotFoundError without the file, ValueError where it is no parameter file.
     """
-    import yaml
-
     if not config.is_file():
         raise FileNotFoundError(f"config:={config} does not exist")
-    content = yaml.safe_load(config.read_text(encoding="utf-8")) or {}
+    content = read_yaml_file(config, f"config:={config}") or {}
     if not isinstance(content, dict):
         raise ValueError(f"config:={config} holds no parameters below <node>: ros__parameters:")
+    name = f"{namespace.rstrip('/')}/mapping"
     found: dict[str, Any] = {}
-    for node in ("/**", "**", "mapping", "/mapping"):
-        found.update((content.get(node) or {}).get("ros__parameters") or {})
+    for node in ("/**", "**", "/**/mapping", "**/mapping", name.lstrip("/"), name):
+        found.update(_section(content, node).get("ros__parameters") or {})
     return found
+
+
+def _section(content: dict[str, Any], node: str) -> dict[str, Any]:
+    """Part of a parameter file for a node: below its whole name, or with its namespaces as levels of their own."""
+    if isinstance(content.get(node), dict):
+        return content[node]
+    for name, below in content.items():
+        if isinstance(below, dict) and name.strip("/") and node.lstrip("/").startswith(f"{name.strip('/')}/"):
+            return _section(below, node.lstrip("/").removeprefix(name.strip("/")).lstrip("/"))
+    return {}
 
 
 def camera_names(cameras: str, parameters: Mapping[str, Any]) -> list[str]:
@@ -59,8 +82,15 @@ def remappings(cameras: Sequence[str], topics: Mapping[str, str]) -> list[tuple[
     return rules
 
 
-def image_topics(cameras: Sequence[str], topics: Mapping[str, str], transport: str) -> list[str]:
-    """Absolute topics of all images that the node takes in: colour, depth and labels of each camera.
+def transported(topic: str, transport: str) -> str:
+    """Topic of colour images by a transport, raw or compressed. image_transport puts compressed ones one level deeper, so that
+    remapping <camera>/image moves both."""
+    return f"{topic}/compressed" if transport == "compressed" and not topic.endswith("compressed") else topic
+
+
+def image_topics(cameras: Sequence[str], topics: Mapping[str, str], transport: str,
+                 namespace: str = "/") -> list[str]:
+    """Absolute topics of all images that the node in a namespace takes in: colour, depth and labels of each camera.
 
     transport: raw or compressed; with compressed, colour images come on <topic>/compressed.
     """
@@ -68,8 +98,7 @@ def image_topics(cameras: Sequence[str], topics: Mapping[str, str], transport: s
     found = []
     for camera in cameras:
         for name in IMAGES:
-            topic = "/" + rules.get(f"{camera}/{name}", f"{camera}/{name}").lstrip("/")
-            if name == "image" and transport == "compressed" and not topic.endswith("/compressed"):
-                topic += "/compressed"
-            found.append(topic)
+            topic = rules.get(f"{camera}/{name}", f"{camera}/{name}")
+            topic = topic if topic.startswith("/") else f"{namespace.rstrip('/')}/{topic}"
+            found.append(transported(topic, transport) if name == "image" else topic)
     return found

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 from rclpy.node import Node
 
+from lsm_ros import memory
 from lsm_ros.config import Config
 from lsm_ros.live.grouping import Item
 from lsm_ros.live.worker import Worker
@@ -23,15 +24,15 @@ from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros import conversions
 from lsm_ros.ros.input.cameras import Bundle, Camera, decode
 from lsm_ros.ros.input.transforms import OdometryState, TransformInput
-from lsm_ros.ros.map_files import save_with_grid
+from lsm_ros.ros.map_files import remove_map, save_with_grid
 from lsm_ros.ros.output.broadcasting import TransformOutput
 from lsm_ros.ros.output.found_messages import Found
 from lsm_ros.ros.output.publishers import Publishers
 from lsm_ros.ros.output.smooth_odometry import Motion, SmoothOdometry
 from lsm_ros.ros.output.status import FrameTiming, StatusReport
 from lsm_ros.ros.output.update_messages import to_voxel_update
-from lsm_ros.ros.problems import Problems
-from lsm_ros.types import FrameSet, LabelSpace, MappingUpdate, PipelineStatus
+from lsm_ros.ros.problems import Problems, without_numbers
+from lsm_ros.types import FrameSet, LabelSpace, MappingUpdate, PipelineStatus, TrackingState
 
 if TYPE_CHECKING:
     from lsm_ros.semantics.language import Sentence
@@ -50,17 +51,20 @@ class Mapper:
 
     def __init__(self, node: Node, config: Config, pipeline: Pipeline, cameras: dict[str, Camera], tf_in: TransformInput,
                  tf_out: TransformOutput, publishers: Publishers, report: StatusReport, problems: Problems,
-                 on_drop: Callable[[Bundle], None]) -> None:
+                 on_drop: Callable[[Bundle], None], add_imu: Callable[[FrameSet], FrameSet]) -> None:
         self._node, self.config, self._pipeline, self._cameras = node, config, pipeline, cameras
         self.texts = pipeline.texts
         self._tf_in, self._tf_out, self._publishers = tf_in, tf_out, publishers
         self._report, self._problems = report, problems
+        self._add_imu = add_imu
         self._odometry = SmoothOdometry()
+        self._warned: set[str] = set()
         self._late_labels = 0
         self._late_lock = threading.Lock()
         self._send_pending = False
         self.map_frame = config.node.map_frame
         self._loaded: Path | None = None
+        self._kept: list[Path] = []
         self._adopt_session()
         self.worker: Worker[Bundle] = Worker(
             self.process, capacity=config.limits.queue_frames, block=config.node.replay, on_error=self._failed,
@@ -75,9 +79,10 @@ class Mapper:
         if frame_set is None:
             return
         decoded = time.perf_counter()
-        update = self._pipeline.process(frame_set)
+        update = self._pipeline.process(self._add_imu(frame_set))
         status = self._pipeline.status()
         self._follow_session(status)
+        self._say(status)
         self._pose(frame_set, update, status)
         latency_ms = (time.monotonic() - bundle.group.arrived) * 1e3
         mapped = time.perf_counter()
@@ -88,13 +93,27 @@ class Mapper:
         self._report.add(FrameTiming(time.monotonic(), latency_ms, stage_ms), status, frame_set.stamp_ns)
         self._report.publish(only_if_state_changed=True)
 
+    def _say(self, status: PipelineStatus) -> None:
+        """Logs new warnings of the pipeline once, and says that the camera is lost as long as it is, or that mapping does not
+        start."""
+        warnings = {without_numbers(text): text for text in status.warnings}
+        for words in warnings.keys() - self._warned:
+            self._problems.warn(warnings[words])
+        self._warned = set(warnings)
+        if status.state is TrackingState.LOST:
+            self._problems.say("tracking", f"the camera is lost: {status.state_reason}")
+        elif status.state is not TrackingState.INITIALIZING:
+            self._problems.over("tracking", "the camera is tracked")
+        elif self._tf_in.seconds_since_start >= self.config.node.missing_input_seconds:
+            self._problems.say("tracking", f"mapping has not started: {status.state_reason}")
+
     def _pose(self, frame_set: FrameSet, update: MappingUpdate, status: PipelineStatus) -> None:
         """Everything that follows from a believed pose."""
         T, covariance, stamp_ns = update.tracking.T_map_rig, update.tracking.covariance, frame_set.stamp_ns
         if T is None:
             return
         self._publishers.pose(stamp_ns, T, covariance, self.map_frame)
-        motion = self._odometry.add(stamp_ns, T, covariance, (update.map_epoch, update.graph_version),
+        motion = self._odometry.add(stamp_ns, T, update.tracking.own_covariance, (update.map_epoch, update.graph_version),
                                     self._pipeline.keyframe_trajectory)
         state = self._tf_in.odometry
         if state is OdometryState.PRESENT:
@@ -126,18 +145,23 @@ class Mapper:
     def _adopt_session(self) -> None:
         """The pipeline's present session is the one that owns the map frame: after a start, a reset, a load."""
         status = self._pipeline.status()
-        self._session = status.session
+        self._session = self._home = status.session
+        self._epoch = status.map_epoch
         self._new_map(self.config.node.map_frame)
         self._remember(status)
 
     def _follow_session(self, status: PipelineStatus) -> None:
-        """A session that began by itself. Without odometry nothing joins it to the map: it gets a frame of its own."""
+        """A session that began by itself, or was joined to the one that owns the map frame. Where odometry carries the map on,
+        its epoch is the same; a new map is not tied to it, and gets a frame of its own."""
+        is_same_map, self._epoch = status.map_epoch == self._epoch, status.map_epoch
         if status.session == self._session:
             return
         self._session = status.session
-        joined = self._tf_in.odometry is OdometryState.PRESENT
+        if is_same_map:
+            self._home = status.session
+        joined = status.session == self._home
         frame = self.config.node.map_frame if joined else f"{self.config.node.map_frame}_s{status.session}"
-        self._node.get_logger().warning(f"session {status.session} starts, in frame {frame!r}")
+        self._node.get_logger().warning(f"session {status.session} goes on, in frame {frame!r}")
         self._new_map(frame)
 
     def _new_map(self, frame: str) -> None:
@@ -160,6 +184,7 @@ class Mapper:
     def reset(self) -> str:
         """Forgets the map."""
         self._pipeline.reset()
+        memory.give_back()
         self._loaded = None
         self._adopt_session()
         return "the map is empty"
@@ -178,18 +203,28 @@ class Mapper:
             self._node.get_logger().warning(f"{reason}: looking for the camera in {self._loaded.name!r} again")
             self.load(self._loaded, True)
             return
-        if status.keyframes:
-            folder = directory / f"session_{status.session}_{datetime.now():%Y%m%d_%H%M%S}"
-            try:
-                self._pipeline.save(folder)
-            except (OSError, ValueError) as error:
-                self._problems.say("save", f"{reason}: the map could not be saved to {folder}: {error}", ERROR_S)
-            else:
-                self._node.get_logger().warning(f"{reason}: the map so far is in {folder}")
-        self._pipeline.new_session()
-        status = self._pipeline.status()
-        self._follow_session(status)
-        self._remember(status)
+        if status.keyframes and self.config.node.kept_sessions:
+            self._keep_session(directory / f"session_{status.session}_{datetime.now():%Y%m%d_%H%M%S}", reason)
+        self._pipeline.new_session(keep=False, reason=reason)
+        if self._tf_in.odometry is OdometryState.PRESENT:
+            self._adopt_session()
+        else:
+            self._follow_session(self._pipeline.status())
+            self._remember(self._pipeline.status())
+
+    def _keep_session(self, folder: Path, reason: str) -> None:
+        """Saves the map of a session that ends. Of those that were kept before, only the newest stay."""
+        try:
+            self._pipeline.save(folder)
+            self._kept.append(folder)
+            gone = [self._kept.pop(0) for _ in self._kept[self.config.node.kept_sessions:]]
+            for old in gone:
+                remove_map(old)
+        except (OSError, ValueError) as error:
+            self._problems.say("save", f"{reason}: the map could not be saved to {folder}: {error}", ERROR_S)
+            return
+        removed = f"; {gone[-1].name} was removed (kept_sessions: {self.config.node.kept_sessions})" if gone else ""
+        self._node.get_logger().warning(f"{reason}: the map so far is in {folder}{removed}")
 
     def apply(self, config: Config) -> None:
         """Takes over parameters that may change while running."""
@@ -234,6 +269,8 @@ class Mapper:
         """A frame set raised an error: reported by name, with the place in the log if it is not a plain refusal."""
         what = f"{type(error).__name__}: {error}"
         self._problems.say("frame", f"frame at {bundle.group.stamp_ns * 1e-9:.3f} s failed: {what}")
+        self._remember(self._pipeline.status())
+        self._report.publish(only_if_state_changed=True)
         if not isinstance(error, ValueError):
             place = "".join(traceback.format_exception(type(error), error, error.__traceback__))
             self._node.get_logger().error(place, throttle_duration_sec=ERROR_S)

@@ -19,7 +19,9 @@ from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
+from rosgraph_msgs.msg import Clock as ClockMessage
 
+from lsm_ros import memory
 from lsm_ros.config import Config
 from lsm_ros.live.grouping import Item
 from lsm_ros.mapping.interface import Pipeline
@@ -27,6 +29,7 @@ from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.ros.conversions import from_pose
 from lsm_ros.ros.executor import MappingExecutor
 from lsm_ros.ros.input.cameras import Bundle
+from lsm_ros.ros.input.reader import Reader
 from lsm_ros.ros.input.subscriptions import Inputs
 from lsm_ros.ros.input.transforms import TransformInput
 from lsm_ros.ros.map_files import resolve_map
@@ -55,6 +58,7 @@ class Connections:
     tf_out: TransformOutput
     outputs: Publishers
     inputs: Inputs
+    readers: tuple[Reader, ...]
 
     def configure(self, config: Config) -> None:
         """Takes over new settings."""
@@ -63,11 +67,26 @@ class Connections:
         self.outputs.config = config.node
         self.inputs.configure(config)
 
+    def check(self) -> None:
+        """Raises what went wrong in a callback of the inputs."""
+        for reader in self.readers:
+            reader.check()
+
+    def end(self) -> None:
+        """Reads no topic any more."""
+        for reader in self.readers:
+            reader.close()
+
+
+def live_pipeline(config: Config) -> MappingPipeline:
+    """A pipeline for cameras that do not wait; in a replay, which waits, one whose results can be had again."""
+    return MappingPipeline(config, background=not config.node.replay)
+
 
 class MappingNode(LifecycleNode):
     """Camera images in; poses, clouds and a map out. make_pipeline: gives the pipeline that maps."""
 
-    def __init__(self, make_pipeline: Callable[[Config], Pipeline] = MappingPipeline, **options: Any) -> None:
+    def __init__(self, make_pipeline: Callable[[Config], Pipeline] = live_pipeline, **options: Any) -> None:
         super().__init__("mapping", automatically_declare_parameters_from_overrides=True, **options)
         self.problems = Problems(self._warn, self._inform)
         self.parameters = NodeParameters(self)
@@ -82,7 +101,7 @@ class MappingNode(LifecycleNode):
         self.connections: Connections | None = None
         self.report = StatusReport(self, {}, self.problems)
         self.services_offered = Services(self, lambda: self.mapper, self._pause, self._forget_inputs)
-        self.waiting_groups: set[CallbackGroup] = {self.services_offered.group}
+        self.waiting_groups: frozenset[CallbackGroup] = frozenset({self.services_offered.group})
         self._last_jump = -1e9
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self.create_timer(1.0, self._every_second, callback_group=MutuallyExclusiveCallbackGroup(), clock=steady)
@@ -93,10 +112,10 @@ class MappingNode(LifecycleNode):
         self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_clock_jump)
 
     def _warn(self, text: str) -> None:
-        self.get_logger().warning(text)  # rclpy wants one severity for each line that logs
+        self.get_logger().warning(" ".join(text.split()))  # a name in it forges no line of the log
 
-    def _inform(self, text: str) -> None:
-        self.get_logger().info(text)
+    def _inform(self, text: str) -> None:  # rclpy wants one severity for each line that logs
+        self.get_logger().info(" ".join(text.split()))
 
     # the life cycle
 
@@ -109,9 +128,10 @@ class MappingNode(LifecycleNode):
         """Builds the pipeline and what is around it; a reason is reported if that fails."""
         try:
             self._build()
-        except (ValueError, OSError, RuntimeError, ImportError) as error:
+        except Exception as error:  # the edge: rclpy would put it aside without a word
             self._tear_down()
-            self.diagnostics.failure = f"configure failed: {error}"
+            is_plain = isinstance(error, (ValueError, OSError, RuntimeError, ImportError))
+            self.diagnostics.failure = f"configure failed: {error if is_plain else repr(error)}"
             self.get_logger().error(self.diagnostics.failure)
             return FAILURE
         self.diagnostics.failure = ""
@@ -128,7 +148,7 @@ class MappingNode(LifecycleNode):
         pipeline = self._make_pipeline(config)
         c = self._offer(config, cameras)
         mapper = self.mapper = Mapper(self, config, pipeline, c.inputs.cameras, c.tf_in, c.tf_out, c.outputs, self.report,
-                                      self.problems, c.inputs.count_dropped)
+                                      self.problems, c.inputs.count_dropped, c.inputs.inertial.attach)
         self.report.pair_model = config.pairs.model
         if config.node.load_map:
             folder = resolve_map(config.node.map_directory, config.node.load_map)
@@ -139,13 +159,16 @@ class MappingNode(LifecycleNode):
         if self.connections is not None:
             self.connections.configure(config)
             return self.connections
-        tf_in = TransformInput(self, config.node, cameras, self.problems)
-        inputs = Inputs(self, config, cameras, tf_in, self.problems, self._submit, self._late_labels, self._on_stamps_jump)
-        made = Connections(tf_in, TransformOutput(self, config.node, tf_in), Publishers(self, config.node), inputs)
-        if config.node.replay:
-            self.waiting_groups.add(inputs.group)
+        # two: in replay a camera waits for room, and what makes room may wait for TF
+        of_cameras, of_tf = Reader(self.context, "cameras"), Reader(self.context, "TF and time")
+        of_tf.read(*[s for s in self.subscriptions if s.msg_type is ClockMessage])
+        tf_in = TransformInput(self, config.node, cameras, self.problems, of_tf)
+        inputs = Inputs(self, of_cameras, config, cameras, tf_in, self.problems, self._submit, self._late_labels,
+                        self._on_stamps_jump)
+        made = Connections(tf_in, TransformOutput(self, config.node, tf_in), Publishers(self, config.node), inputs,
+                           (of_cameras, of_tf))
         self.report.watch(inputs.cameras)
-        self.create_subscription(PoseWithCovarianceStamped, "/initialpose", self._on_initial_pose, 1)
+        self.create_subscription(PoseWithCovarianceStamped, "initialpose", self._on_initial_pose, 1)
         self.connections = made
         return made
 
@@ -157,18 +180,22 @@ class MappingNode(LifecycleNode):
         self.connections.inputs.open()
         self.report.active, self.report.paused = True, False
         self.report.publish()
+        topics = self.connections.inputs.image_topics
+        self.get_logger().info(f"active: images are taken from {', '.join(topics)}")
         return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Takes no images; the map stays."""
         self._gate()
         self.report.publish()
+        self.get_logger().info("deactivated: no images are taken, the map stays")
         return SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Frees the pipeline."""
         self._tear_down()
         self.report.publish()
+        self.get_logger().info("cleaned up: the map is gone")
         return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -196,9 +223,11 @@ class MappingNode(LifecycleNode):
         mapper, self.mapper = self.mapper, None
         if mapper is not None:
             mapper.close()
+        del mapper  # its memory is given back below
         self.report.forget()
         self.report.pair_model = ""
         self.problems.clear()
+        memory.give_back()
 
     # events
 
@@ -275,7 +304,9 @@ class MappingNode(LifecycleNode):
         self.diagnostics.publish(self.report.message(), self._state_machine.current_state[1], inputs, tf_in, tf_out)
 
     def _every_tenth(self) -> None:
-        mapper = self.mapper
+        mapper, connections = self.mapper, self.connections
+        if connections is not None:
+            connections.check()
         if mapper is not None:
             mapper.poll_rest()
 
@@ -283,6 +314,8 @@ class MappingNode(LifecycleNode):
         """Ends all threads, then the node."""
         self._gate()
         self._tear_down()
+        if self.connections is not None:
+            self.connections.end()
         super().destroy_node()
 
 
@@ -294,7 +327,7 @@ def main(args: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda caught, frame: stop.append(caught))
     sys.setswitchinterval(SWITCH_S)
     node = MappingNode()
-    # one call that waits, one that is refused meanwhile, and in replay an image that waits for room
+    # one call that waits, one that is refused meanwhile, and one to spare
     executor = MappingExecutor(node.waiting_groups, threads=3)
     executor.add_node(node)
     try:

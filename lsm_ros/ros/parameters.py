@@ -27,7 +27,7 @@ DEFAULT_CAMERAS = ["camera"]
 RCLPY_OWN = ("use_sim_time", "start_type_description_service")
 CAMERA_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 # Subscriptions are made once: destroying them while an executor spins can crash rclpy of Humble.
-FIXED = (CAMERAS, "image_transport", "image_reliability", "queue_depth", "replay")
+FIXED = (CAMERAS, "imu", "image_transport", "image_reliability", "queue_depth", "replay")
 CAMERAS_TEXT = "names of the cameras; topics are <camera>/image, /camera_info, /depth, /labels, /label_info"
 
 

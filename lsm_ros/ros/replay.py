@@ -21,12 +21,13 @@ from rosgraph_msgs.msg import Clock
 from std_srvs.srv import Trigger
 
 from lsm_ros.datasets.bagfile import BagFile
+from lsm_ros.ros.replay_clock import CLOCK, clock_of
 from lsm_ros.ros.replay_qos import IMAGE_TYPES, publisher_qos, recorded_qos
 
 CLOCK_HZ = 100.0
 LATE_S = 0.05
 _SETTLE_S = 2.5  # a subscriber that is known here may itself know of us a second later, and miss what came before
-_SKIPPED = ("/clock", "/rosout", "/parameter_events")
+_SKIPPED = ("/rosout", "/parameter_events")
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,12 @@ class Replayer(Node):
         self._stopping = threading.Event()
         self.bag_clock = BagClock(options.rate, options.start_paused)
         self.summary = ReplaySummary()
-        self._types = {t.name: t.msgtype for t in bag.topics if t.name not in _SKIPPED and t.count}
+        self._played = clock_of(bag)
+        skipped = _SKIPPED if self._played.is_recorded else (*_SKIPPED, CLOCK)
+        self._types = {t.name: t.msgtype for t in bag.topics if t.name not in skipped and t.count}
         self._publishers_of: dict[str, Publisher] = {}
         self._make_publishers()
-        self._clock_publisher = self.create_publisher(Clock, "/clock", 10)
+        self._clock_publisher = None if self._played.is_recorded else self.create_publisher(Clock, CLOCK, 10)
         self.create_service(Trigger, "~/pause", lambda _, answer: self._pause(True, answer))
         self.create_service(Trigger, "~/resume", lambda _, answer: self._pause(False, answer))
 
@@ -231,7 +234,9 @@ class Replayer(Node):
             self._publish_clock()
 
     def _publish_clock(self) -> None:
-        now_ns = self.bag_clock.now_ns()
+        if self._clock_publisher is None:  # the bag's own goes out among its messages
+            return
+        now_ns = self.bag_clock.now_ns() + self._played.offset_ns
         message = Clock()
         message.clock.sec, message.clock.nanosec = now_ns // 1_000_000_000, now_ns % 1_000_000_000
         self._clock_publisher.publish(message)

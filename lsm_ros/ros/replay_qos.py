@@ -8,6 +8,8 @@ from typing import Any
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+from lsm_ros.reading import read_yaml, read_yaml_file, reading
+
 IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _LATCHED_TYPES = ("vision_msgs/msg/LabelInfo", "nav_msgs/msg/OccupancyGrid")
 _DEPTH = 30
@@ -21,18 +23,13 @@ def recorded_qos(bag: Path) -> dict[str, dict[str, Any]]:
     Empty for a bag without metadata; topics without a profile are left out. Both ways in which rosbag2 wrote profiles
     are read: as YAML in a string with numbers (Humble) and as YAML with names (Jazzy).
     """
-    import yaml
-
     path = bag / "metadata.yaml"
     if not path.is_file():
         return {}
-    try:
-        info = yaml.safe_load(path.read_text(encoding="utf-8"))["rosbag2_bagfile_information"]
-        topics = [t["topic_metadata"] for t in info["topics_with_message_count"]]
+    with reading(path):
+        topics = [t["topic_metadata"] for t in read_yaml_file(path)["rosbag2_bagfile_information"]["topics_with_message_count"]]
         found = {t["name"]: t.get("offered_qos_profiles") for t in topics}
-        parsed = {n: yaml.safe_load(p) if isinstance(p, str) else p for n, p in found.items()}
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+        parsed = {n: read_yaml(p, f"the profile of {n}") if isinstance(p, str) else p for n, p in found.items()}
     return {name: _named(profiles[0]) for name, profiles in parsed.items() if profiles}
 
 

@@ -7,6 +7,7 @@ They run in threads of their own, so of a Mapper they use what is for any thread
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -71,9 +72,12 @@ class Services:
                 response.message = "the node was cleaned up"
             except (ValueError, OSError, RuntimeError, ImportError) as error:
                 response.message = str(error)
+            except Exception as error:  # the edge of the node: whatever one call brings up must not end it
+                response.message = f"{type(error).__name__}: {error}"
+                self._node.get_logger().error("".join(traceback.format_exception(error)))
             finally:
                 self._busy.release()
-        text = f"{type(response).__name__}: {response.message}"
+        text = " ".join(f"{type(response).__name__}: {response.message}".split())  # a name forges no line of the log
         if response.success and isinstance(response, GetBlocks.Response):
             self._node.get_logger().debug(text)  # each subscriber of ~/map_update calls it, so it is nothing to tell
         elif response.success:

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from geometry_msgs.msg import Pose, Transform
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from lsm_ros.geometry import CameraIntrinsics, se3_exp
@@ -106,23 +106,6 @@ def test_covariances_are_in_ros_order():
     assert c.to_pose_with_covariance(np.eye(4), None, 0, "map").pose.covariance[0] == -1
     twist = c.to_odometry(np.eye(4), covariance, np.arange(6.0), covariance, 0, "odom", "base").twist
     assert (twist.twist.linear.x, twist.twist.linear.z, twist.twist.angular.x) == (0, 2, 3)
-
-
-def test_camera_info():
-    info = CameraInfo(width=640, height=480, distortion_model="plumb_bob")
-    info.k = np.array([500.0, 0, 320, 0, 510, 240, 0, 0, 1])
-    info.d = [0.1, -0.2, 0.0, 0.0, 0.0]
-    info.p = np.array([450.0, 0, 310, 0, 0, 450, 230, 0, 0, 0, 1, 0])
-    camera = c.camera_intrinsics(info)
-    assert (camera.fx, camera.fy, camera.D[:2]) == (500, 510, (0.1, -0.2))
-    rectified = c.camera_intrinsics(info, rectified=True)
-    assert (rectified.fx, rectified.cx, rectified.has_distortion) == (450, 310, False)
-    assert c.camera_intrinsics(CameraInfo(width=640, height=480)) is None
-    for index, value in ((0, float("nan")), (0, -5.0), (4, 0.0), (2, float("inf"))):
-        k = info.k.copy()
-        k[index] = value
-        with pytest.raises(ValueError):
-            c.camera_intrinsics(CameraInfo(width=640, height=480, k=k))
 
 
 def test_labels():

@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from lsm_ros.ros.launch_arguments import camera_names, image_topics, names, read_parameters, remappings
+from lsm_ros.ros.launch_arguments import (
+    camera_names,
+    full_namespace,
+    image_topics,
+    logger_name,
+    names,
+    read_parameters,
+    remappings,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,3 +60,34 @@ def test_a_parameter_file_that_is_none(tmp_path):
     (tmp_path / "list.yaml").write_text("- 1\n")
     with pytest.raises(ValueError, match="holds no parameters below"):
         read_parameters(tmp_path / "list.yaml")
+
+
+@pytest.mark.parametrize(("pushed", "given", "whole", "logger"), [
+    ("", "", "/", "mapping"), ("", "robot1", "/robot1", "robot1.mapping"), ("/", "/robot1/", "/robot1", "robot1.mapping"),
+    ("/fleet", "robot1", "/fleet/robot1", "fleet.robot1.mapping"), ("/fleet", "/robot1", "/robot1", "robot1.mapping"),
+    ("/fleet", "", "/fleet", "fleet.mapping")])
+def test_namespaces_count_from_where_the_launch_file_is_included(pushed, given, whole, logger):
+    assert full_namespace(pushed, given) == whole and logger_name(whole) == logger
+
+
+def test_topics_without_a_slash_are_below_the_namespace():
+    found = image_topics(["front"], {"image": "rgb", "depth": "/depth"}, "compressed", "/robot1")
+    assert found == ["/robot1/rgb/compressed", "/depth", "/robot1/front/labels"]
+
+
+@pytest.mark.parametrize("text", [
+    "/robot1/mapping:\n  ros__parameters: {cameras: [a]}", "robot1/mapping:\n  ros__parameters: {cameras: [a]}",
+    "robot1:\n  mapping:\n    ros__parameters: {cameras: [a]}", "/robot1:\n  mapping:\n    ros__parameters: {cameras: [a]}",
+    "/**/mapping:\n  ros__parameters: {cameras: [a]}", "/**:\n  mapping:\n    ros__parameters: {cameras: [a]}"])
+def test_a_parameter_file_may_name_the_namespace(tmp_path, text):
+    file = tmp_path / "robot.yaml"
+    other = "robot2:\n  mapping:\n    ros__parameters: {cameras: [c]}\nmapping:\n  ros__parameters: {cameras: [d]}\n"
+    file.write_text(f"{other}{text}\n")
+    assert read_parameters(file, "/robot1") == {"cameras": ["a"]}
+
+
+def test_sections_of_other_nodes_come_first_and_mean_nothing(tmp_path):
+    file = tmp_path / "robot.yaml"
+    file.write_text("camera:\n  ros__parameters: {cameras: [c]}\nmap:\n  ros__parameters: {}\n"
+                    "mapping:\n  ros__parameters: {cameras: [a]}\nnone:\n")
+    assert read_parameters(file) == {"cameras": ["a"]}

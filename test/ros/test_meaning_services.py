@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from helpers.harness import LATCHED, START_NS
 from helpers.training_parts import TINY_SMALL, RandomEncoder  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from lsm_ros import models
@@ -46,9 +45,7 @@ def test_queries_and_names_at_run_time(client, room, start, tmp_path):
     assert not empty.success and "no language features" in empty.message
     client.listen(LabelInfo, "/mapping/label_info", LATCHED)
     follower = MapSubscriber(client.node, "/mapping")
-    for kind, topic in ((Image, "image"), (Image, "depth"), (CameraInfo, "camera_info")):
-        client.publisher(kind, f"camera/{topic}")
-    client.wait_matched("camera/image", "camera/depth", "camera/camera_info")
+    client.offer_camera()
     for k in range(4):
         client.send_frame(room.frame_sets[k].frames[0], START_NS + k * 10**8)
         time.sleep(0.05)

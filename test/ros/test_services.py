@@ -6,7 +6,6 @@ import time
 
 import pytest
 from helpers.harness import START_NS
-from sensor_msgs.msg import CameraInfo, Image
 from std_srvs.srv import Trigger
 
 from lsm_ros.ros.map_files import resolve_map
@@ -20,9 +19,7 @@ def node(client, room, start_shared):
     """A node with a small map."""
     n = start_shared(odom_frame="", **{"limits.queue_frames": 100})
     client.wait_active(n)
-    for kind, topic in ((Image, "image"), (Image, "depth"), (CameraInfo, "camera_info")):
-        client.publisher(kind, f"camera/{topic}")
-    client.wait_matched("camera/image", "camera/depth", "camera/camera_info")
+    client.offer_camera()
     send(client, room, range(12))
     client.wait_status(lambda s: s.frames_processed == 12 and s.keyframes >= 2)
     return n

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """Who touches the pipeline: the worker, and nobody else."""
+import gc
 import threading
+import weakref
 from types import SimpleNamespace
 
 import numpy as np
@@ -67,7 +69,7 @@ def test_only_the_worker_touches_the_pipeline(client, running):
     client.send(Image, "/threads/camera/image", image_message(picture, START_NS, "optical", "rgb8"))
     client.wait(lambda: "process" in names(touched), 10, "the image to be mapped")
     client.send(Image, "/threads/camera/labels", image_message(picture[..., 0].astype(np.uint16), START_NS, "optical", "16UC1"))
-    client.send(PoseWithCovarianceStamped, "/initialpose", pose_in("map"))
+    client.send(PoseWithCovarianceStamped, "/threads/initialpose", pose_in("map"))
     node.set_parameters([Parameter("map_rate_hz", value=9.0)])
     client.wait(lambda: {"add_labels", "set_initial_pose", "apply_runtime"} <= names(touched), 10, "messages to be handled")
 
@@ -115,3 +117,26 @@ def pose_in(frame):
     message.header.frame_id = frame
     message.pose.pose.orientation.w = 1.0
     return message
+
+
+def test_a_pipeline_that_refers_to_itself_is_gone_after_cleanup(ros, tmp_path):
+    """Without waiting for the collection of garbage, which may come after many cycles."""
+    pipelines = []
+
+    def make(config):
+        pipeline = FakePipeline(config)
+        pipeline.itself = pipeline
+        pipelines.append(weakref.ref(pipeline))
+        return pipeline
+
+    node = MappingNode(make, namespace="/memory", context=ros, parameter_overrides=[
+        Parameter("map_directory", value=str(tmp_path)), Parameter("autostart", value=False)])
+    gc.disable()
+    try:
+        node.trigger_configure()
+        assert pipelines[0]() is not None
+        node.trigger_cleanup()
+        assert pipelines[0]() is None
+    finally:
+        gc.enable()
+        node.destroy_node()

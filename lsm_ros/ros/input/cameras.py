@@ -13,7 +13,9 @@ import numpy as np
 from sensor_msgs.msg import CameraInfo
 from vision_msgs.msg import LabelInfo
 
+from lsm_ros.datasets.base import fit_to
 from lsm_ros.geometry import CameraIntrinsics
+from lsm_ros.images.camera_info import CameraInfoReader
 from lsm_ros.live.grouping import Group, Item
 from lsm_ros.ros import conversions
 from lsm_ros.ros.problems import Problems
@@ -50,7 +52,7 @@ class Camera:
     label_space: LabelSpace | None = None
     first_image: float | None = None
     arrivals: deque[float] = field(default_factory=lambda: deque(maxlen=1000))
-    _info_key: tuple[Any, ...] = ()
+    _calibration: CameraInfoReader = field(default_factory=CameraInfoReader)
     _label_message: LabelInfo | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -98,28 +100,19 @@ class Camera:
         with self._lock:
             vars(self).update({name: value for name, value in vars(fresh).items() if name != "_lock"})
 
-    def update_intrinsics(self, message: CameraInfo | None, problems: Problems) -> CameraIntrinsics | None:
-        """Camera by the newest camera_info. An unusable one is named, and the last usable one stays."""
-        if message is None:
-            return self.intrinsics
-        key = (message.width, message.height, message.distortion_model, *np.asarray(message.k).tolist(),
-               *np.asarray(message.d).tolist(), *np.asarray(message.p).tolist())
-        if repr(key) == repr(self._info_key):  # repr: NaN does not equal itself
-            return self.intrinsics
-        self._info_key = key
+    def calibrate(self, message: CameraInfo | None, size: tuple[int, int], problems: Problems) -> CameraIntrinsics | None:
+        """Camera of an image of a size (height, width) by the newest camera_info; what is wrong with that is named."""
         what = f"camera_info of camera {self.name!r}"
-        stays = "the last usable one stays" if self.intrinsics is not None else "the focal length is estimated"
-        try:
-            fresh = conversions.camera_intrinsics(message, self.rectified)
-        except ValueError as error:
-            problems.say(f"{self.name} info", f"{what} is unusable, {stays}: {error}")
-            return self.intrinsics
-        if fresh is None:
-            problems.say(f"{self.name} info", f"{what} has a K of zero (not calibrated), {stays}")
-            return self.intrinsics
-        problems.over(f"{self.name} info", f"{what} is usable: {fresh.width}x{fresh.height}, fx {fresh.fx:.1f} px")
-        self.intrinsics = fresh
-        return fresh
+        found = self.intrinsics = self._calibration.read(message, size, self.rectified)
+        if self._calibration.problem:
+            problems.say(f"{self.name} info", f"{what} {self._calibration.problem}")
+        elif found is not None:
+            problems.over(f"{self.name} info", f"{what} is usable: {found.width}x{found.height}, fx {found.fx:.1f} px")
+        for note in self._calibration.notes:
+            problems.say(f"{self.name} info note", f"{what}: {note}")
+        if not self._calibration.notes:
+            problems.over(f"{self.name} info note")
+        return found
 
     def update_labels(self, message: LabelInfo | None, problems: Problems) -> LabelSpace | None:
         """Label space by the newest label_info. An unusable one is named, and the last usable one stays."""
@@ -176,10 +169,7 @@ def _frame(camera: Camera, item: Item, bundle: Bundle, problems: Problems) -> Fr
     height, width = image.shape[:2]
     if min(height, width) < MIN_SIDE_PX:
         raise ValueError(f"{width}x{height} pixels are too few to find anything; {MIN_SIDE_PX} a side are needed")
-    intrinsics = camera.update_intrinsics(bundle.infos.get(name), problems)
-    if intrinsics is not None and (intrinsics.width, intrinsics.height) != (width, height):
-        raise ValueError(f"it is {width}x{height}, but camera_info is for {intrinsics.width}x{intrinsics.height}; the "
-                         "driver must publish both alike")
+    intrinsics = camera.calibrate(bundle.infos.get(name), (height, width), problems)
     frame_id = item.payload.header.frame_id or f"{name}_optical_frame"
     if camera.frame_id not in ("", frame_id):
         problems.say(f"{name} frame", f"frame_id of camera {name!r} changed from {camera.frame_id!r} to {frame_id!r}")
@@ -196,10 +186,7 @@ def _registered(camera: str, kind: str, item: Item | None, decoder: Any, shape: 
     if item is None:
         return None
     try:
-        out = decoder(item.payload)
-        if out.shape != shape:
-            raise ValueError(f"it is {out.shape[1]}x{out.shape[0]}, the image {shape[1]}x{shape[0]}; it must be "
-                             "registered to the image")
+        out = fit_to(decoder(item.payload), *shape)
     except ValueError as error:
         problems.say(f"{camera} {kind}", f"{kind} of camera {camera!r} is refused: {error}")
         return None

@@ -10,13 +10,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vision_msgs.msg import LabelInfo
 
 from lsm_ros.config import Config
+from lsm_ros.live.gaps import PartnerGaps
 from lsm_ros.live.grouping import (
     DEPTH,
     IMAGE,
@@ -36,7 +36,11 @@ from lsm_ros.live.grouping import (
 from lsm_ros.live.items import OVERFLOW
 from lsm_ros.ros.conversions import stamp_ns
 from lsm_ros.ros.input.cameras import Bundle, Camera
+from lsm_ros.ros.input.inertial import InertialInput
+from lsm_ros.ros.input.reader import Reader
+from lsm_ros.ros.input.silence import why_silent
 from lsm_ros.ros.input.transforms import OdometryState, TransformInput
+from lsm_ros.ros.launch_arguments import transported
 from lsm_ros.ros.problems import Problems
 
 IDLE_S = 0.005  # how long the feeder sleeps while something waits for a partner or a transform
@@ -52,15 +56,14 @@ class Inputs:
     the reason when stamps jumped back. They are called from the feeder thread, late_labels also from callbacks.
     """
 
-    def __init__(self, node: Node, config: Config, names: list[str], transforms: TransformInput, problems: Problems,
-                 submit: Callable[[Bundle], object], late_labels: Callable[[Item, int], object],
+    def __init__(self, node: Node, reader: Reader, config: Config, names: list[str], transforms: TransformInput,
+                 problems: Problems, submit: Callable[[Bundle], object], late_labels: Callable[[Item, int], object],
                  jumped: Callable[[str], object]) -> None:
-        self._node, self._transforms, self._problems = node, transforms, problems
+        self._node, self._reader, self._transforms, self._problems = node, reader, transforms, problems
         self._submit, self._late_labels, self._jumped = submit, late_labels, jumped
         self.cameras = {name: Camera(name) for name in names}
-        self.group = MutuallyExclusiveCallbackGroup()
         self._changed = threading.Condition()
-        self._open = False
+        self._open, self._opened = False, 0.0
         self._generation = 0
         self._thread: threading.Thread | None = None
         self.worst_callback_ms = 0.0
@@ -68,6 +71,7 @@ class Inputs:
         self._topics: dict[tuple[str, str], str] = {}
         for name in names:
             self._subscribe(name)
+        self.inertial = InertialInput(node, config.node, transforms, problems, reader)
 
     def configure(self, config: Config) -> None:
         """Takes over settings; nothing is kept of what waited."""
@@ -79,6 +83,7 @@ class Inputs:
                 wait_s=max(n.sync_wait_ms * 1e-3, REPLAY_WAIT_S) if n.replay else n.sync_wait_ms * 1e-3,
                 stale_s=n.missing_input_seconds, capacity_bytes=int(config.limits.input_megabytes * 1e6),
                 patient=n.replay)
+            self._gaps = PartnerGaps(int(n.sync_slop_ms * 1e6))
             for camera in self.cameras.values():
                 camera.forget()
 
@@ -96,16 +101,18 @@ class Inputs:
                 (DEPTH, Image, partial(self._on_item, name, DEPTH), images),
                 (LABELS, Image, partial(self._on_item, name, LABELS), images),
                 ("camera_info", CameraInfo, partial(self._on_info, name), one),
+                ("camera_info", CameraInfo, partial(self._on_info, name), latched),  # said once, before the node was there
                 ("label_info", LabelInfo, partial(self._on_label_info, name), latched)):
             topic = self._node.resolve_topic_name(f"{name}/{what}")
+            if what == IMAGE:
+                topic = transported(topic, n.image_transport)
             self._topics[name, what] = topic
-            self._node.create_subscription(message, topic, callback, qos, callback_group=self.group)
-            if what == IMAGE and compressed and not topic.endswith("/compressed"):
-                # image_transport puts it one level deeper, so that remapping <camera>/image moves both transports.
-                self._topics[name, what] = topic = f"{topic}/compressed"
-                self._node.create_subscription(message, topic, callback, qos, callback_group=self.group)
+            self._read(message, topic, callback, qos)
         leaf = self._topics[name, IMAGE].removesuffix("/compressed").rsplit("/", 1)[-1]
         self.cameras[name].rectified = "_rect" in leaf
+
+    def _read(self, message: type, topic: str, callback: Callable[[Any], None], qos: QoSProfile) -> None:
+        self._reader.read(self._node.create_subscription(message, topic, callback, qos, callback_group=self._reader.group))
 
     # callbacks
 
@@ -131,7 +138,8 @@ class Inputs:
                     self._changed.wait(0.1)
                 now = time.monotonic()
             events = self._assembler.add(item, now)
-            self._tell_silence(events)
+            self._gaps.add([item])
+            self._note(events)
             self._changed.notify_all()
         self._tell(events)
         self.worst_callback_ms = max(self.worst_callback_ms, (time.thread_time() - start) * 1e3)
@@ -142,11 +150,16 @@ class Inputs:
     def _on_label_info(self, name: str, message: LabelInfo) -> None:
         self.cameras[name].label_info = message
 
+    @property
+    def image_topics(self) -> list[str]:
+        """Topics of the images, by camera."""
+        return [self._topics[name, IMAGE] for name in self.cameras]
+
     # open and closed
 
     def open(self) -> None:
         """Starts to take messages."""
-        self._open = True
+        self._open, self._opened = True, time.monotonic()
         if self._thread is None:
             self._thread = threading.Thread(target=self._feed, name="feeder", daemon=True)
             self._thread.start()
@@ -166,7 +179,9 @@ class Inputs:
         with self._changed:
             self._generation += 1
             self._assembler.clear()
+            self._gaps = PartnerGaps(int(self._config.node.sync_slop_ms * 1e6))
             self._changed.notify_all()
+        self.inertial.clear()
 
     @property
     def waiting_bytes(self) -> int:
@@ -178,10 +193,32 @@ class Inputs:
         now = time.monotonic()
         with self._changed:
             events = self._assembler.poll(now) if self._open else []
-            self._tell_silence(events)
+            self._note(events)
+            far = self._gaps.problems()
             if self._open:
                 self._expect_published(now)
         self._tell(events)
+        for camera, kind in ((c, k) for c in self.cameras for k in (DEPTH, LABELS)):
+            if (camera, kind) in far:
+                self._problems.say(f"{camera} far {kind}", far[camera, kind])
+            else:
+                self._problems.over(f"{camera} far {kind}", f"{kind} of camera {camera!r} is paired with its images")
+        if self._open:
+            self.inertial.poll()
+            self._miss_images(now)
+
+    def _miss_images(self, now: float) -> None:
+        """Says of cameras that never sent an image why that may be."""
+        n = self._config.node
+        wanted = f"sensor_msgs/msg/{'CompressedImage' if n.image_transport == 'compressed' else 'Image'}"
+        for name, camera in self.cameras.items():
+            topic, key = self._topics[name, IMAGE], f"{name} no image"
+            if camera.received:
+                self._problems.over(key, f"images of camera {name!r} come")
+            elif now - self._opened >= n.missing_input_seconds:
+                own = f"{self._node.get_fully_qualified_name()}/"
+                why = why_silent(self._node, topic, wanted, n.image_reliability == "reliable", (own,))
+                self._problems.say(key, f"no image of camera {name!r} came yet on {topic!r}: {why}")
 
     def _expect_published(self, now: float) -> None:
         """Inputs that somebody publishes are waited for from the first image on."""
@@ -200,6 +237,8 @@ class Inputs:
                     continue
                 if isinstance(out, TimeJump):
                     self._expect_published(time.monotonic())  # from the first images of the new time on
+                else:
+                    self._gaps.paired(out)
                 self._changed.notify_all()
             if isinstance(out, TimeJump):
                 self._jumped(f"stamps jumped back by {-out.seconds:.1f} s")
@@ -273,9 +312,12 @@ class Inputs:
                 self._problems.say(f"{event.camera} gap", f"stamps of camera {event.camera!r} went forward by "
                                    f"{event.seconds:.1f} s", BRIEF_S)
 
-    def _tell_silence(self, events: list[Event]) -> None:
-        """Inputs that went silent or are back: with the lock of the assembler held, so that the news keep their order."""
+    def _note(self, events: list[Event]) -> None:
+        """Inputs that went silent or are back, and what found no image: with the lock of the assembler held, so that the news
+        keep their order."""
         for event in events:
+            if isinstance(event, Dropped) and event.reason == UNPAIRED:
+                self._gaps.unpaired(event.item)
             if isinstance(event, Stale | Recovered) and event.kind == IMAGE:
                 self.cameras[event.camera].stale = isinstance(event, Stale)
             if isinstance(event, Stale):
@@ -289,7 +331,7 @@ class Inputs:
     def _tell_dropped(self, event: Dropped) -> None:
         item, camera = event.item, self.cameras[event.item.camera]
         if event.reason == UNPAIRED:
-            return  # nothing is wrong with depth that comes more often than images
+            return  # nothing is wrong with depth that comes more often than images; `poll` says if none finds one
         what = f"{item.kind} of camera {item.camera!r}"
         if item.kind == IMAGE and event.reason == OVERFLOW:
             camera.count_dropped()

@@ -8,7 +8,6 @@ import time
 from enum import Enum
 
 import numpy as np
-import yaml
 from rclpy.clock import ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -17,7 +16,9 @@ from tf2_ros import Buffer, TransformException, TransformListener
 
 from lsm_ros.config import NodeConfig
 from lsm_ros.geometry import T_BODY_OPTICAL, se3_inverse
+from lsm_ros.reading import read_yaml
 from lsm_ros.ros.conversions import from_transform
+from lsm_ros.ros.input.reader import Reader
 from lsm_ros.ros.problems import Problems
 
 CACHE_S = 30.0
@@ -39,10 +40,12 @@ class TransformInput:
     The rig is `base_frame`; if that is empty, the body frame of the first camera.
     """
 
-    def __init__(self, node: Node, config: NodeConfig, cameras: list[str], problems: Problems) -> None:
+    def __init__(self, node: Node, config: NodeConfig, cameras: list[str], problems: Problems, reader: Reader
+                 ) -> None:
         self.config, self._cameras, self._problems = config, cameras, problems
         self.buffer = Buffer(cache_time=Duration(seconds=CACHE_S))
         self._listener = TransformListener(self.buffer, node)
+        reader.read(self._listener.tf_sub, self._listener.tf_static_sub)
         self._lock = threading.Lock()
         self.restart()
 
@@ -73,6 +76,12 @@ class TransformInput:
     def base_name(self) -> str:
         """Name of the rig frame."""
         return self.config.base_frame or f"{self._cameras[0]}_body"
+
+    @property
+    def placed(self) -> list[str]:
+        """Cameras whose place on the rig is known."""
+        with self._lock:
+            return sorted({camera for camera, _ in self._rig if camera})
 
     @property
     def first_optical(self) -> str:
@@ -121,10 +130,35 @@ class TransformInput:
             self._rig[key] = T
         return T
 
+    def sensor(self, frame_id: str, what: str) -> np.ndarray | None:
+        """T_rig_sensor (4, 4) of a frame that is fixed on the rig, or None as long as TF does not say it, which is then said of
+        `what`."""
+        key = ("", frame_id)
+        if key in self._rig:
+            return self._rig[key]
+        target = self.config.base_frame or self._first_optical
+        if not target:
+            return None
+        if not frame_id:
+            self._miss("tf sensor", f"messages of {what} have no frame_id, so TF cannot say where it sits on {target!r}")
+            return None
+        found = self._lookup(target, frame_id, LATEST, "tf sensor", f"{what} is not used")
+        if found is None:
+            return None
+        T = found if self.config.base_frame else T_BODY_OPTICAL @ found
+        self._problems.over("tf sensor", f"{what} is placed on {self.base_name!r}")
+        with self._lock:
+            self._rig[key] = T
+        return T
+
     def free_root(self) -> tuple[str, np.ndarray] | None:
         """Root of the tree that holds the first optical frame and T_rig_root, if a driver published such a tree; None
         if the optical frame hangs nowhere. Only meaningful while base_frame is empty and nothing of ours is on TF."""
-        frames = yaml.safe_load(self.buffer.all_frames_as_yaml()) or {}
+        try:
+            frames = read_yaml(self.buffer.all_frames_as_yaml(), "the list of TF frames") or {}
+        except ValueError as error:  # names that are no YAML, as "a: b" or "*a"
+            self._problems.say("tf names", f"a frame on TF has an odd name: {error}")
+            return None
         parents = {child: entry["parent"] for child, entry in frames.items()}
         frame, seen = self._first_optical, set()
         while frame in parents and frame not in seen:

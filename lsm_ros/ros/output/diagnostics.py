@@ -3,12 +3,15 @@
 """/diagnostics at 1 Hz: inputs, TF, tracking, scale, memory, queue, stages."""
 from __future__ import annotations
 
+import math
+import time
+
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from lsm_ros.msg import CameraStatus, MappingStatus
 from lsm_ros.ros.input.subscriptions import Inputs
-from lsm_ros.ros.input.transforms import TransformInput
+from lsm_ros.ros.input.transforms import OdometryState, TransformInput
 from lsm_ros.ros.output.broadcasting import TransformOutput
 from lsm_ros.ros.problems import Problems
 from lsm_ros.types import EXACT_SCALE
@@ -22,6 +25,9 @@ TRACKING = {MappingStatus.STATE_INITIALIZING: (WARN, "initializing"), MappingSta
             MappingStatus.STATE_LOST: (WARN, "lost"), MappingStatus.STATE_RELOCALIZED: (OK, "tracking again")}
 
 
+RECENT_S = 10.0  # frame sets that were dropped longer ago are counted, and no warning any more
+
+
 class Diagnostics:
     """Publisher of /diagnostics."""
 
@@ -29,6 +35,7 @@ class Diagnostics:
         self._node, self._problems = node, problems
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.failure = ""
+        self._dropped, self._last_drop = 0, -math.inf
 
     def publish(self, status: MappingStatus, state: str, inputs: Inputs | None = None,
                 tf_in: TransformInput | None = None, tf_out: TransformOutput | None = None) -> None:
@@ -71,7 +78,9 @@ class Diagnostics:
 
     def _tf(self, tf_in: TransformInput, tf_out: TransformOutput) -> DiagnosticStatus:
         problem = self._problems.of("tf ")
-        return self._status("tf", WARN if problem else OK, problem or "transforms are known",
+        known = [f"camera {c} on {tf_in.base_name}" for c in tf_in.placed]
+        known += ["odometry"] if tf_in.odometry is OdometryState.PRESENT else []
+        return self._status("tf", WARN if problem else OK, problem or f"known: {', '.join(known) or 'nothing yet'}",
                             odometry=tf_in.odometry.value, base=tf_in.base_name, sent=tf_out.sent,
                             worst_gap_ms=f"{tf_out.worst_gap_s * 1e3:.1f}")
 
@@ -97,8 +106,11 @@ class Diagnostics:
                             input_bytes=inputs.waiting_bytes if inputs is not None else 0)
 
     def _queue(self, s: MappingStatus) -> DiagnosticStatus:
-        lost = f"{s.frames_dropped} of {s.frames_received} frame sets were dropped for newer ones"
-        return self._status("queue", WARN if s.frames_dropped else OK, lost, received=s.frames_received,
+        now, lost = time.monotonic(), f"{s.frames_dropped} of {s.frames_received} frame sets were dropped for newer ones"
+        if s.frames_dropped > self._dropped:
+            self._last_drop = now
+        self._dropped = s.frames_dropped
+        return self._status("queue", WARN if now - self._last_drop < RECENT_S else OK, lost, received=s.frames_received,
                             processed=s.frames_processed, dropped=s.frames_dropped, waiting=s.queue_length)
 
     def _stages(self, s: MappingStatus) -> DiagnosticStatus:

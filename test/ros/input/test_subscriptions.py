@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from lsm_ros.config import Config, from_dict
@@ -16,20 +17,39 @@ MS = 1_000_000
 S = 1_000_000_000
 
 
+class Unread:
+    """Reads nothing: callbacks are called by hand."""
+
+    group = None
+
+    def read(self, *subscriptions):
+        pass
+
+
 class Node:
     """Every topic but the labels has a publisher."""
 
     def __init__(self):
-        self.callbacks = {}
+        self.callbacks, self.qos = {}, {}
 
     def resolve_topic_name(self, name):
         return f"/{name}"
 
     def create_subscription(self, message, topic, callback, qos, callback_group):
         self.callbacks[topic] = callback
+        self.qos.setdefault(topic, []).append(qos)
 
     def count_publishers(self, topic):
         return int(not topic.endswith("labels"))
+
+    def get_publishers_info_by_topic(self, topic):
+        return []
+
+    def get_topic_names_and_types(self):
+        return [("/camera/color", ["sensor_msgs/msg/Image"]), ("/mapping/depth", ["sensor_msgs/msg/Image"])]
+
+    def get_fully_qualified_name(self):
+        return "/mapping"
 
 
 class Transforms:
@@ -47,7 +67,7 @@ class Transforms:
 class Inlet:
     def __init__(self):
         self.node, self.problems, self.bundles, self.jumps = Node(), Problems(lambda _: None, lambda _: None), [], []
-        self.inputs = Inputs(self.node, Config(), ["camera"], Transforms(), self.problems, self.bundles.append,
+        self.inputs = Inputs(self.node, Unread(), Config(), ["camera"], Transforms(), self.problems, self.bundles.append,
                              lambda *_: None, self.jumps.append)
         self.inputs.open()
         self.node.callbacks["/camera/camera_info"](CameraInfo())
@@ -69,6 +89,13 @@ def inlet():
     inlet = Inlet()
     yield inlet
     inlet.inputs.close()
+
+
+def test_a_camera_info_that_was_latched_before_the_node_came_is_asked_for(inlet):
+    """One subscription takes what is sent from now on, whatever its QoS, the other what was said once."""
+    asked = {(qos.durability, qos.reliability) for qos in inlet.node.qos["/camera/camera_info"]}
+    assert asked == {(DurabilityPolicy.VOLATILE, ReliabilityPolicy.BEST_EFFORT),
+                     (DurabilityPolicy.TRANSIENT_LOCAL, ReliabilityPolicy.RELIABLE)}
 
 
 def test_images_wait_for_depth_that_is_published_also_after_a_jump_of_time(inlet):
@@ -107,3 +134,35 @@ def test_a_silent_camera_is_stale_until_it_is_back(inlet):
     assert inlet.inputs.cameras["camera"].stale  # depth alone is no image
     inlet.send("image", S + 33 * MS)
     assert not inlet.inputs.cameras["camera"].stale and not inlet.problems.of("camera silent image")
+
+
+@pytest.mark.parametrize("late_ms, is_far", [(25, True), (15, False)])
+def test_depth_that_is_too_far_from_its_images_is_named_with_the_gap(inlet, late_ms, is_far):
+    for i in range(6):
+        inlet.send("image", S + i * 100 * MS)
+        inlet.send("depth", S + i * 100 * MS + late_ms * MS)
+    inlet.wait(5)
+    inlet.inputs.poll()
+    said = inlet.problems.of("camera far depth")
+    assert ("25 ms" in said and "sync_slop_ms is 20" in said) == is_far and bool(said) == is_far
+
+
+def test_a_camera_that_never_sends_is_named_with_the_reason(inlet):
+    inlet.inputs.poll()
+    assert not inlet.problems.all(), "it has some time"
+    inlet.inputs.configure(from_dict({"node.missing_input_seconds": 0.1}))
+    time.sleep(0.15)
+    inlet.inputs.poll()
+    assert inlet.problems.of("camera no image") == ("no image of camera 'camera' came yet on '/camera/image': nobody publishes "
+                                                    "it; images are on /camera/color")
+    inlet.send("image", S)
+    inlet.inputs.poll()
+    assert not inlet.problems.of("camera no image")
+
+
+@pytest.mark.parametrize("transport, topic", [("raw", "/camera/image"), ("compressed", "/camera/image/compressed")])
+def test_images_are_asked_for_on_one_topic(transport, topic):
+    node = Node()
+    inputs = Inputs(node, Unread(), from_dict({"node.image_transport": transport}), ["camera"], Transforms(),
+                    Problems(lambda _: None, lambda _: None), lambda _: None, lambda *_: None, lambda _: None)
+    assert [t for t in node.callbacks if "/image" in t] == [topic] == inputs.image_topics and len(node.qos[topic]) == 1

@@ -107,15 +107,15 @@ def test_another_epoch_and_a_garbled_message(client, robot):
     equal_in_the_end(client, whole)
     assert changes
     sound = client.wait_message(TOPIC, lambda m: m.blocks)
-    state, cloud = whole.state, whole.cloud()
     for spoil in (lambda m: setattr(m, "encoding", "other"), lambda m: m.blocks[0].data.pop(),
                   lambda m: setattr(m.blocks[0], "removed", True), lambda m: setattr(m, "voxel_size", float("nan"))):
         bad = copy.deepcopy(sound)
-        bad.base_seq, bad.seq = state[1], state[1] + 5
-        spoil(bad)
-        with client.lock:
+        with client.lock:  # a sound one may still come between
+            state, cloud = whole.state, whole.cloud()
+            bad.base_seq, bad.seq = state[1], state[1] + 5
+            spoil(bad)
             whole.on_update(bad)
-        assert whole.state == state and whole.cloud() is cloud
+            assert whole.state == state and whole.cloud() is cloud
     client.wait(lambda: whole.complete, 10, "the copy to be known as whole again")
     whole.close()
 
