@@ -3,15 +3,33 @@
 """The commands of `lsm`, one file each: `add_arguments(parser)` and `run(args) -> exit status`; the first line of the
 module's docstring is its help.
 
-The work of three of them is in a file of its own, which is imported when the command runs, so that `lsm --help` is quick:
+The work of four of them is in a file of its own, which is imported when the command runs, so that `lsm --help` is quick:
 `map` (arguments) and `mapping_run` (source through pipeline to files), `eval` in `evaluate` and `evaluation_run` (files through
-measures to a table), `query` and `querying` (a sentence to places in a map). `options` reads what several commands share.
+measures to a table), `query` and `querying` (a sentence to places in a map), `render` and `rendering` (Gaussians to a
+picture). `sfm` has `sfm_run` (photographs to models) and `sfm_output` (models to files).
+`options` reads what several commands share.
 """
 from __future__ import annotations
 
 from types import ModuleType
 
-from lsm_ros.commands import doctor, evaluate, export, map, params, query, record, replay, sim, train, weights
+from lsm_ros.commands import (
+    doctor,
+    evaluate,
+    export,
+    join,
+    map,
+    params,
+    query,
+    record,
+    render,
+    replay,
+    sfm,
+    sim,
+    train,
+    weights,
+)
 
-COMMANDS: dict[str, ModuleType] = {"map": map, "eval": evaluate, "record": record, "replay": replay, "query": query, "sim": sim,
-                                   "train": train, "params": params, "weights": weights, "export": export, "doctor": doctor}
+COMMANDS: dict[str, ModuleType] = {"map": map, "sfm": sfm, "join": join, "eval": evaluate, "record": record, "replay": replay,
+                                   "query": query, "render": render, "sim": sim, "train": train, "params": params,
+                                   "weights": weights, "export": export, "doctor": doctor}

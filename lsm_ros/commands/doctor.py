@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,22 +37,24 @@ class _Module:
     gives: str
     install: str
     needed: bool = False
+    least: str = ""  # version, as in pyproject.toml
 
 
 _MODULES = (
-    _Module("NumPy", "numpy", "everything", "pip install numpy", True),
+    _Module("NumPy", "numpy", "everything", "pip install numpy", True, "1.26"),
     _Module("SciPy", "scipy", "everything", "pip install scipy", True),
-    _Module("OpenCV", "cv2", "everything", "pip install opencv-python-headless", True),
+    _Module("OpenCV", "cv2", "everything", "pip install opencv-python-headless", True, "4.5"),
     _Module("PyYAML", "yaml", "config files", "pip install PyYAML", True),
     _Module("tqdm", "tqdm", "progress bars", "pip install tqdm", True),
-    _Module("torch", "torch", "the networks", "pip install torch", True),
+    _Module("torch", "torch", "the networks", "pip install torch", True, "2.1"),
     _Module("rosbags", "rosbags", "reading and writing bags without ROS", "pip install rosbags", True),
-    _Module("Pillow", "PIL", "images as the networks were trained on them", "pip install Pillow", True),
+    _Module("Pillow", "PIL", "images as the networks were trained on them", "pip install Pillow", True, "9.0"),
     _Module("huggingface_hub", "huggingface_hub", "lsm weights --download of DUSt3R and MASt3R",
             "pip install lsm_ros[weights]"),
     _Module("ONNX", "onnx", "lsm export: networks for TensorRT and others", "pip install lsm_ros[onnx]"),
     _Module("ONNX Script", "onnxscript", "lsm export: torch writes ONNX with it", "pip install lsm_ros[onnx]"),
-    _Module("ONNX Runtime", "onnxruntime", "the check that lsm export makes", "pip install lsm_ros[onnx]"),
+    _Module("ONNX Runtime", "onnxruntime", "depth prior onnx, and the check that lsm export makes", "pip install onnxruntime"),
+    _Module("transformers", "transformers", "depth prior transformers", "pip install transformers"),
     _Module("evo", "evo", "trajectory errors (lsm eval, lsm map --gt)", "pip install lsm_ros[eval]"),
     _Module("Open3D", "open3d", "the ICP figures of lsm eval --icp", "pip install lsm_ros[eval]"),
     _Module("CuPy", "cupy", "the voxel map on a GPU", "pip install lsm_ros[gpu]"),
@@ -98,7 +101,16 @@ def _look_for(wanted: _Module) -> Finding:
         absent = isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] == top
         why = "" if absent else f" ({' '.join(str(error).split())})"
         return Finding(wanted.name, False, wanted.needed, f"needed for {wanted.gives}: {wanted.install}{why}")
-    return Finding(wanted.name, True, wanted.needed, str(getattr(module, "__version__", "")))
+    version = str(getattr(module, "__version__", ""))
+    if wanted.least and _numbers(version) < _numbers(wanted.least):
+        return Finding(wanted.name, False, wanted.needed, f"{version} is too old, {wanted.least} or newer is needed: "
+                       f"{wanted.install.replace('install', 'install -U')}")
+    return Finding(wanted.name, True, wanted.needed, version)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version, so that 4.10 comes after 4.5."""
+    return tuple(int(n) for n in re.findall(r"\d+", version)[:2])
 
 
 def _own_weights() -> Finding:

@@ -8,29 +8,34 @@ import itertools
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from tqdm import tqdm
 
+from lsm_ros.commands.gaussian_output import EACH, novel_views, write_all_gaussians
 from lsm_ros.commands.options import assignments, make_config
 from lsm_ros.commands.querying import cloud_of
 from lsm_ros.config import Config
 from lsm_ros.datasets import open_source
-from lsm_ros.datasets.base import T_BODY_OPTICAL, Source
+from lsm_ros.datasets.bag_storage import is_bag
+from lsm_ros.datasets.base import T_BODY_OPTICAL, Source, WarningLog
+from lsm_ros.datasets.imu import every_nth
 from lsm_ros.datasets.tum import read_tum, write_tum
 from lsm_ros.evaluation import metrics, trajectory
 from lsm_ros.evaluation.cost import StageTimes
 from lsm_ros.evaluation.report import RunRecord, write_report
 from lsm_ros.evaluation.samples import SampleKeeper
 from lsm_ros.files import replacing_folder
-from lsm_ros.fusion.files import feature_file
+from lsm_ros.fusion.files import feature_file, gaussian_ply
 from lsm_ros.fusion.files.feature_file import write_features
 from lsm_ros.fusion.files.mesh_ply import write_mesh
 from lsm_ros.fusion.files.ply import write_ply
 from lsm_ros.geometry.lie import se3_inverse
+from lsm_ros.mapping import store
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.models.hub import LANGUAGE_FILE
 from lsm_ros.types import FrameSet, TrackingState, TrajectoryPose
@@ -45,9 +50,12 @@ class Progress:
     stages: StageTimes = field(default_factory=StageTimes)
     samples: SampleKeeper = field(default_factory=SampleKeeper)
     frames: int = 0
+    expected: int = 0  # frames of the source, less those that are not wanted
+    failures: WarningLog = field(default_factory=WarningLog)
     first_ns: int = 0
     last_ns: int = 0
     loops: int = 0
+    apart: int = 0  # maps that could not be joined
     T_rig_camera: np.ndarray | None = None
     wall_s: float = 0.0
 
@@ -66,11 +74,20 @@ def map_source(args: argparse.Namespace) -> str:
     config = make_config(args.config, args.set, args.pairs, args.seed, args.weights)
     given_truth = None if args.gt is None else read_tum(args.gt)
     out = check_out(args.out, args.source, args.overwrite)
-    source = open_source(args.source, **assignments(args.source_option, "--source-option"))
+    options = assignments(args.source_option, "--source-option")
+    if config.node.imu:
+        options.setdefault("imu", config.node.imu)
+    if is_bag(args.source):
+        options.setdefault("sync_slop_ms", config.node.sync_slop_ms)
+    source = open_source(args.source, **options)
     try:
-        with replacing_folder(out) as fresh:
+        with replacing_folder(out, own_files(out)) as fresh:
+            for line in getattr(source, "taken", ()):
+                print(line, flush=True)
             pipeline = MappingPipeline(config)
             try:
+                if args.map is not None:
+                    pipeline.load(store.saved_map(args.map))
                 progress = feed(pipeline, source, args.stride, args.max_frames, args.quiet)
                 check_result(pipeline, source, progress)
                 truth = find_truth(given_truth, args, source, progress)
@@ -83,14 +100,25 @@ def map_source(args: argparse.Namespace) -> str:
     return summary(record.metrics, args.out)
 
 
-def check_out(out: Path, source: Path, overwrite: bool) -> Path:
-    """The folder to write, resolved. ValueError or FileExistsError if that would destroy something else."""
+RESULT_FILES = ("trajectory.tum", "keyframes.tum", "online.tum", "map.ply", "mesh.ply", feature_file.FILE, LANGUAGE_FILE,
+                metrics.FILE, "report.html", gaussian_ply.FILE, gaussian_ply.FEATURES_FILE,
+                *(f"{store.SAVED}/{name}" for name in store.OWN))
+
+
+def own_files(out: Path) -> list[str]:
+    """Names of the files below `out` that results may have; others there are not replaced."""
+    return [*RESULT_FILES, *(str(p.relative_to(out)) for p in (out / EACH).glob("[0-9]*_*.ply"))]
+
+
+def check_out(out: Path, source: Path, overwrite: bool, result: str = metrics.FILE, command: str = "lsm map") -> Path:
+    """The folder to write, resolved. result: a file by which results of `command` are known. ValueError or
+    FileExistsError if that would destroy something else."""
     resolved = out.resolve()
     if resolved.is_dir() and any(resolved.iterdir()):
         if not overwrite:
             raise FileExistsError(f"{out} exists already; give another --out, or --overwrite")
-        if not (resolved / metrics.FILE).is_file():
-            raise FileExistsError(f"{out} holds no result of lsm map and is not overwritten; give another --out")
+        if not (resolved / result).is_file():
+            raise FileExistsError(f"{out} holds no result of {command} and is not overwritten; give another --out")
         if source.exists() and source.resolve().is_relative_to(resolved):
             raise ValueError(f"the source {source} lies inside --out {out}, which would be replaced")
     elif resolved.exists() and not resolved.is_dir():
@@ -99,22 +127,28 @@ def check_out(out: Path, source: Path, overwrite: bool) -> Path:
 
 
 def feed(pipeline: MappingPipeline, source: Source, stride: int, most: int | None, quiet: bool) -> Progress:
-    """Sends the frames of a source through the pipeline, then brings the map up to date with the final poses."""
+    """Sends the frames of a source through the pipeline, then brings the map up to date with the final poses. A frame that
+    fails costs itself."""
     progress = Progress()
     expected = len(source)
-    total = min(-(-expected // stride), most or expected)
+    total = progress.expected = min(-(-expected // stride), most or expected)
     start = time.perf_counter()
-    chosen = itertools.islice(itertools.islice(iter(source), 0, None, stride), most)
+    chosen = itertools.islice(every_nth(source, stride), most)
     with tqdm(chosen, total=total, desc="mapping", unit="frame", disable=quiet, file=sys.stderr) as bar:
         for frame_set in bar:
-            update = pipeline.process(frame_set)
             note(progress, source, frame_set)
+            try:
+                update = pipeline.process(frame_set)
+            except (ValueError, cv2.error) as error:  # the pipeline counts it as a frame without a pose
+                progress.failures.add("frames failed, and have no pose", " ".join(str(error).split()))
+                continue
             progress.stages.add(update.milliseconds)
             progress.loops += len(update.tracking.closed_loops)
             if update.tracking.new_keyframe is not None or update.tracking.state == TrackingState.LOST:
                 bar.set_postfix(state=update.tracking.state.name.lower(), keyframe=update.tracking.new_keyframe,
                                 refresh=False)
     if progress.frames:
+        progress.apart = pipeline.join_maps()
         pipeline.settle()
     progress.wall_s = time.perf_counter() - start
     return progress
@@ -141,7 +175,8 @@ def check_result(pipeline: MappingPipeline, source: Source, progress: Progress) 
         raise ValueError("; ".join([f"source {source.name} gave no frames", *source.warnings]))
     if not pipeline.trajectory():
         status = pipeline.status()
-        reasons = [r for r in dict.fromkeys([status.state_reason, *status.warnings, *source.warnings]) if r]
+        found = [status.state_reason, *progress.failures.lines(), *status.warnings, *source.warnings]
+        reasons = [r for r in dict.fromkeys(found) if r]
         raise ValueError(f"none of {progress.frames} frames of {source.name} got a pose: "
                          f"{'; '.join(reasons) or 'tracking did not start'}")
 
@@ -166,7 +201,7 @@ def collect(pipeline: MappingPipeline, source: Source, progress: Progress, truth
     poses = camera_poses(pipeline.trajectory(), progress.T_rig_camera)
     status, snapshot = pipeline.status(), pipeline.snapshot()
     stamp_offset_ns = int(getattr(source, "stamp_offset_ns", 0))
-    notes = [*source.warnings, *status.warnings]
+    notes = [*source.warnings, *progress.failures.lines(), *status.warnings, *about_sessions(progress, len(poses), args.map)]
     errors = None
     if truth is not None:
         try:
@@ -176,9 +211,12 @@ def collect(pipeline: MappingPipeline, source: Source, progress: Progress, truth
             notes.append(f"no trajectory errors: {error}")
     about = {"path": str(args.source), "name": source.name, "kind": type(source).__name__,
              "cameras": list(source.cameras), "duration_s": (progress.last_ns - progress.first_ns) * 1e-9,
+             "taken": list(getattr(source, "taken", ())),
+             "left_out": [*getattr(source, "left_out", ()), *progress.failures.counts()],
              "first_stamp_ns": progress.first_ns, "stamp_offset_ns": stamp_offset_ns}
     found = metrics.build(about, config, snapshot, status, progress.stages, T_rig_camera=progress.T_rig_camera,
-                          trajectory_frame=args.frame, frames=progress.frames, frames_with_pose=len(poses),
+                          trajectory_frame=args.frame, frames=progress.frames,
+                          frames_expected=progress.expected, frames_with_pose=len(poses),
                           loops=progress.loops, wall_s=progress.wall_s, warnings=notes,
                           label_space=pipeline.label_space, errors=errors,
                           truth_name="" if truth is None else truth.name)
@@ -190,6 +228,16 @@ def collect(pipeline: MappingPipeline, source: Source, progress: Progress, truth
     return RunRecord(metrics.plain(found), snapshot, pipeline.label_space, poses,
                      camera_poses(pipeline.keyframe_trajectory(), progress.T_rig_camera), progress.stages,
                      progress.samples.samples(), aligned, 0 if errors is None else errors.time_offset_ns)
+
+
+def about_sessions(progress: Progress, posed: int, before: Path | None) -> list[str]:
+    """Warnings about maps that could not be joined."""
+    if not progress.apart:
+        return []
+    if before is not None and progress.apart == 1:
+        return [f"the map in {before} could not be joined: the frames show no part of it; these results are of them alone"]
+    return [f"{progress.apart} other maps, begun when the camera was lost, could not be joined: these results are of the one "
+            f"with the most frames ({posed})"]
 
 
 def within(poses: list[TrajectoryPose], progress: Progress, offset_ns: int) -> list[TrajectoryPose]:
@@ -217,6 +265,11 @@ def write_files(folder: Path, pipeline: MappingPipeline, record: RunRecord, args
     if pipeline.map.has_features and pipeline.semantics.language is not None:
         write_features(folder / feature_file.FILE, cloud_of(pipeline.map))
         pipeline.semantics.language.write(folder / LANGUAGE_FILE)
+    if args.gaussians:
+        cloud = write_all_gaussians(folder, pipeline, args.gaussians, args.keyframe_gaussians)
+        record = replace(record, novel_views=novel_views(cloud, pipeline, record.keyframes))
+    if not args.no_map:
+        pipeline.save(folder / store.SAVED)
     metrics.write(folder / metrics.FILE, record.metrics)
     if not args.no_report:
         write_report(folder / "report.html", record)
@@ -225,7 +278,10 @@ def write_files(folder: Path, pipeline: MappingPipeline, record: RunRecord, args
 def summary(found: dict[str, Any], out: Path) -> str:
     """A few lines for the terminal."""
     lines = [f"warning: {w}" for w in found["warnings"]]
-    lines.append(f"{found['frames_with_pose']} of {found['frames']} frames have a pose "
+    lost = found["frames_expected"] - found["frames"]
+    if lost:
+        lines.append(f"warning: {lost} of {found['frames_expected']} frames of the source could not be handed on")
+    lines.append(f"{found['frames_with_pose']} of {found['frames_expected']} frames have a pose "
                  f"({100 * found['coverage']:.1f} %), {found['keyframes']} keyframes, {found['map']['voxels']} voxels, "
                  f"{found['frames_per_s']:.1f} frames/s")
     truth = found["ground_truth"]

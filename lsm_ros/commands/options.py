@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lsm_ros.config import Config, from_dict, load_config
+from lsm_ros.reading import read_yaml
 
 TRAJECTORIES = {"final": "trajectory.tum", "online": "online.tum", "keyframes": "keyframes.tum"}  # files of `lsm map`
 
@@ -40,17 +41,12 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 def assignments(texts: Sequence[str], option: str) -> dict[str, Any]:
     """`name=value` texts as a dict, the values read as YAML; ValueError names a text of another form."""
-    import yaml
-
     out = {}
     for text in texts:
         name, separator, value = text.partition("=")
         if not separator or not name:
             raise ValueError(f"{option} {text!r}: expected name=value")
-        try:
-            out[name] = yaml.safe_load(value) if value else ""
-        except yaml.YAMLError as error:
-            raise ValueError(f"{option} {text!r}: {' '.join(str(error).split())}") from error
+        out[name] = read_yaml(value, f"{option} {text[:80]!r}") if value else ""
     return out
 
 

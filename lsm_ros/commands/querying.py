@@ -15,6 +15,7 @@ from lsm_ros.fusion.files.feature_file import FeatureCloud, read_features
 from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.mapping import store
 from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.reading import reading
 from lsm_ros.semantics.language import Sentence, read_language
 from lsm_ros.semantics.search import Answer, find_places
 
@@ -44,8 +45,8 @@ def read_cloud(folder: Path) -> FeatureCloud:
         return read_features(folder / feature_file.FILE)
     if not (folder / store.META).is_file():
         if (folder / "map.ply").is_file():
-            raise ValueError(f"the map in {folder} has no language features; make it with --pairs lsm_small, or with --set "
-                             "semantics.features=always")
+            raise ValueError(f"the map in {folder} has no language features; make it with --pairs lsm_small or lsm, or with "
+                             "--set semantics.features=always")
         raise FileNotFoundError(f"{folder} holds no map: neither {feature_file.FILE} nor {store.META} exists")
     voxels = VoxelMap(_fusion_config(folder))
     voxels.load(folder / "map")
@@ -60,12 +61,10 @@ def cloud_of(voxels: VoxelMap) -> FeatureCloud:
 
 
 def _fusion_config(folder: Path) -> Any:
-    path = folder / store.META
-    try:
-        values = json.loads(path.read_text())["config"]["fusion"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} cannot be read: {error!r}") from error
-    return from_dict({"fusion": {k: v for k, v in values.items() if k not in ("backend", "threads")}}).fusion
+    meta = store.read_meta(folder)
+    with reading(folder / store.META):
+        values = meta["config"]["fusion"]
+        return from_dict({"fusion": {k: v for k, v in values.items() if k not in ("backend", "threads")}}).fusion
 
 
 def as_json(found: Found) -> str:

@@ -32,10 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     world.add_argument("--world", metavar="KIND", default="room",
                        help="room, corridor, rooms (2 to 5 with doorways), loop (a ring), lookalike (alike rooms)")
     world.add_argument("--world-size", metavar="LxW[xH]", help="metres; by default the seed's")
+    world.add_argument("--change", metavar="N", type=int, default=0, help="another day: plan, doors, path and events are the "
+                       "seed's, but some furniture has moved, gone or come, and the light is another; 0: the seed's own day")
     world.add_argument("--clutter", metavar="0..1", type=float, default=0.5, help="amount of small things")
     world.add_argument("--movers", metavar="N", type=int, default=0, help="people that walk around")
     path = parser.add_argument_group("path")
-    path.add_argument("--path", metavar="KIND", default="robot", help="robot, hand, look_around, shuttle")
+    path.add_argument("--path", metavar="KIND", default="robot", help="robot, hand, look_around, shuttle, tour "
+                      "(from place to place, in a loop too), both_ways (rounds, half of them against the first)")
     path.add_argument("--frames", metavar="N", type=positive, help="number of frames; at most that of the path if one of "
                       "the next three is given")
     path.add_argument("--length", metavar="M", type=positive_float, help="length of the path in metres")
@@ -91,7 +94,8 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
             "width": width, "height": height, "fov_deg": args.fov, "distortion": args.distortion, "rate_hz": args.rate,
             "depth": args.depth, "labels": args.labels, "odometry": args.odometry, "imu": args.imu, "noise": args.noise,
             "rig": args.rig, "movers": args.movers, "clutter": args.clutter, "size": size, "device": args.device,
-            "events": [_event(s) for s in specs], "classes": None if args.classes is None else args.classes.split(",")}
+            "change": args.change, "events": [_event(s) for s in specs],
+            "classes": None if args.classes is None else args.classes.split(",")}
 
 
 def _numbers(text: str, option: str, kind: type, counts: tuple[int, ...]) -> tuple:

@@ -24,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         known = find_known(args.download)
         if known is None:
             raise ValueError(f"checkpoint {args.download!r} is not known; there are: {', '.join(k.name for k in KNOWN)}")
-        print(NOTICE)
+        print(NOTICE if "NON-COMMERCIAL" in known.licence else f"Licence: {known.licence}")
         place = where(known)
         print(f"already available: {place}" if place else f"fetched: {_download(known)}")
     else:
@@ -37,11 +37,13 @@ def table() -> list[str]:
     rows = [("name", "network", "size", "from", "licence", "here")]
     for known in KNOWN:
         place = where(known)
-        size = f"{known.megabytes / 1000:.1f} GB" if known.megabytes else "small"
+        size = "small" if not known.megabytes else f"{known.megabytes} MB" if known.megabytes < 1000 else \
+            f"{known.megabytes / 1000:.1f} GB"
         rows.append((known.name, known.network, size, known.origin.rpartition("/")[0], known.licence, str(place or "no")))
     widths = [max(len(row[n]) for row in rows) for n in range(5)]
     lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[5]]) for row in rows]
-    return [*lines, "", NOTICE, f"Single files lie in {weights_folder()} (set LSM_WEIGHTS for another place)."]
+    return [*lines, "", "Of those that do not say that they may be used in a product:", NOTICE,
+            f"Single files lie in {weights_folder()} (set LSM_WEIGHTS for another place)."]
 
 
 def _download(known: Known) -> Path:

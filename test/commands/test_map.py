@@ -12,17 +12,19 @@ from helpers.metrics_keys import undocumented
 
 from lsm_ros import cli
 from lsm_ros.commands import mapping_run
+from lsm_ros.config import from_dict
 from lsm_ros.datasets.record import record
 from lsm_ros.datasets.tum import read_tum, write_tum
 from lsm_ros.evaluation import metrics
 from lsm_ros.fusion.files.ply import read_ply
 from lsm_ros.geometry import se3_inverse
+from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.types import MappingUpdate, TrackingState, TrackingUpdate, TrajectoryPose
 from lsm_sim.source import RoomSource
 
 FRAMES = 16
 DENSE = ["--set", "fusion.min_weight=0.2"]  # as few frames give little weight
-FILES = ["keyframes.tum", "map.ply", "mesh.ply", "metrics.json", "online.tum", "report.html", "trajectory.tum"]
+FILES = ["keyframes.tum", "map.ply", "mesh.ply", "metrics.json", "online.tum", "report.html", "saved_map", "trajectory.tum"]
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,73 @@ def run(capsys, *argv):
     status = cli.main([str(a) for a in argv])
     out, err = capsys.readouterr()
     return status, out, err
+
+
+@pytest.fixture(scope="module")
+def first_half(tum, tmp_path_factory):
+    out = tmp_path_factory.mktemp("half") / "out"
+    assert cli.main(["map", str(tum), "--out", str(out), "--quiet", "--no-report", "--max-frames", "9"]) == 0
+    return out
+
+
+def other_place(folder, tum):
+    """The dataset with its images upside down: nothing in it was seen before."""
+    shutil.copytree(tum, folder)
+    for kind in ("rgb", "depth"):
+        for file in (folder / kind).iterdir():
+            cv2.imwrite(str(file), cv2.imread(str(file), cv2.IMREAD_UNCHANGED)[::-1])
+    return folder
+
+
+class TestGoOn:
+    def test_in_a_map_from_before(self, tum, first_half, tmp_path, capsys):
+        assert run(capsys, "map", tum, "--map", first_half, "--out", tmp_path / "out", "--quiet", "--no-report")[0] == 0
+        before = {p.stamp_ns: p.T_map_rig for p in read_tum(first_half / "trajectory.tum")}
+        after = {p.stamp_ns: p.T_map_rig for p in read_tum(tmp_path / "out" / "trajectory.tum")}
+        both = sorted(set(before) & set(after))
+        assert len(after) >= FRAMES - 8 and len(both) > 0
+        assert max(np.linalg.norm((se3_inverse(before[t]) @ after[t])[:3, 3]) for t in both) < 0.03, "in the old coordinates"
+        assert metrics.read(tmp_path / "out" / "metrics.json")["warnings"] == []
+
+    def test_in_a_map_of_another_place_is_said(self, tum, first_half, tmp_path, capsys):
+        folder = other_place(tmp_path / "elsewhere", tum)
+        status, out, _ = run(capsys, "map", folder, "--map", first_half, "--out", tmp_path / "out", "--quiet", "--no-report")
+        assert status == 0 and "could not be joined" in out and str(first_half) in out
+
+    def test_what_is_no_map_is_an_error(self, tum, tmp_path, capsys):
+        status, _, err = run(capsys, "map", tum, "--map", tmp_path, "--out", tmp_path / "out", "--quiet")
+        assert status == 2 and "holds no map" in err and not (tmp_path / "out").exists()
+
+    def test_without_a_saved_map(self, tum, tmp_path, capsys):
+        argv = ["map", tum, "--out", tmp_path / "out", "--quiet", "--no-report", "--no-map", "--max-frames", "4"]
+        assert run(capsys, *argv)[0] == 0 and not (tmp_path / "out" / "saved_map").exists()
+
+
+class TestJoin:
+    def test_two_maps_become_one(self, mapped, first_half, tmp_path, capsys):
+        status, out, _ = run(capsys, "join", first_half, mapped, "--out", tmp_path / "both")
+        assert status == 0 and "joined" in out
+        pipeline = MappingPipeline(from_dict({}))
+        pipeline.load(tmp_path / "both")
+        of_parts = [len(read_tum(folder / "keyframes.tum")) for folder in (first_half, mapped)]
+        poses = pipeline.keyframe_trajectory()
+        assert len(poses) == sum(of_parts) and pipeline.map.block_count > 20
+        first = read_tum(first_half / "keyframes.tum")[0]
+        twice = [p.T_map_rig for p in poses if p.stamp_ns == poses[0].stamp_ns]
+        assert first.stamp_ns == poses[0].stamp_ns and len(twice) == 2
+        assert np.linalg.norm((se3_inverse(twice[0]) @ twice[1])[:3, 3]) < 0.02, "the same frame is in both maps"
+
+    def test_maps_of_other_places_are_not_joined(self, tum, first_half, tmp_path, capsys):
+        folder = other_place(tmp_path / "elsewhere", tum)
+        assert run(capsys, "map", folder, "--out", tmp_path / "b", "--quiet", "--no-report")[0] == 0
+        status, _, err = run(capsys, "join", first_half, tmp_path / "b", "--out", tmp_path / "both")
+        assert status == 2 and "nothing in common" in err and not (tmp_path / "both").exists()
+
+    def test_bad_input(self, first_half, tmp_path, capsys):
+        status, _, err = run(capsys, "join", first_half, tmp_path, "--out", tmp_path / "both")
+        assert status == 2 and "holds no map" in err
+        status, _, err = run(capsys, "join", first_half, first_half, "--out", first_half)
+        assert status == 2 and "exists already" in err
 
 
 class TestMap:
@@ -142,14 +211,23 @@ def test_map_is_settled_after_the_last_frame(room):
             tracking = TrackingUpdate(TrackingState.TRACKING, None, None, 1.0, closed_loops=(1, 2))
             return MappingUpdate(frame_set.stamp_ns, tracking, milliseconds={"track": 2.0})
 
+        def join_maps(self):
+            self.calls.append("join")
+            return 1
+
         def settle(self):
             self.calls.append("settle")
 
     pipeline = Pipeline()
     progress = mapping_run.feed(pipeline, room, 5, 3, quiet=True)
-    assert pipeline.calls == [room.ground_truth[i].stamp_ns for i in (0, 5, 10)] + ["settle"]
-    assert (progress.frames, progress.loops, progress.stages.frames) == (3, 6, 3)
+    assert pipeline.calls == [room.ground_truth[i].stamp_ns for i in (0, 5, 10)] + ["join", "settle"]
+    assert (progress.frames, progress.loops, progress.stages.frames, progress.apart) == (3, 6, 3, 1)
     assert progress.last_ns == room.ground_truth[10].stamp_ns
+
+
+def contents(folder):
+    """All files below a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 class TestOutIsSafe:
@@ -158,11 +236,11 @@ class TestOutIsSafe:
         """An earlier result, and its bytes."""
         out = tmp_path / "runs" / "out"
         shutil.copytree(mapped, out)
-        return out, {p.name: p.read_bytes() for p in out.iterdir()}
+        return out, contents(out)
 
     def check_whole(self, old):
         out, content = old
-        assert {p.name: p.read_bytes() for p in out.iterdir()} == content
+        assert contents(out) == content
         assert [p.name for p in out.parent.iterdir()] == ["out"]
 
     def test_is_kept_without_overwrite(self, old, tum, capsys):
@@ -174,7 +252,17 @@ class TestOutIsSafe:
         out, _ = old
         (out / "stale.txt").write_text("x")
         assert run(capsys, "map", tum, "--out", out, "--overwrite", "--no-report", "--max-frames", 4)[0] == 0
-        assert sorted(p.name for p in out.iterdir()) == [f for f in FILES if f != "report.html"]
+        assert sorted(p.name for p in out.iterdir()) == sorted({*FILES, "stale.txt"} - {"report.html"})
+        assert (out / "stale.txt").read_text() == "x", "what others put there stays"
+
+    def test_gaussians_of_before_go_with_it(self, tmp_path, tum, capsys):
+        out, few = tmp_path / "out", ("--no-report", "--max-frames", 4)
+        assert run(capsys, "map", tum, "--out", out, *few, "--gaussians", 8, "--keyframe-gaussians")[0] == 0
+        assert (out / "gaussians.ply").is_file() and len(list((out / "gaussians").iterdir())) > 0
+        (out / "gaussians" / "mine.ply").write_text("x")
+        assert run(capsys, "map", tum, "--out", out, "--overwrite", *few)[0] == 0
+        assert [str(p.relative_to(out)) for p in out.rglob("*gaussian*")] == ["gaussians"]
+        assert [p.name for p in (out / "gaussians").iterdir()] == ["mine.ply"]
         assert [p.name for p in out.parent.iterdir()] == ["out"]
 
     @pytest.mark.parametrize("error, status", [(OSError(28, "No space left on device"), 2), (KeyboardInterrupt(), 130),

@@ -120,3 +120,18 @@ def test_the_help_names_all_kinds_and_is_quick(capsys):
         assert name in out
     code = "import sys\nfrom lsm_ros.cli import make_parser\nmake_parser()\nsys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_another_day_of_the_same_world(tmp_path, capsys):
+    options = ("--world", "room", "--frames", "3", "--size", "64x48", "--seed", "5", "--quiet")
+    for name, change in (("plain", ()), ("zero", ("--change", "0")), ("other", ("--change", "2"))):
+        status, out, _ = run(capsys, "sim", tmp_path / name, *options, *change)
+        assert status == 0 and ("change 2" in out) == (name == "other")
+    files = {p.relative_to(tmp_path / "plain"): p.read_bytes() for p in (tmp_path / "plain").rglob("*") if p.is_file()}
+    assert files == {p.relative_to(tmp_path / "zero"): p.read_bytes() for p in (tmp_path / "zero").rglob("*") if p.is_file()}
+    for path, content in files.items():
+        alike = path.parts[0] not in ("rgb", "depth", "labels", "odometry.txt", "scene.json")
+        assert (content == (tmp_path / "other" / path).read_bytes()) == alike, path
+    assert json.loads((tmp_path / "other" / "scene.json").read_text())["change"] == 2
+    status, _, err = run(capsys, "sim", tmp_path / "bad", *options, "--change", "-1")
+    assert status == 2 and "change" in err and not (tmp_path / "bad").exists()

