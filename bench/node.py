@@ -2,10 +2,11 @@
 # Copyright 2026 The lsm_ros authors
 """The node under load: callbacks, clouds, TF and frames per second, over real topics.
 
-    . tools/env.sh; python bench/node.py [--source TUM_FOLDER_OR_BAG] [--quick] [--json FILE]
+    . tools/env.sh; python bench/node.py [--source TUM_FOLDER_OR_BAG] [--rate R] [--pairs two_view] [--quick] [--json FILE]
 
 A source is recorded as a bag and replayed into the node in its own process: live at the camera's rate with best-effort
 images (drops are counted), and at a fifth of it with reliable ones. Without a source it is the rendered room at 640x480.
+--rate: live only, at R times the camera's rate, without peers. --pairs two_view: from colour alone.
 Peers in the same run: sensor_msgs_py.create_cloud for clouds, the pipeline without ROS for frames per second.
 """
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import rclpy
 
-from lsm_ros.config import Config
+from lsm_ros.config import from_dict
 from lsm_ros.datasets import open_source
 from lsm_ros.datasets.record import record
 from lsm_ros.demo.__main__ import Processes, prefix_file
@@ -70,9 +71,9 @@ def bench_cloud() -> dict[str, float]:
     return out
 
 
-def bench_offline(bag: Path, frames: int) -> dict[str, float]:
+def bench_offline(bag: Path, frames: int, model: str) -> dict[str, float]:
     """Frames per second of the pipeline without ROS on the same bag."""
-    pipeline, source, stages = MappingPipeline(Config()), open_source(bag), {}
+    pipeline, source, stages = MappingPipeline(from_dict({"pairs": {"model": model}})), open_source(bag), {}
     start = time.perf_counter()
     for n, frame_set in enumerate(source):
         if n == frames:
@@ -84,9 +85,11 @@ def bench_offline(bag: Path, frames: int) -> dict[str, float]:
     return {"frames_per_s": fps, **{f"{k}_ms": float(np.mean(v)) for k, v in stages.items()}}
 
 
-def bench_topics(bag: Path, camera: str, base: str, rate: float, live: bool, frames: int, folder: Path) -> dict[str, float]:
+def bench_topics(bag: Path, camera: str, base: str, rate: float, live: bool, frames: int, model: str,
+                 folder: Path) -> dict[str, float]:
     """One replay into the node. live: best-effort images and dropping; else reliable and waiting."""
-    parameters = {"cameras": f"[{camera}]", "use_sim_time": "true", "replay": str(not live).lower(), "base_frame": base or "''",
+    parameters = {"cameras": f"[{camera}]", "use_sim_time": "true", "pairs.model": model,
+                  "replay": str(not live).lower(), "base_frame": base or "''",
                   "image_reliability": "best_effort" if live else "reliable", "queue_depth": "5" if live else "50"}
     command = [sys.executable, "-m", "lsm_ros.ros.node", "--ros-args"]
     for name, value in parameters.items():
@@ -124,6 +127,8 @@ def bench_topics(bag: Path, camera: str, base: str, rate: float, live: bool, fra
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=Path, help="TUM folder or bag; default: a rendered room")
+    parser.add_argument("--rate", type=float, help="live only, at so many times the camera's rate")
+    parser.add_argument("--pairs", default="depth", choices=("depth", "two_view"))
     parser.add_argument("--quick", action="store_true", help="fewer frames")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     args = parser.parse_args()
@@ -137,27 +142,38 @@ def main() -> int:
         camera = source.cameras[0]
         record(source, folder / "bag", limit=frames)
         base = "base_link" if next(iter(source)).rig_is_base else ""
-        result = {"cloud_640x480_ms": bench_cloud(), "offline": bench_offline(folder / "bag", frames),
-                  "live": bench_topics(folder / "bag", camera, base, 1.0, True, frames, folder),
-                  "slow": bench_topics(folder / "bag", camera, base, 0.2, False, frames, folder)}
+        def topics(rate: float, live: bool) -> dict[str, float]:
+            return bench_topics(folder / "bag", camera, base, rate, live, frames, args.pairs, folder)
+
+        if args.rate is not None:
+            result = {"live": topics(args.rate, True)}
+        else:
+            result = {"cloud_640x480_ms": bench_cloud(), "offline": bench_offline(folder / "bag", frames, args.pairs),
+                      "live": topics(1.0, True), "slow": topics(0.2, False)}
     rclpy.try_shutdown()
-    cloud, offline = result["cloud_640x480_ms"], result["offline"]
-    rows = [("make a cloud of 640x480, ms", cloud["make"], "sensor_msgs_py.create_cloud", cloud["peer"]),
-            ("publish it, ms", cloud["publish"], "", None)]
-    for name in ("live", "slow"):
-        r = result[name]
-        rows += [(f"{name}: frames per second", r["frame_rate_hz"], "pipeline without ROS", offline["frames_per_s"])]
-        rows += [(f"{name}: {key}", value, "", None) for key, value in r.items() if key != "frame_rate_hz"
-                 and not key.endswith("_ms") or "worst" in key or key == "latency_ms"]
-        rows += [(f"{name}: stage {k[:-3]}, ms", v, "pipeline without ROS" if k in offline else "", offline.get(k))
-                 for k, v in r.items() if k.endswith("_ms") and "worst" not in k and k != "latency_ms"]
-    print(f"{'':44} {'here':>10} {'peer':>10} {'ratio':>7}")
-    for name, here, peer, value in rows:
-        tail = f" {value:10.3f} {here / value:7.2f}  {peer}" if value else ""
-        print(f"{name:44} {here:10.3f}{tail}")
+    print(table(result))
     if args.json:
         args.json.write_text(json.dumps(result, indent=2))
     return 0
+
+
+def table(result: dict[str, dict[str, float]]) -> str:
+    """The figures beside those of the peers, as far as these were run."""
+    offline, rows = result.get("offline", {}), []
+    if "cloud_640x480_ms" in result:
+        cloud = result["cloud_640x480_ms"]
+        rows = [("make a cloud of 640x480, ms", cloud["make"], "sensor_msgs_py.create_cloud", cloud["peer"]),
+                ("publish it, ms", cloud["publish"], "", None)]
+    for name in ("live", "slow"):
+        r = result.get(name, {})
+        for key, value in r.items():
+            stage = key.endswith("_ms") and "worst" not in key and key != "latency_ms"
+            peer = offline.get("frames_per_s") if key == "frame_rate_hz" else offline.get(key) if stage else None
+            rows.append((f"{name}: {'stage ' if stage else ''}{key}", value, "pipeline without ROS" if peer else "", peer))
+    lines = [f"{'':44} {'here':>10} {'peer':>10} {'ratio':>7}"]
+    for label, here, peer, value in rows:
+        lines.append(f"{label:44} {here:10.3f}" + (f" {value:10.3f} {here / value:7.2f}  {peer}" if value else ""))
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

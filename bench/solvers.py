@@ -40,7 +40,8 @@ RAY_GRAPHS = {"quick": ((8, 60), (24, 60)), "full": ((8, 60), (24, 120), (60, 12
 class Task:
     """One problem. here: solves it and gives poses (K, 4, 4), the other unknowns and the number of steps. residuals: as one
     vector, of the peer's unknowns x; cost: half of their squares, of poses and other unknowns; poses: those that x means.
-    sparsity: of the derivatives of the residuals by x; start: x of the disturbed poses. true_poses (K, 4, 4)."""
+    sparsity: of the derivatives of the residuals by x; start: x of the disturbed poses. true_poses (K, 4, 4). problem: of a
+    bundle adjustment, for peers that build their own."""
 
     here: Callable[[], tuple[np.ndarray, np.ndarray, int]]
     residuals: Callable[[np.ndarray], np.ndarray]
@@ -49,6 +50,7 @@ class Task:
     sparsity: coo_matrix
     start: np.ndarray
     true_poses: np.ndarray
+    problem: BundleProblem | None = None
 
 
 def arc(count: int) -> np.ndarray:
@@ -128,7 +130,7 @@ def bundle(keyframes: int, landmarks: int, seed: int = 0) -> Task:
     sparsity = coo_matrix((np.ones(len(rows), np.int8), (rows, np.concatenate([seen_part.col, own.col]))),
                           shape=(seen_part.shape[0] + landmarks, poses + landmarks))
     return Task(here, lambda x: of(moved(T0, x[:poses].reshape(-1, 6)), x[poses:]), lambda T, rho: squares(of(T, rho)),
-                lambda x: moved(T0, x[:poses].reshape(-1, 6)), sparsity, np.r_[np.zeros(poses), rho0], T)
+                lambda x: moved(T0, x[:poses].reshape(-1, 6)), sparsity, np.r_[np.zeros(poses), rho0], T, problem)
 
 
 def rays(keyframes: int, matches: int, seed: int = 0) -> Task:
