@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from lsm_ros.registry import PAIR_MODELS, SEGMENTERS, TRACKERS
+from lsm_ros.reading import read_yaml_file
+from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, SEGMENTERS, TRACKERS
 
 Choices = Mapping[str, str] | tuple[str | Mapping[str, str], ...]
 
@@ -36,12 +37,17 @@ class PairConfig:
     """Prediction of the geometry of a pair of images."""
 
     model: str = param("depth", "pair model: network or method that predicts the geometry of images", choices=PAIR_MODELS)
-    weights: str = param("", "checkpoint of dust3r, mast3r or lsm_small: a file, a folder, a name that `lsm weights` lists, or "
-                         "a Hugging Face id that is already in the local cache; empty: the package's own weights of lsm_small")
+    weights: str = param("", "checkpoint of dust3r, mast3r, lsm or lsm_small: a file, a folder, a name that `lsm "
+                         "weights` lists, or a Hugging Face id that is already in the local cache; empty: the package's own "
+                         "weights of lsm_small")
     precision: str = param("auto", "number format of the network; auto: the fastest on the device, by a measured product",
                            choices=("auto", "float32", "bfloat16", "float16"))
     retrieval: str = param("", "retrieval checkpoint of the network (..._trainingfree.pth, its ..._codebook.pkl beside it), to "
                            "find similar keyframes; empty: by the mean of their tokens")
+    depth_prior: str = param("none", "network that guesses the depth of keyframes of two_view, whose shape fills what motion "
+                             "does not show", choices=("none", DEPTH_PRIORS))
+    depth_prior_model: str = param("", "its model. onnx: a file, with a YAML file of the same name beside it; transformers: a "
+                                   "folder, or a Hugging Face id that is already in the local cache")
     min_depth: float = param(0.2, "nearest depth that is used", unit="m", low=0.01, high=10.0)
     max_depth: float = param(6.0, "farthest depth that is used", unit="m", low=0.1, high=200.0)
     max_points: int = param(500, "corners tracked for each keyframe and camera", low=50, high=5000)
@@ -63,7 +69,7 @@ class TwoViewConfig:
 
 @dataclass(frozen=True)
 class PointmapConfig:
-    """Mapping with pair models that predict pointmaps: `dust3r`, `mast3r` and `lsm_small`."""
+    """Mapping with pair models that predict pointmaps: `dust3r`, `mast3r`, `lsm` and `lsm_small`."""
 
     matching: str = param("projective", "method of matching pixels: projective (search on rays, refined by descriptors where "
                           "there are some), reciprocal (nearest descriptors of the whole image; for networks with descriptors)",
@@ -108,8 +114,8 @@ class TrackingConfig:
     max_speed: float = param(4.0, "a pose that needs a higher speed is rejected", unit="m/s", low=0.1, high=100.0)
     max_rate: float = param(8.0, "a pose that needs a higher turning rate is rejected", unit="rad/s", low=0.1, high=100.0)
     references: int = param(3, "keyframes that each frame is matched with", low=1, high=10)
-    lost_session_seconds: float = param(20.0, "a new session starts after being lost for this long", unit="s",
-                                        low=1.0, high=3600.0)
+    lost_session_seconds: float = param(1.0, "after being lost for this long a new session starts, which is joined to the map "
+                                        "when the camera sees a part of it", unit="s", low=0.5, high=3600.0)
 
 
 @dataclass(frozen=True)
@@ -183,16 +189,26 @@ class ScaleConfig:
     """Scale and gravity of the map."""
 
     publish_nonmetric: bool = param(False, "publish navigation outputs although the scale is not metric")
-    gravity: str = param("auto", "source of the z axis of the map: base_link, floor (found whenever it comes into view), auto "
-                         "(base_link if there is one, else the floor if the first keyframe sees it), none",
-                         choices=("auto", "base_link", "floor", "none"))
+    gravity: str = param("auto", "source of the z axis of the map: base_link, imu, floor (found whenever it comes into view), "
+                         "auto (base_link if there is one, else the IMU if there is one, else the floor if the first keyframe "
+                         "sees it and no wall could be it), none", choices=("auto", "base_link", "imu", "floor", "none"))
+    odometry_std: float = param(0.01, "relative standard deviation of the odometry's size, which its wheels have; 0: odometry "
+                                "says nothing of the map's scale", low=0.0, high=1.0)
+    camera_height: float = param(0.0, "height of the first camera over the floor, from which the map gets its scale; 0: not "
+                                 "known", unit="m", low=0.0, high=100.0)
+    camera_height_std: float = param(0.01, "standard deviation of that height", unit="m", low=0.0001, high=10.0)
+    base_on_floor: bool = param(False, "the origin of the base frame is on the floor, as that of base_footprint is: without "
+                                "camera_height, TF then says how high the camera is")
+    lever: bool = param(True, "the place of a single camera on a base with wheels says what scale the map has")
 
 
 @dataclass(frozen=True)
 class LimitsConfig:
     """Bounds. Nothing grows beyond them."""
 
-    queue_frames: int = param(4, "frame sets that wait for the worker", low=1, high=1000)
+    threads: int = param(0, "threads each of OpenCV and PyTorch in the process; 0: as many as there are cores, or "
+                         "OMP_NUM_THREADS", low=0, high=256)
+    queue_frames: int = param(8, "frame sets that wait for the worker", low=1, high=1000)
     input_megabytes: float = param(256.0, "bytes of images that wait to be grouped", unit="MB", low=8.0, high=65536.0)
     keyframe_megabytes: float = param(2000.0, "memory of all keyframes", unit="MB", low=16.0, high=1048576.0)
 
@@ -206,10 +222,12 @@ class NodeConfig:
     map_frame: str = param("map", "name of the map frame")
     odom_frame: str = param("odom", "name of the odometry frame; empty: there is no odometry")
     base_frame: str = param("", "name of the robot's base frame; empty: the body frame of the first camera")
+    imu: str = param("", "topic of an inertial sensor (sensor_msgs/Imu) on the rig, which says what is up; empty: none, and in "
+                     "a bag the only one")
     image_transport: str = param("raw", "type of the image topics", choices=("raw", "compressed"))
     image_reliability: str = param("best_effort", "QoS of the image subscriptions", choices=("best_effort", "reliable"))
     queue_depth: int = param(5, "QoS depth of the image subscriptions", low=1, high=1000)
-    sync_slop_ms: float = param(10.0, "cameras, depth and labels belong together if their stamps differ by less", unit="ms",
+    sync_slop_ms: float = param(20.0, "cameras, depth and labels belong together if their stamps differ by less", unit="ms",
                                 low=0.0, high=1000.0)
     sync_wait_ms: float = param(150.0, "an image waits this long for its depth, labels, the other cameras and odometry",
                                 unit="ms", low=0.0, high=10000.0)
@@ -232,6 +250,8 @@ class NodeConfig:
     missing_input_seconds: float = param(3.0, "a missing transform, camera_info or image is reported after this time", unit="s",
                                          low=0.1, high=600.0)
     map_directory: str = param("~/.ros/lsm_maps", "folder of saved maps; services read and write nowhere else")
+    kept_sessions: int = param(3, "maps of sessions that are kept in map_directory when time goes back, as with a bag in a "
+                               "loop; the oldest that the running node wrote go; 0: none is saved", low=0, high=10000)
     load_map: str = param("", "name of a saved map that is loaded on configure")
     localization_only: bool = param(False, "track in the loaded map without changing it")
     service_timeout: float = param(60.0, "a service that waits for the worker gives up after this time", unit="s", low=0.1,
@@ -352,15 +372,10 @@ def load_config(path: str | Path | None, base: Config | None = None) -> Config:
     """
     if path is None:
         return base or Config()
-    import yaml
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"config {path} does not exist")
-    try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"config {path} is not YAML: {' '.join(str(error).split())}") from error
+    values = read_yaml_file(path, f"config {path}") or {}
     if not isinstance(values, dict):
         raise ValueError(f"config {path}: expected names and values, got {type(values).__name__}")
     ros = [v["ros__parameters"] for v in values.values() if isinstance(v, dict) and "ros__parameters" in v]

@@ -21,7 +21,7 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -29,6 +29,7 @@ from typing import IO
 _KEPT = "the previous content is intact"
 _PLACED = "the new content is in place, but a power cut may undo it"
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_WORK = re.compile(r"\.(.+)\.part-\d+-\w{8}")
 _EXCHANGE, _HERE = 2, -100  # RENAME_EXCHANGE and AT_FDCWD of Linux
 
 
@@ -74,11 +75,14 @@ def replacing(target: str | Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(target: str | Path) -> Iterator[Path]:
-    """An empty folder that takes the place of `target` and all that was in it when the block ends well; else as `replacing`."""
+def replacing_folder(target: str | Path, own: Collection[str] | None = None) -> Iterator[Path]:
+    """An empty folder that takes the place of `target` and all that was in it when the block ends well; else as `replacing`.
+    own: names below `target` of the files that are replaced or go; all others stay, by default none."""
     with replacing(target) as part:
         part.mkdir()
         yield part
+        if own is not None:
+            _keep_others(_followed(target), part, own)
 
 
 @contextmanager
@@ -95,19 +99,37 @@ def write_text(target: str | Path, text: str) -> None:
 
 
 def tidy(target: str | Path) -> None:
-    """Removes the files of dead writers of `target` beside it. If one of them had moved a folder away without placing the new
-    one, the old one is restored. Files of other users stay."""
+    """Removes the files of dead writers of `target`, and of others, beside it. If one of them had moved a folder away without
+    placing the new one, the old one is restored. Files of other users stay."""
     place = _followed(target)
-    name = re.compile(rf"\.{re.escape(place.name)}\.part-\d+-\w{{8}}")
-    for work in [p for p in place.parent.iterdir() if name.fullmatch(p.name)]:
+    for work in [p for p in place.parent.iterdir() if _WORK.fullmatch(p.name)] if place.parent.is_dir() else ():
+        of = place.with_name(_WORK.fullmatch(work.name)[1])  # type: ignore[index]  # it was looked at above
         with suppress(OSError):  # its writer lives, another process removes it at this moment, or it belongs to another user
-            lock = os.open(_lock_file(work), os.O_RDWR | os.O_CREAT, 0o600)
+            lock = os.open(_lock_file(work), os.O_RDWR | (os.O_CREAT if of == place else 0), 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _put_back(work, place)
+                _put_back(work, of)
                 shutil.rmtree(work, ignore_errors=True)
             finally:
                 os.close(lock)
+
+
+def _keep_others(place: Path, part: Path, own: Collection[str]) -> None:
+    """Brings what is in the folder `place`, but for the files `own`, into `part`, too: by links, for both are on one disk."""
+    for top, folders, files in os.walk(place):
+        for old in (Path(top, name) for name in (*folders, *files)):
+            new = part / old.relative_to(place)
+            is_folder = old.is_dir() and not old.is_symlink()
+            if str(old.relative_to(place)) in own or os.path.lexists(new) or (is_folder and any(old.iterdir())):
+                continue
+            new.parent.mkdir(parents=True, exist_ok=True)
+            if is_folder:
+                new.mkdir()
+                continue
+            try:
+                os.link(old, new, follow_symlinks=False)
+            except OSError:  # a file system without links, or another one
+                shutil.copy2(old, new, follow_symlinks=False)
 
 
 def _followed(target: str | Path) -> Path:
@@ -197,7 +219,7 @@ def _sync_all(part: Path) -> None:
         return
     for top, _, names in os.walk(part):
         for path in (Path(top, name) for name in names):
-            if not path.is_symlink():
+            if stat.S_ISREG(path.lstat().st_mode):
                 _sync(path)
         _sync(Path(top))
 

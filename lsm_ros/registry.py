@@ -14,6 +14,7 @@ NETWORKS: dict[str, str] = {
     "croco": "lsm_ros.models.croco:CroCo",
     "dust3r": "lsm_ros.models.dust3r:DUSt3R",
     "mast3r": "lsm_ros.models.mast3r:MASt3R",
+    "lsm": "lsm_ros.models.lsm:LSM",
     "lsm_small": "lsm_ros.models.lsm_small:LsmSmall",
 }
 """The networks, for `lsm_ros.models.build` and `load`. One of the CroCo family maps by a second line, in `PAIR_MODELS`."""
@@ -23,10 +24,17 @@ PAIR_MODELS: dict[str, str] = {
     "two_view": "lsm_ros.pairs.two_view:TwoViewPairModel",
     "dust3r": "lsm_ros.pairs.network:NetworkPairModel",
     "mast3r": "lsm_ros.pairs.network:NetworkPairModel",
+    "lsm": "lsm_ros.pairs.network:NetworkPairModel",
     "lsm_small": "lsm_ros.pairs.network:NetworkPairModel",
 }
 """Pair models, for `pairs.model`. A network of the CroCo family is a file in `lsm_ros.models`, a line in `NETWORKS`, and a line
 here."""
+
+DEPTH_PRIORS: dict[str, str] = {
+    "onnx": "lsm_ros.pairs.depth_priors.onnx:OnnxPrior",
+    "transformers": "lsm_ros.pairs.depth_priors.transformers:TransformersPrior",
+}
+"""Depth priors, for `pairs.depth_prior`: networks that guess the depth of one image."""
 
 TRACKERS: dict[str, str] = {
     "depth": "lsm_ros.slam.trackers.depth:DepthTracker",
@@ -38,6 +46,7 @@ TRACKERS: dict[str, str] = {
 SOURCES: dict[str, str] = {
     "tum": "lsm_ros.datasets.tum:TumSource",
     "bag": "lsm_ros.datasets.rosbag:RosbagSource",
+    "colour_depth": "lsm_ros.datasets.colour_depth:ColourDepthSource",
     "images": "lsm_ros.datasets.images:ImageFolderSource",
     "video": "lsm_ros.datasets.video:VideoSource",
 }

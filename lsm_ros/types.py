@@ -73,12 +73,29 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class ImuSample:
+    """A reading of an inertial sensor in its own frame. angular_velocity: (3,) rad/s. specific_force: (3,) m/s^2, so that at
+    rest it points up with 9.81. Values are as the driver gives them: neither finite nor in these units for certain."""
+
+    stamp_ns: int
+    angular_velocity: np.ndarray
+    specific_force: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.angular_velocity.shape != (3,) or self.specific_force.shape != (3,):
+            raise ValueError(f"a reading of an IMU has 3 and 3 numbers, got {self.angular_velocity.shape} and "
+                             f"{self.specific_force.shape}")
+
+
+@dataclass(frozen=True)
 class FrameSet:
     """Frames of one instant, at most one for each camera, and the robot's odometry at that instant if there is one.
 
     T_rig_cam: fixed pose of each camera in the rig (base) frame, (4, 4); a camera that is not named is the rig itself.
     T_odom_base: (4, 4), base frame in the odometry frame at `stamp_ns`. rig_is_base: the rig frame is the base frame of a
     robot, whose z axis points up when it stands on the floor; else it is the body frame of a camera.
+    imu: readings of an inertial sensor since the last frame set, in the order in which they came; T_rig_imu: (4, 4), where
+    that sensor sits.
     """
 
     stamp_ns: int
@@ -86,11 +103,15 @@ class FrameSet:
     T_rig_cam: dict[str, np.ndarray] = field(default_factory=dict)
     T_odom_base: np.ndarray | None = None
     rig_is_base: bool = False
+    imu: tuple[ImuSample, ...] = ()
+    T_rig_imu: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         names = [f.camera for f in self.frames]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"a frame set needs one frame for each camera, got cameras {names}")
+        if self.imu and self.T_rig_imu is None:
+            raise ValueError("readings of an IMU need T_rig_imu, where it sits on the rig")
 
 
 @dataclass(frozen=True)
@@ -134,7 +155,9 @@ class TrackingUpdate:
     """Result of tracking for one frame set.
 
     T_map_rig: (4, 4) pose of the rig in the map, None unless it is accepted. covariance: (6, 6) of the pose, for a
-    perturbation of T_map_rig in the map frame, ROS order (x, y, z, rotation about x, y, z), m^2 and rad^2.
+    perturbation of T_map_rig in the map frame, ROS order (x, y, z, rotation about x, y, z), m^2 and rad^2; it grows with the
+    way from the first keyframe and shrinks with loops. own_covariance: (6, 6) the part of it that this frame set does not share
+    with others found in the same keyframes, by which a step from one to the next is uncertain.
     match_fraction: share of the reference keyframe's points found again. new_keyframe: its id, or None.
     closed_loops: ids of keyframes that this frame set was joined to again. reason: cause of the state.
     """
@@ -146,6 +169,7 @@ class TrackingUpdate:
     new_keyframe: int | None = None
     closed_loops: tuple[int, ...] = ()
     reason: str = ""
+    own_covariance: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

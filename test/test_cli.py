@@ -2,11 +2,13 @@
 # Copyright 2026 The lsm_ros authors
 import builtins
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -126,6 +128,21 @@ class TestDoctor:
         assert cli.main(["doctor"]) == 1
         lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
         assert "absent" in lines["evo"] and "pip install lsm_ros[eval]" in lines["evo"] and "MISSING" in lines["SciPy"]
+
+    @pytest.mark.parametrize("version, is_good", [("4.5.4", True), ("4.10.0", True), ("4.4.9", False), ("3.4", False)])
+    def test_what_is_too_old_is_said(self, capsys, monkeypatch, version, is_good):
+        real = doctor.importlib.import_module
+        monkeypatch.setattr(doctor.importlib, "import_module",
+                            lambda name, *rest: SimpleNamespace(__version__=version) if name == "cv2" else real(name, *rest))
+        assert cli.main(["doctor"]) == (0 if is_good else 1)
+        line = next(x for x in capsys.readouterr().out.splitlines() if x.startswith("OpenCV"))
+        assert is_good or (f"{version} is too old, 4.5 or newer" in line and "pip install -U opencv" in line)
+
+    def test_the_oldest_versions_are_those_of_the_project_file(self):
+        text = (ROOT / "pyproject.toml").read_text()
+        least = dict(re.findall(r'^  "([\w-]+)>=([\d.]+)', text, re.MULTILINE))
+        named = {m.install.split()[-1]: m.least for m in doctor._MODULES if m.least}
+        assert named == least
 
     def test_works_where_nothing_is_installed(self):
         blocked = ("numpy", "scipy", "cv2", "yaml", "tqdm", "torch", "rosbags", "rclpy")

@@ -50,7 +50,7 @@ class OdometryTracker(Tracker):
                            frame_set.T_odom_base, frames=frames)
         if not self.graph.keyframes:
             return self.progress.lose("no map yet"), new
-        new.pose = RigPose(self._T_map_odom @ new.T_odom_base, np.eye(6) * 1e-4, [], 0.0)
+        new.pose = RigPose(self._T_map_odom @ new.T_odom_base, np.eye(6) * 1e-4, [])
         return self.progress.accept(PoseStamp(new.stamp_ns, new.pose.T_map_rig, new.T_odom_base), np.eye(6) * 1e-4, 1.0), new
 
     def can_start(self, new):

@@ -229,6 +229,59 @@ class TestLinks:
         assert names(tmp_path) == ["f"]
 
 
+class TestFilesOfOthers:
+    OWN = ("map", "sub/own")
+
+    def put(self, folder, text):
+        with replacing_folder(folder, self.OWN) as part:
+            (part / "map").write_text(text)
+
+    def test_they_stay_where_they_are(self, tmp_path, way):
+        place = tmp_path / "floor"
+        self.put(place, "old")
+        for name in ("sub/own", "sub/theirs", "kitchen/map", "note"):
+            (place / name).parent.mkdir(exist_ok=True)
+            (place / name).write_text(name)
+        (place / "empty").mkdir()
+        (place / "link").symlink_to("nowhere")
+        self.put(place, "new")
+        there = {str(p.relative_to(place)) for p in place.rglob("*")}
+        assert there == {"map", "sub", "sub/theirs", "kitchen", "kitchen/map", "note", "empty", "link"}
+        assert (place / "map").read_text() == "new" and (place / "kitchen/map").read_text() == "kitchen/map"
+        assert os.readlink(place / "link") == "nowhere" and [p.name for p in tmp_path.iterdir()] == ["floor"]
+
+    def test_folders_that_only_held_own_files_go(self, tmp_path):
+        self.put(tmp_path / "floor", "old")
+        (tmp_path / "floor/sub").mkdir()
+        (tmp_path / "floor/sub/own").write_text("x")
+        self.put(tmp_path / "floor", "new")
+        assert [p.name for p in (tmp_path / "floor").iterdir()] == ["map"]
+
+    def test_a_file_system_without_links(self, tmp_path, monkeypatch):
+        def refuse(*_args, **_options):
+            raise OSError(1, "Operation not permitted")
+
+        self.put(tmp_path / "floor", "old")
+        (tmp_path / "floor/note").write_text("theirs")
+        monkeypatch.setattr(os, "link", refuse)
+        self.put(tmp_path / "floor", "new")
+        assert (tmp_path / "floor/note").read_text() == "theirs"
+
+    def test_an_error_leaves_all_of_it(self, tmp_path, way):
+        self.put(tmp_path / "floor", "old")
+        (tmp_path / "floor/note").write_text("theirs")
+        with pytest.raises(ZeroDivisionError), replacing_folder(tmp_path / "floor", self.OWN) as part:
+            (part / "map").write_text("new")
+            raise ZeroDivisionError
+        assert (tmp_path / "floor/map").read_text() == "old" and (tmp_path / "floor/note").read_text() == "theirs"
+
+    def test_a_pipe_among_them_stops_nothing(self, tmp_path):
+        self.put(tmp_path / "floor", "old")
+        os.mkfifo(tmp_path / "floor/pipe")
+        self.put(tmp_path / "floor", "new")
+        assert (tmp_path / "floor/pipe").is_fifo()
+
+
 def test_a_device_or_a_pipe_is_written_to_and_stays(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)

@@ -56,6 +56,13 @@ class TestKilled:
         tidy(tmp_path / "map")
         assert names(tmp_path / "map") == [] and names(tmp_path) == ["map"]
 
+    def test_a_writer_of_another_name(self, tmp_path):
+        """Maps that are named by the time are never written a second time: the next one clears what is left."""
+        put_folder(tmp_path / "map_1", "old")
+        killed_when_ready(self.AWAY, tmp_path / "map_1")
+        put_folder(tmp_path / "map_2", "x")
+        assert names(tmp_path) == ["map_1", "map_2"] and names(tmp_path / "map_1") == ["old"]
+
     def test_names_that_only_look_alike_stay(self, tmp_path):
         alike = [".map.part-12-abcdefgh", ".map2.part-12-abcdefgh", ".map.part-x", "map.part-12-abcdefgh"]
         for name in alike:

@@ -124,8 +124,9 @@ class FakePipeline:
         self.new_session()
         self.stamps = []
 
-    def new_session(self) -> None:
+    def new_session(self, keep: bool = True, reason: str = "") -> None:
         self.session += 1
+        self.reason = reason
         self.map = FakeMap(self.config)
 
     def close(self) -> None:

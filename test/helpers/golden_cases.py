@@ -13,6 +13,12 @@ TINY = {"img_size": (96, 96), "enc_embed_dim": 32, "enc_depth": 2, "enc_num_head
         "dec_num_heads": 2, "head_type": "linear"}
 TINY_DPT = {**TINY, "dec_depth": 10, "head_type": "dpt", "feature_dim": 16, "last_dim": 8, "layer_dims": (6, 8, 10, 12)}
 TINY_MAST3R = {**TINY_DPT, "head_type": "catmlp+dpt", "output_mode": "pts3d+desc6", "hidden_dim_factor": 1}
+TINY_LSM = {"img_size": (64, 64), "semantic_dim": 8, "dust3r": TINY, "lseg": {
+    "embed_dim": 64, "depth": 4, "num_heads": 1, "grid": 3, "hooks": (0, 1, 2, 3), "layer_dims": (6, 8, 10, 12),
+    "feature_dim": 8, "out": 24, "clip": {"text_dim": 32, "text_depth": 2, "text_heads": 1, "vocabulary": 600, "image_dim": 0}},
+    "point_transformer": {"enc_channels": (16, 32, 48), "enc_depths": (1, 2, 1), "enc_num_head": (1, 2, 3),
+                          "enc_patch_size": (100, 100, 100), "dec_channels": (32, 16), "dec_depths": (1, 2),
+                          "dec_num_head": (2, 1), "dec_patch_size": (100, 100), "cross_heads": 1, "multi_scale_heads": 1}}
 
 
 class Case:

@@ -186,6 +186,12 @@ class Client:
             self.wait(lambda topic=topic, own=own: self._publishers[topic].get_subscription_count() > own, seconds,
                       f"a subscriber of {topic}")
 
+    def offer_camera(self):
+        """Publishers of image, depth and camera_info of the usual camera, once the node listens to them."""
+        for kind, topic in ((Image, "image"), (Image, "depth"), (CameraInfo, "camera_info")):
+            self.publisher(kind, f"camera/{topic}")
+        self.wait_matched("camera/image", "camera/depth", "camera/camera_info")
+
     # calling
 
     def call(self, kind, name, request=None, seconds=15.0):

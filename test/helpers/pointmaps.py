@@ -80,7 +80,7 @@ class FakePairModel(PointmapPairModel):
         return np.concatenate(out)
 
     def alike(self, tokens, signatures):
-        return compare_means(self.signature(tokens), signatures)
+        return compare_means(tokens if isinstance(tokens, np.ndarray) else self.signature(tokens), signatures)
 
     def pack(self, tokens):
         return {"image": tokens.image, "given": np.array([tokens.intrinsics is not None])}

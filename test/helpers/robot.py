@@ -41,17 +41,18 @@ class Robot:
         n = len(self.room.frame_sets) - 1
         return self.room.ground_truth[n - abs(index % (2 * n) - n)].T_map_rig
 
-    def drive(self, count, pause=0.07, step_ns=STEP_NS, room=None, **options):
-        """Sends frames and returns their stamps. room: whose images are seen, at the poses of this one."""
+    def drive(self, count, pause=0.07, step_ns=STEP_NS, room=None, each=1, **options):
+        """Sends frames and returns their stamps. room: whose images are seen, at the poses of this one. each: times that the
+        robot sends what it sees before it moves on."""
         stamps = []
-        for _ in range(count):
+        for n in range(count * each):
             frame_set = self.frame_set
             if self.odometry:
                 self.client.send_odometry(frame_set.T_odom_base, self.stamp_ns)
             seen = frame_set if room is None else room.frame_sets[self.index % len(room.frame_sets)]
             self.client.send_frame(seen.frames[0], self.stamp_ns, self.topic, frame_id=OPTICAL, **options)
             stamps.append(self.stamp_ns)
-            self.index += 1
+            self.index += n % each == each - 1
             self.stamp_ns += step_ns
             time.sleep(pause)
         return stamps

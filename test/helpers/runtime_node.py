@@ -84,7 +84,7 @@ class Running:
         self.tf = TransformOutput(self.node, config.node, tf_in)
         self.out = publishers.Publishers(self.node, config.node)
         self.mapper = Mapper(self.node, config, self.pipeline, {}, tf_in, self.tf, self.out,
-                             StatusReport(self.node, {}, problems), problems, lambda _: None)
+                             StatusReport(self.node, {}, problems), problems, lambda _: None, lambda frame_set: frame_set)
         Services(self.node, lambda: self.mapper, lambda wanted: "", lambda: None)
 
     def apply(self, config):
