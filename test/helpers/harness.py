@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MANY = QoSProfile(depth=500)
 START_NS = 1_000_000_000_000
+MATCHING_S = 0.3  # until a subscriber that a publisher has found has found the publisher, too
 
 
 class NodeProcess:
@@ -180,11 +181,13 @@ class Client:
             self.send(Image, f"{topic}/image", image_message(frame.image, stamp_ns, frame_id, "rgb8"))
 
     def wait_matched(self, *topics, seconds=10.0):
-        """Waits until another process listens to these topics."""
+        """Waits until another process listens to these topics, and has had time to learn who publishes there: what is sent
+        before stays with Fast DDS until the next message."""
         for topic in topics:
             own = topic in self._subscriptions
             self.wait(lambda topic=topic, own=own: self._publishers[topic].get_subscription_count() > own, seconds,
                       f"a subscriber of {topic}")
+        time.sleep(MATCHING_S)
 
     def offer_camera(self):
         """Publishers of image, depth and camera_info of the usual camera, once the node listens to them."""
