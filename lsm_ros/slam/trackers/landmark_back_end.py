@@ -24,6 +24,7 @@ from lsm_ros.types import TrackingState
 MOST_WAITING = 3  # new keyframes, before tracking has to wait
 Neighbours = Callable[[KeyframeGraph, Keyframe, TrackedFrame], list[int]]
 New = Sequence[tuple[int, TrackedFrame]]
+Work = Callable[[KeyframeGraph], Callable[[], None] | None]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,20 @@ class Tidied:
         return Tidied((*self.loops, *later.loops), both[0] @ both[1] if len(both) == 2 else both[0] if both else None)
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """Result of work on a graph that may be a copy: loops, and what is to be done in the original after the merge."""
+
+    loops: tuple[int, ...]
+    last: list[Callable[[], None]]
+
+    def tidied(self, correction: np.ndarray) -> Tidied:
+        """Does what is left, in a graph that has taken the rest over; correction (4, 4): that of the map."""
+        for each in self.last:
+            each()
+        return Tidied(self.loops, correction)
+
+
 class LandmarkBackEnd:
     """Works on new keyframes of `graph`: when `take` waits, at once, else in a thread, on a copy of the graph; a later `take`
     then brings the two together.
@@ -54,11 +69,17 @@ class LandmarkBackEnd:
         self._neighbours, self._free_scale = neighbours, free_scale
         self._hold = LoopHold()
         self._waiting: list[tuple[int, TrackedFrame]] = []
-        self._running: tuple[Branch, Future[tuple[int, ...]]] | None = None
+        self._asked: list[Work] = []
+        self._running: tuple[Branch, Future[Outcome]] | None = None
 
     def add(self, keyframe: Keyframe, new: TrackedFrame) -> None:
         """A new keyframe of the graph, made of a frame set. Where many wait already, the next `take` waits for them."""
         self._waiting.append((keyframe.id, new))
+
+    def ask(self, work: Work) -> None:
+        """Work on the graph, to be done after what waits. It is given the graph or a copy, moves what is there, and may return
+        what is to be done once `take` has brought the two together."""
+        self._asked.append(work)
 
     def take(self, wait: bool) -> Tidied:
         """Gives the graph what was found since, and goes on with what waits. wait: until all is done. An error of the thread is
@@ -66,28 +87,33 @@ class LandmarkBackEnd:
         done, wait = Tidied(), wait or len(self._waiting) > MOST_WAITING
         if self._running is not None and (wait or self._running[1].done()):
             (branch, future), self._running = self._running, None
-            loops = future.result()
-            done = Tidied(loops, branch.merge(self._graph))
-        if self._waiting and self._running is None:
+            outcome = future.result()
+            done = outcome.tidied(branch.merge(self._graph))
+        if (self._waiting or self._asked) and self._running is None:
             new, self._waiting = self._waiting, []
+            asked, self._asked = self._asked, []
             if wait:
                 newest = Newest(self._graph)
-                loops = self._tidy(self._graph, new)
-                return done.then(Tidied(loops, newest.correction(self._graph)))
-            self._start(new)
+                outcome = self._work(self._graph, new, asked)
+                return done.then(outcome.tidied(newest.correction(self._graph)))
+            self._start(new, asked)
         return done
 
-    def _start(self, new: New) -> None:
-        branch, future = Branch(self._graph), Future[tuple[int, ...]]()
+    def _start(self, new: New, asked: Sequence[Work]) -> None:
+        branch, future = Branch(self._graph), Future[Outcome]()
 
         def run() -> None:  # the edge of the thread: what comes up is raised where the result is taken
             try:
-                future.set_result(self._tidy(branch.graph, new))
+                future.set_result(self._work(branch.graph, new, asked))
             except Exception as error:
                 future.set_exception(error)
 
         self._running = branch, future
         threading.Thread(target=run, name="back end").start()
+
+    def _work(self, graph: KeyframeGraph, new: New, asked: Sequence[Work]) -> Outcome:
+        loops = self._tidy(graph, new)
+        return Outcome(loops, [last for last in [work(graph) for work in asked] if last is not None])
 
     def _tidy(self, graph: KeyframeGraph, new: New) -> tuple[int, ...]:
         """Links new keyframes with others and optimises around them. Returns the old ones among these (loops)."""

@@ -9,7 +9,7 @@ and focal lengths may be refined with the map.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,6 @@ from scipy.spatial import cKDTree
 from lsm_ros.config import Config
 from lsm_ros.geometry import rigid, se3_inverse, transform_points
 from lsm_ros.pairs.base import DEPTH, MATCHES, DensePairModel, PairModel
-from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, motion, spread
 from lsm_ros.slam.scale import resized
 from lsm_ros.slam.scale_sources import map_units_per_metre
@@ -26,28 +25,21 @@ from lsm_ros.slam.trackers import bootstrap
 from lsm_ros.slam.trackers.base import FrameDepth, KeyframeDepth, Start, TrackedFrame, Tracker
 from lsm_ros.slam.trackers.bootstrap import START_DEPTH, Bootstrap
 from lsm_ros.slam.trackers.cameras import with_focal
-from lsm_ros.slam.trackers.dense import dense_view
+from lsm_ros.slam.trackers.keyframe_dense import PARTNERS, SURE, KeyframeDense, partners, seen_from
 from lsm_ros.slam.trackers.landmark import LandmarkTracker
 from lsm_ros.slam.trackers.landmark_depth import dense_ratio, depth_ratio, seen_landmarks
-from lsm_ros.slam.trackers.prior_depth import KeyframePriors, known_landmarks
 from lsm_ros.slam.trackers.progress import PoseStamp
 from lsm_ros.types import FrameSet, TrackingState, TrackingUpdate
 
 RECENT = 15  # frames kept as partners of a new keyframe
 BASELINE = 0.08  # best distance to a partner, relative to the median depth
-DENSE_BASELINE = 0.1
-MAX_TURN = 0.6  # radians between partners
 ENOUGH = 0.7  # of the landmarks may be without a depth
 FEW_NEAR = 5  # landmarks around a corner that give its depth, when nothing else does
 GUESS_STD = 3.0  # of the logarithm of a guessed depth: it counts where nothing else does, for guesses are wrong together
-SURE = 0.15  # relative deviation of inverse depth below which a landmark starts
 CALIBRATE_AT = (6, 10, 16, 25, 40, 64, 100)  # keyframes at which focal lengths are refined
 SHORTEST_PATIENCE = 1.0  # seconds
 SPREAD_OVER = 5  # times as many keyframes as a new one is linked with are looked at for that
-PRIOR_PARTNERS = 4  # of a keyframe with a depth prior, which is fitted to all that they see
-PRIOR_CONFIDENCE = 0.4  # of `two_view.min_confidence` is enough there
 LINK_MATCHES = 60  # of each link in that: plenty for a handful of parameters
-Partner = tuple[TrackedFrame | Keyframe, np.ndarray]  # and its T_map_rig (4, 4)
 
 
 class TwoViewTracker(LandmarkTracker):
@@ -60,8 +52,7 @@ class TwoViewTracker(LandmarkTracker):
     def __init__(self, config: Config, model: DensePairModel) -> None:
         super().__init__(config, model)
         self._recent: deque[tuple[TrackedFrame, np.ndarray]] = deque(maxlen=RECENT)
-        self._pending: dict[int, TrackedFrame] = {}
-        self._priors = KeyframePriors(model.depth_prior)
+        self._dense = KeyframeDense(model, self.graph)
         self._bootstrap: Bootstrap | None = None
         self._calibrated_at = 0
         self._on_wheels = self._sized = False
@@ -111,7 +102,7 @@ class TwoViewTracker(LandmarkTracker):
         T_new = T_map_rig @ T_rig_cam @ se3_inverse(found.T_a_b) @ se3_inverse(T_rig_cam)
         first.tokens[camera].inverse_depth[:] = found.inverse_depth
         zero, _ = super().add_keyframe(first, T_map_rig)
-        self._wait_for_depth(zero, first)
+        self._dense.add(zero, first, self.background)
         self._recent.append((first, T_map_rig))
         new.matches = {(zero.id, camera): found.matches}
         self.progress.poses = [PoseStamp(new.stamp_ns, T_new, new.T_odom_base)]
@@ -191,7 +182,7 @@ class TwoViewTracker(LandmarkTracker):
         keyframes = [k for _, k in sorted(self.graph.keyframes.items())]
         T_rig_cam = next(iter(keyframes[0].views.values())).T_rig_cam
         centre = (keyframes[0].T_map_rig @ T_rig_cam)[:3, 3]
-        tokens = {id(t): t for new in [*(n for n, _ in self._recent), *self._pending.values()] for t in new.tokens.values()}
+        tokens = {id(t): t for new in [*(n for n, _ in self._recent), *self._dense.frame_sets] for t in new.tokens.values()}
         for keyframe in keyframes:
             keyframe.T_map_rig = resized(keyframe.T_map_rig, T_rig_cam, centre, factor)
             keyframe.size *= factor
@@ -231,16 +222,17 @@ class TwoViewTracker(LandmarkTracker):
     def add_keyframe(self, new: TrackedFrame, T_map_rig: np.ndarray) -> tuple[Keyframe, tuple[int, ...]]:
         """Makes a keyframe of a frame set; its landmarks take their depth from recent frames."""
         for camera, tokens in new.tokens.items():
-            partners = self._partners(new.stamp_ns, camera, T_map_rig, BASELINE, 2)
-            if partners:
-                tokens.adopt(self._dense(new, camera, T_map_rig, partners, quick=True), SURE)
+            known = [(t, T) for t, T in self._recent if camera in t.tokens]
+            best = partners(known, new.stamp_ns, camera, T_map_rig, BASELINE, 1.0 / self._typical(), PARTNERS)
+            if best:
+                pairs = seen_from(new, camera, T_map_rig, best)
+                tokens.adopt(self.model.dense(tokens, pairs, self._typical(), quick=True), SURE)
             unknown = np.isnan(tokens.inverse_depth)
             if unknown.mean() > ENOUGH:  # the camera only turned: any depth says where it looks
                 tokens.inverse_depth[unknown] = self._guess(new, camera, T_map_rig)[unknown]
         keyframe, loops = super().add_keyframe(new, T_map_rig)
-        self._wait_for_depth(keyframe, new)
-        self._calibrate()
-        return keyframe, loops
+        self._dense.add(keyframe, new, self.background)
+        return keyframe, loops + self._calibrate()
 
     def _neighbours(self, graph: KeyframeGraph, keyframe: Keyframe, new: TrackedFrame) -> list[int]:
         """Half of them see most of the same; the others are spread down to those that see little of it, from where depth is
@@ -275,117 +267,64 @@ class TwoViewTracker(LandmarkTracker):
 
     # dense depth
 
-    def _wait_for_depth(self, keyframe: Keyframe, new: TrackedFrame) -> None:
-        self._pending[keyframe.id] = new
-        self._priors.ask(keyframe.id, new.frames.values(), self.background)
-
     def frame_depth(self, new: TrackedFrame) -> dict[str, FrameDepth]:
         """Empty: depth is found for keyframes, once they have partners."""
         return {}
 
     def take_depth(self, everything: bool = False) -> list[KeyframeDepth]:
         """Dense depth of the keyframes that have partners on both sides by now, or of all that are still without."""
-        count = len(self.graph.keyframes)
-        settled = everything or not self.config.two_view.refine_focal or count >= CALIBRATE_AT[0]
-        last = self.graph.next_id - 3
-        ready = [i for i in self._pending if settled and (everything or (i <= last and self._priors.is_ready(i)))]
-        out = []
-        for i in ready:
-            new = self._pending.pop(i)
-            if i in self.graph.keyframes:
-                out += [d for d in (self._depth_of_keyframe(i, new, camera) for camera in new.tokens) if d is not None]
-            self._priors.forget(i)
-        return out
-
-    def _depth_of_keyframe(self, i: int, new: TrackedFrame, camera: str) -> KeyframeDepth | None:
-        """Dense depth of a keyframe, made of a frame set: from its partners, and from the depth prior if there is one."""
-        T, config = self.graph.keyframes[i].T_map_rig, self.config.two_view
-        partners = self._partners(new.stamp_ns, camera, T, DENSE_BASELINE, PRIOR_PARTNERS, keyframes=True)
-        first, others = partners[:2], partners[2:]
-        dense, least, scale = None, config.min_confidence, None
-        if first:
-            dense = self._dense(new, camera, T, first)
-            new.tokens[camera].adopt(dense, SURE)
-            view = self.graph.keyframes[i].views[camera]
-            found = np.isnan(view.inverse_depth)
-            view.inverse_depth[found] = new.tokens[camera].inverse_depth[found]
-        if self._priors.is_used:
-            known = dense.filled(self._dense(new, camera, T, others)) if dense is not None and others else dense
-            fitted = self._priors.complete(i, camera, known, known_landmarks(self.graph, i, camera, config.sigma_px))
-            if fitted is not None:
-                dense, least, scale = fitted.dense, PRIOR_CONFIDENCE * least, fitted.scale
-        if dense is None:
-            return None
-        depth = dense_view(new.frames[camera], new.intrinsics[camera], dense, least)
-        return KeyframeDepth(i, new.T_rig_cam[camera], depth, prior_scale=scale)
+        if not everything and self.config.two_view.refine_focal and len(self.graph.keyframes) < CALIBRATE_AT[0]:
+            return []
+        return self._dense.take(self.config, self.graph.next_id - 3, self._typical(), self.background, everything)
 
     def prior_note(self) -> str:
         """As it is with `Tracker`."""
-        return self._priors.note
+        return self._dense.note
 
     def depth_ratio(self, keyframe: Keyframe, camera: str, depth: np.ndarray) -> float:
         """Change of the scale at a keyframe since its `depth` (H, W), 0 = none, was made, by its landmarks."""
         return dense_ratio(self.graph, keyframe, camera, depth)
 
-    def _partners(self, stamp_ns: int, camera: str, T_map_rig: np.ndarray, baseline: float, count: int,
-                  keyframes: bool = False) -> list[Partner]:
-        """Frames or keyframes from which the depth of a rig at T_map_rig is seen best: near the wished baseline, turned
-        little."""
-        depth = self.graph.keyframes[self.reference].median_depth if self.reference is not None else 1.0
-        known: Sequence[Partner] = [(t, T) for t, T in self._recent if camera in t.tokens]
-        if keyframes:
-            known = [(k, k.T_map_rig) for k in self.graph.keyframes.values() if camera in k.views]
-        scored = []
-        for other, T in known:
-            distance, angle = motion(T, T_map_rig)
-            share = distance / depth
-            if other.stamp_ns != stamp_ns and 0.4 * baseline < share < 5 * baseline and angle < MAX_TURN:
-                scored.append((abs(np.log(share / baseline)) + angle, other.stamp_ns, other, T))
-        scored.sort(key=lambda s: s[:2])
-        return [(other, T) for _, _, other, T in scored[:count]]
-
-    def _dense(self, new: TrackedFrame, camera: str, T_map_rig: np.ndarray, partners: Sequence[Partner],
-               quick: bool = False) -> DenseDepth:
-        T_map_cam = T_map_rig @ new.T_rig_cam[camera]
-        pairs = []
-        for other, T in partners:
-            if isinstance(other, Keyframe):
-                tokens, T_rig_cam = other.views[camera].tokens, other.views[camera].T_rig_cam
-            else:
-                tokens, T_rig_cam = other.tokens[camera], other.T_rig_cam[camera]
-            pairs.append((tokens, se3_inverse(T @ T_rig_cam) @ T_map_cam))
-        return self.model.dense(new.tokens[camera], pairs, self._typical(), quick)
-
     # focal length
 
-    def _calibrate(self) -> None:
-        """Refines the focal lengths with all keyframes, now and then."""
+    def _calibrate(self) -> tuple[int, ...]:
+        """Refines the focal lengths with all keyframes, now and then. Returns loops that were found on the way."""
         count = len(self.graph.keyframes)
         due = [n for n in CALIBRATE_AT if self._calibrated_at < n <= count]
         if not self.config.two_view.refine_focal or not due:
-            return
+            return ()
         self._calibrated_at = count
-        self.calibrate()
+        self._back.ask(self._adjust_all)
+        return self.catch_up(wait=False)
 
     def calibrate(self) -> None:
         """Bundle adjustment of all keyframes with a common factor of the focal lengths."""
+        self._back.ask(self._adjust_all)
         self.catch_up()
-        cameras = {c for k in self.graph.keyframes.values() for c in k.views}
+
+    def _adjust_all(self, graph: KeyframeGraph) -> Callable[[], None] | None:
+        """Adjusts all keyframes of a graph, and returns what gives the cameras the focal lengths that were found."""
+        cameras = {c for k in graph.keyframes.values() for c in k.views}
         known = cameras - self.cameras.uncalibrated
         prior = self.config.two_view.focal_std if known else 1.0
-        result = self.graph.optimize(set(self.graph.keyframes), 10, focal_std=prior, max_matches=LINK_MATCHES)
+        result = graph.optimize(set(graph.keyframes), 10, focal_std=prior, max_matches=LINK_MATCHES)
         if result is None:
-            return
-        for camera in cameras:
-            focal = next(k.views[camera].intrinsics.fx for k in reversed(list(self.graph.keyframes.values()))
-                         if camera in k.views)
-            self._set_focal(camera, focal * float(np.exp(result.log_focal)), [t for t, _ in self._recent])
-            self.cameras.focal_std_px[camera] = self.cameras.focal_px[camera] * result.log_focal_std
+            return None
+        before = {c: next(k.views[c].intrinsics.fx for k in reversed(list(graph.keyframes.values())) if c in k.views)
+                  for c in cameras}
+
+        def give() -> None:
+            for camera, focal in before.items():
+                self._set_focal(camera, focal * float(np.exp(result.log_focal)), [t for t, _ in self._recent])
+                self.cameras.focal_std_px[camera] = self.cameras.focal_px[camera] * result.log_focal_std
+
+        return give
 
     def _set_focal(self, camera: str, focal_px: float, frames: list[TrackedFrame]) -> None:
         """From now on the camera has this focal length, and so have all frames and keyframes that are kept."""
         self.cameras.focal_px[camera] = focal_px
-        for new in [*frames, *self._pending.values()]:
+        self._dense.forget_running()
+        for new in [*frames, *self._dense.frame_sets]:
             if camera in new.tokens:
                 new.intrinsics[camera] = with_focal(new.intrinsics[camera], focal_px)
                 new.tokens[camera].intrinsics = new.intrinsics[camera]

@@ -184,3 +184,27 @@ def test_a_loop_makes_poses_surer(frame_sets, monkeypatch):
     monkeypatch.setattr(tracker._back, "take", lambda wait: graph.connect(link) or Tidied((first.id,)))
     tracker.catch_up()
     assert tracker._uncertainty.of(newest.id).trace() < 0.8 * chain.trace()
+
+
+def test_what_is_asked_of_the_graph_is_done_after_what_waits_and_ends_with_the_merge(frame_sets, monkeypatch):
+    for background in (False, True):
+        with monkeypatch.context() as patch:
+            gate, pipeline = Gate(patch), MappingPipeline(CONFIG, background=background)
+            frames = iter(frame_sets)
+            gate.open.set()
+            feed(pipeline, frames, 3)
+            pipeline.tracker.catch_up()
+            gate.open.clear()
+            back, original, seen = pipeline.tracker._back, pipeline.tracker.graph, []
+
+            def work(graph, seen=seen, original=original):
+                seen.append((graph is original, threading.current_thread() is threading.main_thread()))
+                graph.keyframes[1].T_map_rig = graph.keyframes[1].T_map_rig @ np.diag([-1.0, -1.0, 1.0, 1.0])
+                return lambda: seen.append(bool(original.keyframes[1].T_map_rig[0, 0] < 0))
+
+            back.ask(work)
+            threading.Timer(0.1, gate.open.set).start()
+            back.take(wait=not background)
+            assert seen == ([] if background else [(True, True), True])
+            pipeline.tracker.catch_up()
+            assert seen == [(not background, not background), True], "it was done once, in the merged graph at last"
