@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics, se3_adjoint, se3_exp, se3_inverse, solve_pnp
-from lsm_ros.slam.graph.bundle import NEAR
+from lsm_ros.slam.graph.bundle import GATE, NEAR
 
 CLEAR_SHARE = 0.67  # of the points; a refined guess that explains as many needs no other proposal
-FAR_OFF = 8.0  # standard deviations: the proposal is near, so what is this far off is another point
+RAYLEIGH_MEDIAN = 1.1774  # of the length of a plane error, in its standard deviations along each axis
+FAR_OFF = 2.0  # times that: the proposal is near, so what is this far off does not count at all
 CONVERGED = 1e-5  # of a step, metres and radians
 BETTER = 1.25  # times as well must another proposal explain the points: one step of a pattern explains them nearly as well
 
@@ -29,11 +30,13 @@ class View:
 
 @dataclass(frozen=True)
 class RigPose:
-    """T_map_rig (4, 4); covariance (6, 6) of exp((rho, phi)) T_rig_map; inliers for each view."""
+    """T_map_rig (4, 4); covariance (6, 6) of exp((rho, phi)) T_rig_map; inliers for each view; noise_px: robust standard
+    deviation of their pixels, NaN where it was not looked at."""
 
     T_map_rig: np.ndarray
     covariance: np.ndarray
     inliers: list[np.ndarray]
+    noise_px: float = float("nan")
 
     @property
     def inlier_count(self) -> int:
@@ -57,13 +60,14 @@ def covariance_at(views: list[View], T_map_rig: np.ndarray, sigma_px: float, sig
                   ) -> np.ndarray:
     """Covariance (6, 6), as `map_covariance`, of a rig that stands at T_map_rig (4, 4) by these points; huge where they do not
     say."""
-    _, H = _refine(_stack(views, sigma_px), se3_inverse(T_map_rig), sigma_inverse_depth, huber, iterations=1)
+    _, H = _refine(_stack(views, sigma_px, GATE * sigma_px), se3_inverse(T_map_rig), sigma_inverse_depth, huber, iterations=1)
     return map_covariance(RigPose(T_map_rig, np.linalg.inv(H), [np.ones(len(v.pixels), bool) for v in views]))
 
 
 def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_px: float, sigma_inverse_depth: float,
-                   huber: float, min_inliers: int, seed: int = 0) -> RigPose | None:
-    """Robust pose from all views together; None when fewer than `min_inliers` points agree.
+                   huber: float, min_inliers: int, seed: int = 0, gate_px: float | None = None) -> RigPose | None:
+    """Robust pose from all views together; None when fewer than `min_inliers` points agree. gate_px: error beyond which a point
+    is another one, by default four times sigma_px.
 
     The pose is refined on pixels and inverse depths by Gauss-Newton with Huber weights, from the guess; where that
     explains less than two thirds of the points, or there is no guess, also from what RANSAC finds in the camera with the
@@ -71,12 +75,12 @@ def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_
     """
     if not views or sum(len(v.pixels) for v in views) < min_inliers:
         return None
-    stack = _stack(views, sigma_px)
+    stack = _stack(views, sigma_px, GATE * sigma_px if gate_px is None else gate_px)
     if T_map_rig_guess is not None:  # mostly the guess is near, and what it leads to explains most points
         T_rig_map, H = _refine(stack, se3_inverse(T_map_rig_guess), sigma_inverse_depth, huber)
         near, support = _support(stack, T_rig_map)
     if T_map_rig_guess is None or near < max(min_inliers, CLEAR_SHARE * len(stack.known)):
-        proposal = _propose(views, T_map_rig_guess, sigma_px, seed)
+        proposal = _propose(views, T_map_rig_guess, stack.gate * sigma_px / GATE, seed)
         if proposal is not None:
             better, H_better = _refine(stack, proposal, sigma_inverse_depth, huber)
             if T_map_rig_guess is None or _support(stack, better)[1] > BETTER * support:
@@ -84,7 +88,7 @@ def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_
         elif T_map_rig_guess is None:
             return None
     error, error_depth = _errors(stack, T_rig_map)
-    good = (error < 4) & (np.abs(error_depth) < 4 * sigma_inverse_depth)
+    good = (error < stack.gate) & (np.abs(error_depth) < GATE * sigma_inverse_depth)
     if np.count_nonzero(good) < min_inliers:
         return None
     try:
@@ -92,12 +96,13 @@ def solve_rig_pose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_
     except np.linalg.LinAlgError:
         return None
     ends = np.cumsum([len(v.pixels) for v in views])[:-1]
-    return RigPose(se3_inverse(T_rig_map), covariance, np.split(good, ends))
+    noise_px = sigma_px * float(np.median(error[good])) / RAYLEIGH_MEDIAN
+    return RigPose(se3_inverse(T_rig_map), covariance, np.split(good, ends), noise_px)
 
 
 def _support(s: _Stack, T_rig_map: np.ndarray) -> tuple[int, float]:
-    """Number of points within 4 sigma, and how well they fit: each counts 1 - (error / 4 sigma)^2."""
-    error = _errors(s, T_rig_map)[0] / 4
+    """Number of points within the gate, and how well they fit: each counts 1 - (error / gate)^2."""
+    error = _errors(s, T_rig_map)[0] / s.gate
     return int(np.count_nonzero(error < 1)), float(np.maximum(1 - error**2, 0).sum())
 
 
@@ -106,14 +111,15 @@ def _propose(views: list[View], T_map_rig_guess: np.ndarray | None, sigma_px: fl
     main = max(views, key=lambda v: len(v.pixels))
     T_cam_map = None if T_map_rig_guess is None else se3_inverse(T_map_rig_guess @ main.T_rig_cam)
     found = solve_pnp(main.points_map, main.pixels, main.intrinsics, T_cam_map_init=T_cam_map,
-                      reprojection_px=4 * sigma_px, seed=seed, depths=main.depth, sigma_px=sigma_px)
+                      reprojection_px=GATE * sigma_px, seed=seed, depths=main.depth, sigma_px=sigma_px)
     return None if found is None else main.T_rig_cam @ found.T_cam_map
 
 
 @dataclass
 class _Stack:
     """Points of all views. points_map (N, 3); normalized (2, N); focal (2, N) in standard deviations of a pixel; inverse_depth
-    (N,) 1/m, and where it is known (N,). mounts: T_cam_rig (4, 4) of each camera, and which points (index) it has."""
+    (N,) 1/m, and where it is known (N,). mounts: T_cam_rig (4, 4) of each camera, and which points (index) it has. gate:
+    standard deviations of a pixel beyond which a point is another one."""
 
     points_map: np.ndarray
     normalized: np.ndarray
@@ -121,6 +127,7 @@ class _Stack:
     inverse_depth: np.ndarray
     known: np.ndarray
     mounts: list[tuple[np.ndarray, slice | np.ndarray]]
+    gate: float
 
     def in_camera(self, T_rig_map: np.ndarray) -> np.ndarray:
         """(3, N) the points in their cameras."""
@@ -131,7 +138,7 @@ class _Stack:
         return out
 
 
-def _stack(views: list[View], sigma_px: float) -> _Stack:
+def _stack(views: list[View], sigma_px: float, gate_px: float) -> _Stack:
     depth, focal, normalized = [], [], []
     for v in views:
         f = np.array([v.intrinsics.fx, v.intrinsics.fy])
@@ -141,7 +148,7 @@ def _stack(views: list[View], sigma_px: float) -> _Stack:
     every = np.concatenate(depth)
     known = np.isfinite(every)
     return _Stack(np.concatenate([v.points_map for v in views]), np.concatenate(normalized).T, np.concatenate(focal, 1),
-                  np.where(known, 1.0 / np.where(known, every, 1.0), 0.0), known, _mounts(views))
+                  np.where(known, 1.0 / np.where(known, every, 1.0), 0.0), known, _mounts(views), gate_px / sigma_px)
 
 
 def _mounts(views: list[View]) -> list[tuple[np.ndarray, slice | np.ndarray]]:
@@ -184,7 +191,7 @@ def _refine(s: _Stack, T_rig_map: np.ndarray, sigma_rho: float, huber: float, it
         J[1, :, 3], J[1, :, 4], J[1, :, 5] = -fy * (1 + y * y), fy * x * y, fy * x
         J[2, :, 2], J[2, :, 3], J[2, :, 4] = -iz * iz / sigma_rho, -iz * y / sigma_rho, iz * x / sigma_rho
         size = np.hypot(r[0], r[1])
-        near = size <= FAR_OFF
+        near = size <= FAR_OFF * s.gate
         weight[0] = weight[1] = np.where(front & near, np.minimum(1.0, huber / np.maximum(size, 1e-9)), 0.0)
         weight[2] = np.where(known & near, np.minimum(1.0, huber / np.maximum(np.abs(r[2]), 1e-9)), 0.0)
         H, gradient = 1e-9 * np.eye(6), np.zeros(6)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """Each rule of a rig's pose on points that show it."""
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -168,3 +169,20 @@ def test_what_is_another_point_does_not_pull_by_its_depth():
 def test_depth_makes_the_pose_surer():
     without, with_depth = (solve([view(depth=d)], near()).covariance for d in (False, True))
     assert with_depth[2, 2] < 0.8 * without[2, 2]
+
+
+def test_the_scatter_of_the_pixels_is_reported_and_the_gate_does_not_shrink_with_it():
+    rng = np.random.default_rng(5)
+    exact = view(400, depth=True)
+    scattered = replace(exact, pixels=exact.pixels + 0.2 * rng.standard_normal(exact.pixels.shape))
+    scattered.pixels[:60] += (5.0, 0.0)
+    wide, narrow = (solve_rig_pose([scattered], near(), 0.5, 0.0015, 1.345, 20, gate_px=gate) for gate in (8.0, None))
+    assert wide.inliers[0].all() and wide.noise_px == pytest.approx(0.25, abs=0.1)
+    assert narrow.inliers[0].sum() == 340 and narrow.noise_px == pytest.approx(0.2, abs=0.03)
+
+
+def test_a_proposal_is_asked_for_with_the_gate(asked):
+    wrong = view()
+    wrong.pixels[:50] += 100.0
+    solve_rig_pose([wrong], near(), 0.5, 0.0015, 1.345, 20, gate_px=8.0)
+    assert [options["reprojection_px"] for _, options in asked.calls] == [8.0]

@@ -18,6 +18,7 @@ import numpy as np
 
 from lsm_ros.geometry import se3_adjoint, se3_exp, se3_inverse
 
+GATE = 4.0  # standard deviations of a pixel beyond which a point is another one
 NEAR = 0.02  # metres; a point nearer than this to the camera's plane is left out of the step
 _SMALL_PRODUCT = 200_000  # multiplications; beyond that BLAS wakes its threads, which costs far more on a busy machine
 _CONVERGED = 1e-4  # relative gain of an iteration after which no other follows
@@ -70,8 +71,9 @@ class BundleResult:
 
 
 def bundle_adjust(problem: BundleProblem, sigma_px: float, sigma_inverse_depth: float, huber: float = 1.345,
-                  iterations: int = 6) -> BundleResult:
-    """Minimises reprojection errors (sigma_px, pixels) and inverse depth errors (sigma_inverse_depth, 1/m).
+                  iterations: int = 6, gate_px: float | None = None) -> BundleResult:
+    """Minimises reprojection errors (sigma_px, pixels) and inverse depth errors (sigma_inverse_depth, 1/m). gate_px: error of
+    inliers, by default four times sigma_px.
 
     Nothing moves that would raise the cost: steps are damped (Levenberg-Marquardt). ValueError if no keyframe is fixed.
     """
@@ -104,8 +106,8 @@ def bundle_adjust(problem: BundleProblem, sigma_px: float, sigma_inverse_depth: 
     inliers = np.empty(len(p.landmark), bool)
     error = np.empty(len(p.landmark))
     error[groups.order] = np.linalg.norm(state.residual[:, :2], axis=1)
-    inliers[groups.order] = state.front & (np.abs(state.residual[:, 2]) < 4.0)
-    inliers &= error < 4.0
+    inliers[groups.order] = state.front & (np.abs(state.residual[:, 2]) < GATE)
+    inliers &= error < (GATE if gate_px is None else gate_px / sigma_px)
     rms = float(sigma_px * np.sqrt(np.mean(error[inliers] ** 2))) if inliers.any() else float("nan")
     std = 0.0 if p.focal_std is None else _focal_deviation(_normal_equations(p, groups, state))
     return BundleResult(T, rho, inliers, rms, tuple(costs), log_f, std)

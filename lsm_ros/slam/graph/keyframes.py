@@ -14,7 +14,7 @@ import numpy as np
 from lsm_ros.config import KeyframeConfig, TrackingConfig
 from lsm_ros.geometry import CameraIntrinsics, rotation_angle, se3_inverse, transform_points
 from lsm_ros.pairs.base import Matches
-from lsm_ros.slam.graph.bundle import BundleProblem, BundleResult, bundle_adjust
+from lsm_ros.slam.graph.bundle import GATE, BundleProblem, BundleResult, bundle_adjust
 from lsm_ros.slam.graph.neighbours import ViewIndex
 from lsm_ros.slam.places import Places
 
@@ -133,7 +133,7 @@ LinkKey = tuple[int, str, int, str]
 @dataclass
 class KeyframeGraph(Generic[View]):
     """All keyframes and links. `version` is raised whenever a pose changes. places: finds keyframes that look like an image,
-    where tracking keeps them."""
+    where tracking keeps them. sigma_px: standard deviation of a match as it turned out, None for that of `tracking`."""
 
     config: KeyframeConfig
     tracking: TrackingConfig
@@ -143,6 +143,7 @@ class KeyframeGraph(Generic[View]):
     next_id: int = 0
     adjusted_at: int = 0  # `next_id` when all keyframes were last adjusted
     places: Places | None = None
+    sigma_px: float | None = None
     _links_of: dict[int, set[LinkKey]] = field(default_factory=dict)
     _index: ViewIndex = field(default_factory=ViewIndex)
 
@@ -152,6 +153,11 @@ class KeyframeGraph(Generic[View]):
         if self.places is not None and keyframe.thumbnail is not None:
             self.places.add(keyframe.id, keyframe.thumbnail)
         self.version += 1
+
+    @property
+    def match_sigma_px(self) -> float:
+        """Standard deviation of a match in pixels."""
+        return self.tracking.sigma_px if self.sigma_px is None else self.sigma_px
 
     def copied(self) -> KeyframeGraph[View]:
         """A graph of its own with the same content, but for places. Images and tokens are shared."""
@@ -296,8 +302,8 @@ class KeyframeGraph(Generic[View]):
             links = [replace(x, matches=x.matches.where(spread(len(x.matches), max_matches))) for x in links]
         problem, owners = self._problem(ids, free, links)
         problem.focal_std = focal_std
-        sigma = self.tracking
-        result = bundle_adjust(problem, sigma.sigma_px, sigma.depth_sigma, sigma.huber, iterations)
+        t = self.tracking
+        result = bundle_adjust(problem, self.match_sigma_px, t.depth_sigma, t.huber, iterations, GATE * t.sigma_px)
         for i, T in zip(ids, result.T_map_rig, strict=True):
             self.keyframes[i].T_map_rig = T
         for (i, camera), (begin, end, used) in owners.items():

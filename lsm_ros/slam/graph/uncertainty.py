@@ -131,7 +131,8 @@ class Uncertainty:
             view = View(here.intrinsics, here.T_rig_cam, points[found], link.matches.pixels_a[found],
                         link.matches.depth_a[found])
             t = self._noise
-            self._links[key] = SHARED * covariance_at([view], observer.T_map_rig, t.sigma_px, t.depth_sigma, t.huber)
+            sigma_px = self._graph.match_sigma_px
+            self._links[key] = SHARED * covariance_at([view], observer.T_map_rig, sigma_px, t.depth_sigma, t.huber)
         return self._links[key]
 
     def _position(self, keyframe: int) -> np.ndarray:

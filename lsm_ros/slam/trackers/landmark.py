@@ -15,6 +15,7 @@ from lsm_ros.config import Config
 from lsm_ros.pairs.agreement import Agreement
 from lsm_ros.pairs.base import SparsePairModel
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link, motion, spread
+from lsm_ros.slam.graph.noise import MatchNoise
 from lsm_ros.slam.graph.uncertainty import Uncertainty
 from lsm_ros.slam.places import Places
 from lsm_ros.slam.pose import RigPose, map_covariance
@@ -49,6 +50,7 @@ class LandmarkTracker(Tracker):
         self._newest: TrackedFrame | None = None  # the last frame set with a pose
         self._trial: Trial | None = None
         self._watch = Watch()
+        self._noise = MatchNoise()
 
     def apply(self, config: Config) -> None:
         """Takes over parameters, at the start and while running."""
@@ -256,6 +258,8 @@ class LandmarkTracker(Tracker):
 
     def _accept(self, new: TrackedFrame, found: RigPose) -> TrackingUpdate:
         self._newest = new
+        self._noise.add(found.noise_px)
+        self.graph.sigma_px = self._noise.sigma_px(self.config.tracking.sigma_px)
         if new.reference is not None:
             self.progress.reference = self._reference_for(new, found)
         pose = PoseStamp(new.stamp_ns, found.T_map_rig, new.T_odom_base)

@@ -11,6 +11,7 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.geometry import se3_inverse, transform_points
 from lsm_ros.pairs.base import Matches, SparsePairModel
+from lsm_ros.slam.graph.bundle import GATE
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView
 from lsm_ros.slam.pose import RigPose, View, solve_rig_pose
 from lsm_ros.slam.trackers.base import TrackedFrame
@@ -45,7 +46,8 @@ class LandmarkPose:
                 points_map = transform_points(keyframe.T_map_rig, view.points_rig())
                 views.append(View(new.intrinsics[camera], new.T_rig_cam[camera], points_map[matches.index_b],
                                   matches.pixels_a, matches.depth_a))
-        pose = solve_rig_pose(views, guess, t.sigma_px, t.depth_sigma, t.huber, t.min_inliers, self.config.seed)
+        pose = solve_rig_pose(views, guess, self._graph.match_sigma_px, t.depth_sigma, t.huber, t.min_inliers, self.config.seed,
+                              GATE * t.sigma_px)
         if pose is None:
             return f"fewer than {t.min_inliers} points of the map agree on a pose"
         kept = {key: m.where(inliers) for (key, m), inliers in zip(found.items(), pose.inliers, strict=True)}
