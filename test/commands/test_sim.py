@@ -122,6 +122,7 @@ def test_the_help_names_all_kinds_and_is_quick(capsys):
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+@pytest.mark.slow
 def test_another_day_of_the_same_world(tmp_path, capsys):
     options = ("--world", "room", "--frames", "3", "--size", "64x48", "--seed", "5", "--quiet")
     for name, change in (("plain", ()), ("zero", ("--change", "0")), ("other", ("--change", "2"))):

@@ -281,6 +281,7 @@ class TestPath:
 
 
 class TestTruth:
+    @pytest.mark.slow
     def test_images_depth_and_labels_are_of_the_day(self):
         options = {"duration_s": 20.0, "rate_hz": 2.0, "width": 64, "height": 48, "noise": False}
         before, after = (SimSource(21, "rooms", change=c, **options) for c in (0, 1))

@@ -127,6 +127,7 @@ class TestRoomSource:
 
 
 class TestSameSeedSameBytes:
+    @pytest.mark.slow
     def test_whatever_was_asked_before(self):
         """In order, one by one backwards, and from two sources: batches must not show."""
         n = BATCH + 3

@@ -63,6 +63,7 @@ def test_features_are_compared_with_what_lseg_says_of_images_from_zero_to_one(ba
     assert len(asked) == 4 and torch.equal(asked[1][0], batch.image2[0]) and 0 < loss < 2
 
 
+@pytest.mark.slow
 def test_a_tiny_one_learns(batch, tmp_path):
     options = {**TINY_LSM, "dust3r": {**TINY, "freeze": "none"}}
     config = train_config(tiny(model={"name": "lsm", "options": options}, data={"batch": 2}, language={"encoder": ""},

@@ -33,6 +33,7 @@ def losses(out):
     return [r["loss"] for r in read_log(out) if "loss" in r]
 
 
+@pytest.mark.slow
 def test_the_loss_of_a_tiny_network_falls_by_half(tmp_path, batches):
     done = trainer(tmp_path, Repeated(batches), optim={"steps": 90, "lr": 3e-3, "warmup": 5}).run()
     curve = losses(tmp_path)

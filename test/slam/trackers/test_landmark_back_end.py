@@ -2,6 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 """New keyframes are linked and optimised at once, or while frames go on."""
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -86,7 +87,13 @@ def test_frames_and_new_keyframes_do_not_wait_until_there_are_many(frame_sets, m
     feed(pipeline, frames, MOST_WAITING + 1)
     assert len(gate.threads) == 1, "one job at a time"
     assert len(graph.keyframes) == MOST_WAITING + 1 and not linked_with(graph, 2) and not len(graph.places)
-    threading.Timer(0.2, gate.open.set).start()
+
+    def open_once_there_are_many():
+        while len(pipeline.tracker._back._waiting) <= MOST_WAITING:
+            time.sleep(0.001)
+        gate.open.set()
+
+    threading.Thread(target=open_once_there_are_many, daemon=True).start()
     feed(pipeline, frames, MOST_WAITING + 2)
     assert gate.open.is_set(), "one more had to wait"
     assert linked_with(graph, 2) and 2 in graph.places
@@ -164,7 +171,7 @@ def test_corrections_follow_each_other():
 
 def test_a_loop_makes_poses_surer(frame_sets, monkeypatch):
     pipeline = MappingPipeline(CONFIG)
-    for frame_set in frame_sets[:20]:
+    for frame_set in frame_sets[:45]:
         update = pipeline.process(frame_set).tracking
     tracker, graph = pipeline.tracker, pipeline.tracker.graph
     first, newest = graph.keyframes[0], graph.newest
