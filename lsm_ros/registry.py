@@ -36,6 +36,13 @@ DEPTH_PRIORS: dict[str, str] = {
 }
 """Depth priors, for `pairs.depth_prior`: networks that guess the depth of one image."""
 
+POINT_FEATURES: dict[str, str] = {
+    "sift": "lsm_ros.pairs.point_features.sift:SiftFeatures",
+    "xfeat": "lsm_ros.pairs.point_features.xfeat:XFeatFeatures",
+    "xfeat_lightglue": "lsm_ros.pairs.point_features.xfeat:XFeatLightGlueFeatures",
+}
+"""Points that two images share, for `two_view.features`."""
+
 TRACKERS: dict[str, str] = {
     "depth": "lsm_ros.slam.trackers.depth:DepthTracker",
     "two_view": "lsm_ros.slam.trackers.two_view:TwoViewTracker",
