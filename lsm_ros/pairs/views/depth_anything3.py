@@ -36,6 +36,8 @@ class DepthAnything3Views(ViewModel):
     @torch.inference_mode()
     def _predict(self, views: Sequence[View]) -> list[ViewPrediction]:
         out = self._network(normalised([v.image for v in views], device_of(self._network))[None])
+        if "extrinsics" not in out:
+            raise ValueError(f"{self.name}: this model of Depth Anything 3 gives no poses, it is for single images")
         depth, confidence, T_cam_world, K = (_array(out[k])[0] for k in ("depth", "depth_conf", "extrinsics", "intrinsics"))
         depth, found = depth.reshape(len(views), *views[0].image.shape[:2]), []
         for k, view in enumerate(views):

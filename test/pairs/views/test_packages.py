@@ -174,3 +174,9 @@ def test_depth_anything_3_itself_with_random_weights(tmp_path):
         assert p.points_cam.shape == (56, 84, 3) and np.isfinite(p.points_cam).all() and (p.confidence >= 1).all()
         assert np.allclose(p.T_first_cam[:3, :3] @ p.T_first_cam[:3, :3].T, np.eye(3), atol=1e-6)
         assert p.points_cam[3, 5, 0] / p.points_cam[3, 5, 2] == pytest.approx((5 - 41.5) / 70, abs=1e-6)
+
+
+def test_a_model_of_single_images_is_no_multi_view_network(folder, stand_ins, monkeypatch):
+    monkeypatch.setattr(Net3, "forward", lambda self, images: {"depth": torch.ones(1, 2, 14, 28)})
+    with pytest.raises(ValueError, match="gives no poses, it is for single images"):
+        DepthAnything3Views(str(folder)).predict([View(i) for i in IMAGES])
