@@ -202,6 +202,13 @@ def test_two_files_are_a_network(parts, tmp_path):
         made.model.encode(torch.zeros(1, 3, 64, 64))
 
 
+def test_a_network_of_squares_sees_images_as_it_was_trained(monkeypatch, tmp_path):
+    made = Parts(models.build("mast3r", **TINY_MAST3R), (48, 64))
+    monkeypatch.setattr("lsm_ros.models.onnx_network.Engine", made)
+    network = OnnxNetwork(tmp_path / "net_encoder.onnx")
+    assert network.size == (48, 64) and network.img_size == (64, 64)
+
+
 def test_files_that_are_no_two_parts_of_the_network_are_refused(parts, tmp_path):
     with pytest.raises(ValueError, match="is of LsmSmall, where pair model 'mast3r' needs MASt3R"):
         make_pair_model(PairConfig(model="mast3r", weights=str(tmp_path / "net_decoder.onnx")))

@@ -77,6 +77,8 @@ def test_learned_points_are_found_and_matched(weights, gray, name):
         assert np.array_equal(index_a, index_b) and len(index_a) > 0.9 * len(a.pixels)
         turned = Keypoints(a.pixels, -a.descriptors, a.shape)  # nothing is alike
         assert len(features.match(a, turned)[0]) == 0
+        twice = Keypoints(np.repeat(a.pixels, 2, 0), np.repeat(a.descriptors, 2, 0), a.shape)
+        assert len(set(features.match(twice, a)[1].tolist())) == len(features.match(twice, a)[1]) > 50
     blank = features.detect(np.full((16, 16), 90, np.uint8))
     assert len(blank.pixels) == 0
     assert [len(i) for i in features.match(a, blank)] == [len(i) for i in features.match(blank, a)] == [0, 0]

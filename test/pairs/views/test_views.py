@@ -32,18 +32,28 @@ def tokens_of(model, *numbers):
 
 def test_pairs_that_share_frames_are_seen_at_once_in_one_unit():
     model = model_of(unit_spread=0.5)
-    a, b, c = tokens_of(model, 0, 12, 24)
+    a, b, c = tokens_of(model, 6, 12, 24)
     found = model.predict([(a, b), (b, a), (a, c)])
     assert model.views.runs == [3]
     (T_a, camera), (T_b, _) = (model.views.known[t.image.tobytes()] for t in (a, b))
     depth = see(BOARDS, T_a, camera)[1]
     unit = np.nanmedian(found[0].points_a.numpy()[..., 2] / np.where(depth > 0, depth, np.nan))
-    T_a_b = se3_inverse(T_a) @ T_b
-    T_a_b[:3, 3] *= unit
-    wanted = transform_points(T_a_b, found[1].points_a.numpy().reshape(-1, 3).astype(float)).reshape(84, 126, 3)
-    assert abs(np.log(unit)) > 0.05 and np.nanmax(np.abs(found[0].points_b.numpy() - wanted)) < 1e-4
+    assert abs(np.log(unit)) > 0.05
+    for there, back, T in ((found[0], found[1], se3_inverse(T_a) @ T_b), (found[1], found[0], se3_inverse(T_b) @ T_a)):
+        T[:3, 3] *= unit
+        wanted = transform_points(T, back.points_a.numpy().reshape(-1, 3).astype(float)).reshape(84, 126, 3)
+        assert np.nanmax(np.abs(there.points_b.numpy() - wanted)) < 1e-4
     assert torch.equal(found[0].points_a.nan_to_num(), found[2].points_a.nan_to_num())
     assert not found[0].is_metric and found[0].conf_a.max() == 5 and found[0].conf_a.shape == (84, 126)
+
+
+def test_predictions_are_in_the_frame_of_the_first_view():
+    model = model_of()
+    a, b = tokens_of(model, 6, 24)
+    first, second = model.views.predict([View(t.image) for t in (a, b)])
+    T_a, T_b = (model.views.known[t.image.tobytes()][0] for t in (a, b))
+    assert np.allclose(first.T_first_cam, np.eye(4), atol=1e-9)
+    assert np.allclose(second.T_first_cam, se3_inverse(T_a) @ T_b, atol=1e-9)
 
 
 def test_windows_have_no_more_frames_than_the_network_takes():
