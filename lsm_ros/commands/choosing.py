@@ -43,7 +43,7 @@ class Choice:
 
 
 def this_machine(find: Callable[[Known], Path | None] = where) -> Machine:
-    """What is here, without importing it, but for torch."""
+    """Packages and models that are here; of them torch alone is imported."""
     import torch
 
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else ""

@@ -169,7 +169,7 @@ def _prepared(model: DUSt3R, part: str, size: tuple[int, int], batch: int
 
 
 def _details(model: DUSt3R, part: str, size: tuple[int, int]) -> dict[str, str]:
-    """What a file says of itself."""
+    """Metadata of a file."""
     return {"network": type(model).__name__, "part": part, "size": f"{size[1]}x{size[0]}", "image": "RGB from -1 to 1",
             "patch": str(PATCH), "enc_dim": str(model.enc_dim), "img_size": f"{model.img_size[1]}x{model.img_size[0]}",
             "is_metric": str(int(model.is_metric)), "scale_std": str(getattr(model, "scale_std", float("nan"))),

@@ -52,7 +52,7 @@ class MapAnythingViews(ViewModel):
 
 
 def _known(view: View, posed: bool, device: torch.device) -> dict[str, torch.Tensor]:
-    """What is known of a view, as a batch of one."""
+    """Known geometry of a view, as a batch of one."""
     known: dict[str, np.ndarray] = {}
     if view.intrinsics is not None:
         known["intrinsics"] = matrix(view.intrinsics)
