@@ -103,7 +103,7 @@ def _missing(prior: Known, machine: Machine) -> str:
     if prior.needs not in machine.packages:
         return f"which needs {prior.needs}: pip install {prior.needs}"
     if prior.needs == "transformers" and not machine.gpu:
-        return "which is slow without a GPU (--set pairs.depth_prior=transformers uses it)"
+        return f"slow without a GPU (--set pairs.depth_prior=transformers --set pairs.depth_prior_model={prior.name} uses it)"
     settings = machine.places[prior.name].with_suffix(".yaml")
     if prior.name.endswith(".onnx") and not settings.is_file():
         return f"which needs {settings} beside it (docs/two_view.md)"

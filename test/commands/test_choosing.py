@@ -58,7 +58,8 @@ def test_the_best_prior_that_can_run_is_taken(places, gpu, packages, there, take
 def test_what_is_here_and_cannot_run_is_named_with_the_remedy(places):
     chosen = choose(Machine("", frozenset({"transformers"}), only(places, METRIC, FAST)), depth=False)
     said = "\n".join(chosen.reasons)
-    assert f"not taken: {METRIC}, which is slow without a GPU" in said
+    assert f"not taken: {METRIC}, slow without a GPU (--set pairs.depth_prior=transformers" in said
+    assert f"--set pairs.depth_prior_model={METRIC} uses it)" in said
     assert f"not taken: {FAST}, which needs onnxruntime: pip install onnxruntime" in said
     places[FAST].with_suffix(".yaml").unlink()
     assert "fastdepth_7.yaml beside it" in "\n".join(choose(Machine("", ALL, only(places, FAST)), False).reasons)
