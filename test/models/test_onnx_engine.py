@@ -146,13 +146,12 @@ def test_exported_parts_map_as_the_network_does(name, tmp_path):
     torch.manual_seed(0)
     options = TINY_MAST3R if name == "mast3r" else {**TINY_SMALL, "img_size": (48, 64)}
     network = models.build(name, **options)
-    size = (3 * max(network.img_size) // 4, max(network.img_size))
-    for part in onnx_export.PARTS:
-        onnx_export.export(network, tmp_path / f"net_{part}.onnx", part, size)
-    config = PairConfig(model=name, weights=str(tmp_path / "net_encoder.onnx"), precision="float32")
-    made, wanted = make_pair_model(config), NetworkPairModel(PairConfig(model=name, precision="float32"), network, "cpu")
-    assert (made.is_metric, made.feature_dim, made.image_size) == (wanted.is_metric, wanted.feature_dim, wanted.image_size)
     frames = [Frame(n, "c", np.random.default_rng(n).integers(0, 255, (96, 128, 3), np.uint8)) for n in range(2)]
+    wanted = NetworkPairModel(PairConfig(model=name, precision="float32"), network, "cpu")
+    for part in onnx_export.PARTS:
+        onnx_export.export(network, tmp_path / f"net_{part}.onnx", part, wanted.encode(frames)[0].size)
+    made = make_pair_model(PairConfig(model=name, weights=str(tmp_path / "net_encoder.onnx"), precision="float32"))
+    assert (made.is_metric, made.feature_dim, made.image_size) == (wanted.is_metric, wanted.feature_dim, wanted.image_size)
     pairs = []
     for model in (made, wanted):
         model.with_features = bool(model.feature_dim)
