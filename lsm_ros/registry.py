@@ -26,6 +26,8 @@ PAIR_MODELS: dict[str, str] = {
     "mast3r": "lsm_ros.pairs.network:NetworkPairModel",
     "lsm": "lsm_ros.pairs.network:NetworkPairModel",
     "lsm_small": "lsm_ros.pairs.network:NetworkPairModel",
+    "depth_anything3": "lsm_ros.pairs.views.pair:ViewPairModel",
+    "map_anything": "lsm_ros.pairs.views.pair:ViewPairModel",
 }
 """Pair models, for `pairs.model`. A network of the CroCo family is a file in `lsm_ros.models`, a line in `NETWORKS`, and a line
 here."""
@@ -35,6 +37,19 @@ DEPTH_PRIORS: dict[str, str] = {
     "transformers": "lsm_ros.pairs.depth_priors.transformers:TransformersPrior",
 }
 """Depth priors, for `pairs.depth_prior`: networks that guess the depth of one image."""
+
+VIEW_MODELS: dict[str, str] = {
+    "depth_anything3": "lsm_ros.pairs.views.depth_anything3:DepthAnything3Views",
+    "map_anything": "lsm_ros.pairs.views.map_anything:MapAnythingViews",
+}
+"""Multi-view networks, each of which is a pair model too."""
+
+POINT_FEATURES: dict[str, str] = {
+    "sift": "lsm_ros.pairs.point_features.sift:SiftFeatures",
+    "xfeat": "lsm_ros.pairs.point_features.xfeat:XFeatFeatures",
+    "xfeat_lightglue": "lsm_ros.pairs.point_features.xfeat:XFeatLightGlueFeatures",
+}
+"""Points that two images share, for `two_view.features`."""
 
 TRACKERS: dict[str, str] = {
     "depth": "lsm_ros.slam.trackers.depth:DepthTracker",

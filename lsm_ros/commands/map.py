@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lsm map`."""
     add_source(parser)
     parser.add_argument("--out", metavar="DIR", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--pairs", metavar="NAME", help="pair model (parameter pairs.model)")
+    parser.add_argument("--pairs", metavar="NAME", help="pair model (parameter pairs.model); auto: the best for these "
+                        "images of what is on this machine and a product may use, which is said with the reason")
     parser.add_argument("--weights", metavar="PATH", help="checkpoint of pair model dust3r, mast3r, lsm or lsm_small: a "
                         "file, a folder, or a name that `lsm weights` lists (parameter pairs.weights); lsm_small has its own")
     parser.add_argument("--config", metavar="YAML", type=Path, help="parameters; `lsm params` lists them")

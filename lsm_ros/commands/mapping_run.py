@@ -16,10 +16,11 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from lsm_ros.commands.choosing import AUTO, choose, has_depth, this_machine
 from lsm_ros.commands.gaussian_output import EACH, novel_views, write_all_gaussians
 from lsm_ros.commands.options import assignments, make_config
 from lsm_ros.commands.querying import cloud_of
-from lsm_ros.config import Config
+from lsm_ros.config import Config, from_dict
 from lsm_ros.datasets import open_source
 from lsm_ros.datasets.bag_storage import is_bag
 from lsm_ros.datasets.base import T_BODY_OPTICAL, Source, WarningLog
@@ -37,7 +38,7 @@ from lsm_ros.fusion.files.ply import write_ply
 from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.mapping import store
 from lsm_ros.mapping.pipeline import MappingPipeline
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.types import FrameSet, TrackingState, TrajectoryPose
 
 _CLOSE_NS = 20_000_000
@@ -71,7 +72,7 @@ class Truth:
 def map_source(args: argparse.Namespace) -> str:
     """Runs the mapping with these arguments and returns a summary of a few lines. The folder args.out is replaced
     only when everything is written. ValueError, FileNotFoundError and OSError for bad input."""
-    config = make_config(args.config, args.set, args.pairs, args.seed, args.weights)
+    config = make_config(args.config, args.set, None if args.pairs == AUTO else args.pairs, args.seed, args.weights)
     given_truth = None if args.gt is None else read_tum(args.gt)
     out = check_out(args.out, args.source, args.overwrite)
     options = assignments(args.source_option, "--source-option")
@@ -82,7 +83,11 @@ def map_source(args: argparse.Namespace) -> str:
     source = open_source(args.source, **options)
     try:
         with replacing_folder(out, own_files(out)) as fresh:
-            for line in getattr(source, "taken", ()):
+            chosen = choose(this_machine(), has_depth(args.source, **options)) if args.pairs == AUTO else None
+            if chosen is not None:
+                config = make_config(args.config, args.set, chosen.settings["pairs.model"], args.seed, args.weights,
+                                     from_dict(chosen.settings))
+            for line in (*getattr(source, "taken", ()), *(chosen.reasons if chosen is not None else ())):
                 print(line, flush=True)
             pipeline = MappingPipeline(config)
             try:

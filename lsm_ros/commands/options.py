@@ -51,8 +51,8 @@ def assignments(texts: Sequence[str], option: str) -> dict[str, Any]:
 
 
 def make_config(path: Path | None, settings: Sequence[str], pairs: str | None, seed: int | None,
-                weights: str | None = None) -> Config:
-    """The config file, changed by --set, then by --pairs, --weights and --seed."""
-    config = from_dict(assignments(settings, "--set"), load_config(path))
+                weights: str | None = None, base: Config | None = None) -> Config:
+    """The config file over `base` (the defaults), changed by --set, then by --pairs, --weights and --seed."""
+    config = from_dict(assignments(settings, "--set"), load_config(path, base))
     direct: dict[str, Any] = {"pairs.model": pairs, "pairs.weights": weights, "seed": seed}
     return from_dict({k: v for k, v in direct.items() if v is not None}, config)

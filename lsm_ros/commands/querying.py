@@ -14,7 +14,7 @@ from lsm_ros.fusion.files import feature_file
 from lsm_ros.fusion.files.feature_file import FeatureCloud, read_features
 from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.mapping import store
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.reading import reading
 from lsm_ros.semantics.language import Sentence, read_language
 from lsm_ros.semantics.search import Answer, find_places

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _write_language(config: object, out: Path) -> int:
     from lsm_ros.models import build
-    from lsm_ros.models.hub import LANGUAGE_FILE
+    from lsm_ros.models.known import LANGUAGE_FILE
     from lsm_ros.models.tensor_files import write_safetensors
     from lsm_ros.semantics.codec import codec_tensors
     from lsm_ros.training.starting import make_codec

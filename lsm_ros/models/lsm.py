@@ -16,7 +16,7 @@ from lsm_ros.models.blocks import PATCH
 from lsm_ros.models.dpt import as_map
 from lsm_ros.models.dust3r import DUSt3R, Size, View, as_view
 from lsm_ros.models.gaussians import GaussianHead, spacing_of
-from lsm_ros.models.hub import CLIP
+from lsm_ros.models.known import CLIP
 from lsm_ros.models.lseg import LSeg
 from lsm_ros.models.lsm_shapes import DUST3R, LSEG, keywords_of, official_keywords
 from lsm_ros.models.parts import Part

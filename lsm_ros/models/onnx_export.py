@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -22,13 +22,15 @@ from torch import nn
 from lsm_ros.files import replacing
 from lsm_ros.models.blocks import PATCH
 from lsm_ros.models.dust3r import DUSt3R
+from lsm_ros.models.onnx_engine import Engine, difference, store_answer
 from lsm_ros.models.positions import patch_positions
 
 OPSET = 18
 PARTS = ("encoder", "decoder")
 TOLERANCE = 1e-3  # largest difference to torch over the largest value; float32 kernels of two libraries differ by less
 _NAMES = {"pts3d": "points", "pts3d_in_other_view": "points", "conf": "confidence", "desc": "descriptors",
-          "desc_conf": "descriptor_confidence"}
+          "desc_conf": "descriptor_confidence", "features": "features"}
+CASES = 2  # stored inputs and answers
 
 
 class EncoderGraph(nn.Module):
@@ -44,7 +46,8 @@ class EncoderGraph(nn.Module):
 
 class DecoderGraph(nn.Module):
     """Tokens (B, N, D) of two images of one size -> points (B, H, W, 3), confidence (B, H, W) and, of a network that has
-    them, descriptors (B, H, W, C) and their confidence (B, H, W), for image 1, then for image 2, all in camera 1."""
+    them, descriptors (B, H, W, C), their confidence (B, H, W) and language features (B, H/8, W/8, F), for image 1, then for
+    image 2, all in camera 1."""
 
     def __init__(self, model: DUSt3R, size: tuple[int, int]) -> None:
         super().__init__()
@@ -59,61 +62,90 @@ class DecoderGraph(nn.Module):
 
 def output_names(model: DUSt3R) -> list[str]:
     """Names of the outputs of `DecoderGraph`, in order."""
-    kinds = ["points", "confidence", *(["descriptors", "descriptor_confidence"] if model.desc_dim else [])]
+    kinds = ["points", "confidence", *(["descriptors", "descriptor_confidence"] if model.desc_dim else []),
+             *(["features"] if hasattr(model, "feature_channels") else [])]
     return [f"{kind}_{n}" for n in (1, 2) for kind in kinds]
 
 
 def export(model: nn.Module, path: str | Path, part: str, size: tuple[int, int], batch: int = 1,
            tolerance: float | None = TOLERANCE) -> dict[str, float]:
-    """Writes one part of a network as `path`.onnx, its weights beside it in `path`.onnx.data, and checks it.
+    """Writes one part of a network as `path`.onnx, its weights beside it in `path`.onnx.data, and the answers of torch that an
+    engine is compared with when it opens the file (`lsm_ros.models.onnx_engine`); and checks it.
 
     part: 'encoder' or 'decoder'. size: (H, W), multiples of 16. Returns the difference of each output to torch's, over the
     largest value; empty with tolerance None, which leaves the check out. ValueError for another network or size, and when a
     difference is above the tolerance: then no file is written. ImportError names what to install.
     """
-    path = Path(path)
+    path = onnx_name(path)
     if part not in PARTS:
         raise ValueError(f"part {part!r} is none of {', '.join(PARTS)}")
     if not isinstance(model, DUSt3R):
         raise ValueError(f"only DUSt3R and MASt3R can be exported, not {type(model).__name__}")
     if len(size) != 2 or any(s < PATCH or s % PATCH for s in size):
         raise ValueError(f"size {size[1]}x{size[0]}: width and height must be positive multiples of {PATCH}")
-    if path.suffix != ".onnx":
-        raise ValueError(f"{path}: the name of an ONNX file ends with .onnx")
-    onnx = needed("onnx")
+    needed("onnx")
     needed("onnxscript")
     model = model.float().eval().requires_grad_(False)
-    graph, inputs, names = _prepared(model, part, size, batch)
+    graph, cases, names = _prepared(model, part, size, batch)
+    return write(graph, path, cases, names, _details(model, part, size), tolerance)
+
+
+def onnx_name(path: str | Path) -> Path:
+    """The path of an ONNX file. ValueError for another name."""
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise ValueError(f"{path}: the name of an ONNX file ends with .onnx")
+    return path
+
+
+def write(graph: nn.Module, path: Path, cases: Sequence[tuple[torch.Tensor, ...]], names: tuple[list[str], list[str]],
+          details: Mapping[str, str], tolerance: float | None) -> dict[str, float]:
+    """Writes a network as an ONNX file with stored answers. cases: inputs, the first of which is traced; names: of inputs and
+    outputs; details: that the file says of itself. Returns and raises as `export`."""
+    onnx = needed("onnx")
+    needed("onnxscript")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".onnx-") as folder:
         fresh = Path(folder) / path.name
         with torch.no_grad(), _quiet():
-            torch.onnx.export(graph, inputs, str(fresh), input_names=names[0], output_names=names[1], opset_version=OPSET,
+            torch.onnx.export(graph, cases[0], str(fresh), input_names=names[0], output_names=names[1], opset_version=OPSET,
                               dynamo=True, external_data=True, verbose=False)
-        _describe(onnx, fresh, model, part, size)
-        errors = {} if tolerance is None else check(graph, fresh, inputs)
+        _describe(onnx, fresh, details)
+        answers = [_answer(graph, inputs, names) for inputs in cases]
+        errors = {} if tolerance is None else check(fresh, answers)
         wrong = {n: e for n, e in errors.items() if not e <= (tolerance or 0)}
         if wrong:
             listed = ", ".join(f"{n} {e:.1e}" for n, e in wrong.items())
-            raise ValueError(f"the exported {part} differs from torch by more than {tolerance:g}: {listed}")
+            raise ValueError(f"the exported {details.get('part', path.name)} differs from torch by more than {tolerance:g}: "
+                             f"{listed}")
+        store_answer(fresh, answers)
         for file in sorted(Path(folder).iterdir(), reverse=True):  # the weights before the graph that names them
             with replacing(path.with_name(file.name)) as part:
                 file.rename(part)
     return errors
 
 
-def check(graph: nn.Module, path: Path, inputs: Sequence[torch.Tensor]) -> dict[str, float]:
-    """Largest difference of each output of the ONNX file to that of `graph`, over the largest value, by ONNX Runtime's CPU."""
-    runtime = needed("onnxruntime")
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    got = session.run(None, {i.name: x.numpy() for i, x in zip(session.get_inputs(), inputs, strict=True)})
+Answer = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+def _answer(graph: nn.Module, inputs: Sequence[torch.Tensor], names: tuple[list[str], list[str]]) -> Answer:
+    """Inputs and outputs of torch by name."""
     with torch.no_grad():
-        expected = graph(*inputs)
-    expected = expected if isinstance(expected, tuple) else (expected,)
-    return {o.name: float(np.abs(g - e.numpy()).max() / max(float(e.abs().max()), 1e-30))
-            for o, g, e in zip(session.get_outputs(), got, expected, strict=True)}
+        out = graph(*inputs)
+    out = out if isinstance(out, tuple) else (out,)
+    return ({n: x.numpy() for n, x in zip(names[0], inputs, strict=True)},
+            {n: x.numpy() for n, x in zip(names[1], out, strict=True)})
+
+
+def check(path: Path, answers: Sequence[Answer]) -> dict[str, float]:
+    """Largest difference of each output of the ONNX file to the answer, over the largest value, by ONNX Runtime's CPU."""
+    needed("onnxruntime")
+    engine = Engine(path, ["cpu"])
+    errors: dict[str, float] = {}
+    for inputs, outputs in answers:
+        for name, got in engine.run(inputs).items():
+            errors[name] = max(errors.get(name, 0.0), difference(got, outputs[name]))
+    return errors
 
 
 def needed(name: str) -> ModuleType:
@@ -125,22 +157,29 @@ def needed(name: str) -> ModuleType:
 
 
 def _prepared(model: DUSt3R, part: str, size: tuple[int, int], batch: int
-              ) -> tuple[nn.Module, tuple[torch.Tensor, ...], tuple[list[str], list[str]]]:
-    """The graph's module, an input to trace and check it with, and the names of inputs and outputs."""
+              ) -> tuple[nn.Module, list[tuple[torch.Tensor, ...]], tuple[list[str], list[str]]]:
+    """The graph's module, inputs to trace and check it with, and the names of inputs and outputs."""
     generator = torch.Generator().manual_seed(0)
-    images = [torch.rand(batch, 3, *size, generator=generator) * 2 - 1 for _ in range(2)]
+    images = [[torch.rand(batch, 3, *size, generator=generator) * 2 - 1 for _ in range(2)] for _ in range(CASES)]
     if part == "encoder":
-        return EncoderGraph(model).eval(), (images[0],), (["image"], ["tokens"])
+        return EncoderGraph(model).eval(), [(first,) for first, _ in images], (["image"], ["tokens"])
     with torch.no_grad():
-        tokens = tuple(model.encode(i)[0] for i in images)
+        tokens = [tuple(model.encode(i)[0] for i in pair) for pair in images]
     return DecoderGraph(model, size).eval(), tokens, (["tokens_1", "tokens_2"], output_names(model))
 
 
-def _describe(onnx: ModuleType, path: Path, model: DUSt3R, part: str, size: tuple[int, int]) -> None:
+def _details(model: DUSt3R, part: str, size: tuple[int, int]) -> dict[str, str]:
+    """Metadata of a file."""
+    return {"network": type(model).__name__, "part": part, "size": f"{size[1]}x{size[0]}", "image": "RGB from -1 to 1",
+            "patch": str(PATCH), "enc_dim": str(model.enc_dim), "img_size": f"{model.img_size[1]}x{model.img_size[0]}",
+            "is_metric": str(int(model.is_metric)), "scale_std": str(getattr(model, "scale_std", float("nan"))),
+            "feature_channels": str(getattr(model, "feature_channels", 0))}
+
+
+def _describe(onnx: ModuleType, path: Path, details: Mapping[str, str]) -> None:
     """Writes the metadata into the file; weights stay where they are."""
     proto = onnx.load(str(path), load_external_data=False)
-    onnx.helper.set_model_props(proto, {"network": type(model).__name__, "part": part, "size": f"{size[1]}x{size[0]}",
-                                        "image": "RGB from -1 to 1", "patch": str(PATCH)})
+    onnx.helper.set_model_props(proto, dict(details))
     onnx.save(proto, str(path))
 
 

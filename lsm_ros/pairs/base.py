@@ -15,6 +15,7 @@ from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.pairs.agreement import Agreement
 from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.pairs.depth_priors.base import DepthPrior
+from lsm_ros.pairs.point_features.base import PointFeatures
 from lsm_ros.types import Frame, PairPrediction
 
 POINTS, MATCHES, DEPTH, GAUSSIANS = "points", "matches", "depth", "gaussians"
@@ -75,7 +76,8 @@ class PairModel(ABC):
     feature_dim: language features for each pixel, 0 for none; language_file: what they mean (`lsm_ros.semantics.codec`);
     language_basis (C, D): without such a file, the orthonormal rows along which features are coordinates in the space of the
     embeddings of `text_encoder`; with_features: predictions have them. identity: tokens of another identity cannot be compared
-    with its own. depth_prior: guesses the depth of single images, beside the model.
+    with its own. depth_prior: guesses the depth of single images, beside the model. features: by which one that gives `DEPTH`
+    knows images again.
     """
 
     name: str = ""
@@ -90,6 +92,7 @@ class PairModel(ABC):
     text_encoder: str = ""
     with_features: bool = False
     depth_prior: DepthPrior | None = None
+    features: PointFeatures
 
     @property
     def has_language(self) -> bool:

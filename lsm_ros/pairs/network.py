@@ -14,13 +14,14 @@ import torch
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.models.blocks import PATCH
-from lsm_ros.models.hub import LANGUAGE_FILE, SHIPPED
+from lsm_ros.models.known import LANGUAGE_FILE, SHIPPED
 from lsm_ros.models.positions import patch_positions
 from lsm_ros.models.preprocess import Crop, resize
 from lsm_ros.pairs.base import GAUSSIANS, PointmapPairModel
 from lsm_ros.pairs.graphs import GraphedFunction
 from lsm_ros.pairs.precision import choose_precision
 from lsm_ros.pairs.retrieval import load_retrieval
+from lsm_ros.registry import NETWORKS
 from lsm_ros.types import Frame, PairPrediction
 
 Size = tuple[int, int]
@@ -113,9 +114,10 @@ class NetworkPairModel(PointmapPairModel):
         self._retrieval = load_retrieval(config.retrieval, self._described)
         self._whole = self.model.img_size[0] != self.model.img_size[1]  # was trained on images that are no squares
         self._square_ok = 3 * self.image_size // 4 % PATCH != 0  # three quarters of a square would be no whole patches
-        self._encode = GraphedFunction(self._run_encoder)
+        self._encode = GraphedFunction(self._run_encoder, record=getattr(network, "records_encoder", True))
         self._predict = GraphedFunction(self._run_decoders, record=getattr(network, "records", True))
-        if self.device.type == "cuda":  # record what most cameras need, so that their first frame waits for nothing
+        if self.device.type == "cuda" and getattr(network, "records_encoder", True):
+            # record what most cameras need, so that their first frame waits for nothing
             self.warm_up(3 * self.image_size // 4, self.image_size)
 
     def _run_encoder(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -258,6 +260,20 @@ def find_language_file(weights: str) -> Path | None:
 def _load(config: PairConfig, device: torch.device, dtype: torch.dtype) -> Network:
     from lsm_ros import models
 
+    weights = weights_of(config)
+    if weights.endswith(".onnx"):
+        return _from_onnx(Path(weights).expanduser(), config.model)
     # what a module says of itself is no more than that it is one
-    loaded: Any = models.load(weights_of(config), name=config.model, device=device, dtype=dtype)
+    loaded: Any = models.load(weights, name=config.model, device=device, dtype=dtype)
     return loaded
+
+
+def _from_onnx(path: Path, name: str) -> Network:
+    """The parts that `lsm export` wrote of a network of this name. ValueError for those of another."""
+    from lsm_ros.models.onnx_network import OnnxNetwork
+
+    network: Any = OnnxNetwork(path)
+    wanted = NETWORKS[name].rpartition(":")[2]
+    if network.network != wanted:
+        raise ValueError(f"{path} is of {network.network}, where pair model {name!r} needs {wanted}")
+    return network

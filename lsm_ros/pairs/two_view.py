@@ -13,12 +13,14 @@ from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, relative_pose, se3_inverse, transform_points, triangulate_inverse_depth
 from lsm_ros.pairs.agreement import Agreement, compare
 from lsm_ros.pairs.base import Correspondences, DensePairModel, Matches, packed_image
-from lsm_ros.pairs.corners import MARGIN_PX, find_by_flow, match_descriptors, root_sift, scaled_to
+from lsm_ros.pairs.corners import MARGIN_PX, find_by_flow, scaled_to
 from lsm_ros.pairs.dense import DenseDepth, dense_inverse_depth
+from lsm_ros.pairs.point_features.base import Keypoints, PointFeatures
+from lsm_ros.pairs.point_features.sift import SiftFeatures
 from lsm_ros.pairs.vlad import compare_signatures, signature_of
 from lsm_ros.types import Frame, PairPrediction
 
-FEATURES = 1000
+SIFT = SiftFeatures()  # of which signatures are made, whatever images are matched by
 CORNERS = 300
 MATCH_WINDOW = 11  # pixels: a small patch stays flat enough to be found exactly, in less than half the time
 GUESSED_LEVELS = 2  # of the pyramid, where a pose says about where to look
@@ -30,7 +32,7 @@ class TwoViewTokens:
     """A frame as it is kept for matching.
 
     gray: (H, W) uint8. intrinsics: None while unknown. inverse_depth: (N,) of the corners, NaN until it is known. dense:
-    inverse depth of the image at reduced size, in the scale of the map, 0 = none. Corners and descriptors are made when
+    inverse depth of the image at reduced size, in the scale of the map, 0 = none. Corners and keypoints are made when
     first needed.
     """
 
@@ -41,8 +43,8 @@ class TwoViewTokens:
     config: PairConfig
     dense: np.ndarray | None = None
     _corners: np.ndarray | None = field(default=None, repr=False)
-    _features: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False)
     _inverse_depth: np.ndarray | None = field(default=None, repr=False)
+    _keypoints: dict[str, Keypoints] = field(default_factory=dict, repr=False)
 
     @property
     def corners(self) -> np.ndarray:
@@ -72,13 +74,13 @@ class TwoViewTokens:
 
     @property
     def nbytes(self) -> int:
-        return sum(p.nbytes for p in (self.gray, self.dense, *(self._features or ())) if p is not None)
+        return sum(p.nbytes for p in (self.gray, self.dense, *self._keypoints.values()) if p is not None)
 
-    def features(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (M, 2) float64 and RootSIFT descriptors (M, 128) uint8 of the whole image."""
-        if self._features is None:
-            self._features = root_sift(self.gray, FEATURES)
-        return self._features
+    def keypoints(self, features: PointFeatures) -> Keypoints:
+        """Points of this kind in the whole image."""
+        if features.name not in self._keypoints:
+            self._keypoints[features.name] = features.detect(self.gray)
+        return self._keypoints[features.name]
 
     def adopt(self, dense: DenseDepth, max_relative_sigma: float) -> None:
         """Takes the inverse depth of corners, and of the image, from a dense estimate where it is sure enough."""
@@ -109,6 +111,7 @@ class TwoViewPairModel(DensePairModel):
     """Pair model of a plain camera: classical two-view geometry. Not metric."""
 
     name = "two_view"
+    features: PointFeatures = SIFT
 
     def __init__(self, config: PairConfig) -> None:
         self.config = config
@@ -132,10 +135,10 @@ class TwoViewPairModel(DensePairModel):
     def correspond(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens) -> Correspondences:
         """Points of both images by descriptors; depth_b is that of b's dense estimate. Depths of a are not given: they
         would come from the same images."""
-        (pixels_a, features_a), (pixels_b, features_b) = tokens_a.features(), tokens_b.features()
-        index_a, index_b = match_descriptors(features_a, features_b)
-        found_b = pixels_b[index_b]
-        return Correspondences(pixels_a[index_a], found_b, np.full(len(index_a), np.nan), tokens_b.sample_depth(found_b))
+        a, b = tokens_a.keypoints(self.features), tokens_b.keypoints(self.features)
+        index_a, index_b = self.features.match(a, b)
+        found_b = b.pixels[index_b]
+        return Correspondences(a.pixels[index_a], found_b, np.full(len(index_a), np.nan), tokens_b.sample_depth(found_b))
 
     def dense(self, tokens: TwoViewTokens, partners: Sequence[tuple[TwoViewTokens, np.ndarray]], typical: float,
               quick: bool = False) -> DenseDepth:
@@ -154,7 +157,7 @@ class TwoViewPairModel(DensePairModel):
 
     def signature(self, tokens: Sequence[TwoViewTokens]) -> np.ndarray:
         """(cameras, bytes) uint8: visual words of the descriptors, less than 2 kB a camera."""
-        return signature_of([t.features()[1] for t in tokens])
+        return signature_of([t.keypoints(SIFT).descriptors for t in tokens])
 
     def alike(self, tokens: Sequence[TwoViewTokens] | np.ndarray, signatures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """(S,) from -1 to 1 by visual words; see `lsm_ros.pairs.vlad.compare_signatures`."""
@@ -171,7 +174,7 @@ class TwoViewPairModel(DensePairModel):
         gray, (height, width) = packed_image(parts, "gray", np.uint8, intrinsics.shape), intrinsics.shape
         dense = packed_image(parts, "dense", np.float16, (-(-height // 2), -(-width // 2)), (0, 0))
         return TwoViewTokens(camera, stamp_ns, gray, intrinsics, self.config, dense if dense.size else None,
-                             parts["corners"].astype(np.float32), None, parts["inverse_depth"].copy())
+                             parts["corners"].astype(np.float32), parts["inverse_depth"].copy())
 
     def predict(self, pairs: Sequence[tuple[TwoViewTokens, TwoViewTokens]],
                 priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:

@@ -20,7 +20,8 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lsm_ros.config import Config, check, choices_of, default_of, from_dict, walk
+from lsm_ros.config import Config, from_dict
+from lsm_ros.parameters import check, choices_of, default_of, walk
 
 CAMERAS = "cameras"
 DEFAULT_CAMERAS = ["camera"]

@@ -17,7 +17,8 @@ from torch.nn.functional import normalize
 
 from lsm_ros.models.architecture import OFFICIAL_HEAD_DIM
 from lsm_ros.models.clip import CONTEXT, Clip
-from lsm_ros.models.hub import CLIP, find_known, weights_folder, where
+from lsm_ros.models.hub import find_known, weights_folder, where
+from lsm_ros.models.known import CLIP
 from lsm_ros.models.tensor_files import read_pickle, read_safetensors
 from lsm_ros.semantics.reading import Reading
 

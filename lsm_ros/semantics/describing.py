@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from lsm_ros.config import PairConfig
-from lsm_ros.models.hub import OWN
+from lsm_ros.models.known import OWN
 from lsm_ros.pairs.features import FeatureSum
 from lsm_ros.pairs.network import NetworkPairModel, NetworkTokens
 from lsm_ros.types import Frame

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.semantics.codec import TextCodec, codec_tensors, read_codec
 from lsm_ros.semantics.label_spaces import plain
 from lsm_ros.semantics.text_encoder import TextEncoder, make_text_encoder

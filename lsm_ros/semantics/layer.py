@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lsm_ros.config import Config
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.pairs.base import PairModel
 from lsm_ros.reading import reading
 from lsm_ros.semantics.segmenters import make_segmenter

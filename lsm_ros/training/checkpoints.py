@@ -16,7 +16,7 @@ import torch
 from lsm_ros.files import replacing, replacing_folder, tidy
 from lsm_ros.models.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from lsm_ros.models.constructor import class_names
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.models.tensor_files import read_pickle, read_safetensors, write_safetensors
 from lsm_ros.semantics.codec import TextCodec, codec_tensors
 

@@ -18,7 +18,7 @@ from lsm_ros.models import checkpoint
 from lsm_ros.models.architecture import guess
 from lsm_ros.models.blocks import DecoderBlock, EncoderBlock
 from lsm_ros.models.factory import network_class
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.registry import NETWORKS
 from lsm_ros.semantics.codec import TextCodec, read_codec
 from lsm_ros.semantics.text_encoder import TextEncoder, make_text_encoder

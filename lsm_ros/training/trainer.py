@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from lsm_ros.models import checkpoint
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.semantics.codec import TextCodec, read_codec
 from lsm_ros.semantics.text_encoder import TextEncoder
 from lsm_ros.training.checkpoints import (

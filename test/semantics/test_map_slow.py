@@ -12,7 +12,7 @@ from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.geometry import transform_points
 from lsm_ros.mapping.frames import reliable_depth
 from lsm_ros.mapping.observations import observation_of
-from lsm_ros.models.hub import OWN, OWN_WEIGHTS
+from lsm_ros.models.known import OWN, OWN_WEIGHTS
 from lsm_ros.pairs.network import NetworkPairModel
 from lsm_ros.semantics.describing import Describer
 from lsm_ros.semantics.language import language_of

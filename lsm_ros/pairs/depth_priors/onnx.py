@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from lsm_ros.config import PairConfig
+from lsm_ros.models.onnx_engine import Engine
 from lsm_ros.pairs.depth_priors.base import KINDS, MEANINGS, METRES, DepthPrior
 from lsm_ros.reading import read_yaml_file
 
@@ -22,8 +23,8 @@ EXAMPLE = "{size: [224, 224], layout: NCHW, mean: [0.485, 0.456, 0.406], std: [0
 @dataclass(frozen=True)
 class OnnxSettings:
     """size: (height, width) of the input, to which the image is stretched. layout: NCHW or NHWC. mean, std: of each colour, as
-    (value / 255 - mean) / std. output: see `MEANINGS`. focal_px: see `DepthPrior`, in pixels of the input; 0: any. ValueError
-    that names what is wrong."""
+    (value / 255 - mean) / std. output: see `MEANINGS`. focal_px: see `DepthPrior`, in pixels of the input; 0: any. engines: see
+    `Engine`. ValueError that names what is wrong."""
 
     size: tuple[int, int]
     output: str
@@ -31,6 +32,7 @@ class OnnxSettings:
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     focal_px: float = 0.0
+    engines: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not all(isinstance(n, int) and 2 <= n <= 8192 for n in self.size):
@@ -78,22 +80,23 @@ class OnnxPrior(DepthPrior):
         self.settings = read_settings(path.with_suffix(".yaml"))
         self.name, self.kind = f"depth prior {path.name}", self.settings.output
         self.focal_px, self.focal_width = float(self.settings.focal_px), self.settings.size[1]
-        self._session = _session(path)
+        self._engine = Engine(path, self.settings.engines)
         self._input = self._checked_input(path)
         self.predict(np.zeros((*self.settings.size, 3), np.uint8))  # what does not run is refused now
 
     def _checked_input(self, path: Path) -> str:
         """Name of the input. ValueError unless it takes images as the settings say."""
-        inputs = self._session.get_inputs()
+        inputs = self._engine.inputs
         (height, width), settings = self.settings.size, self.settings
         shape = [1, 3, height, width] if settings.layout == NCHW else [1, height, width, 3]
-        said = "; ".join(f"{i.name} {i.type} {i.shape}" for i in inputs)
-        fits = len(inputs) == 1 and inputs[0].type == "tensor(float)" and len(inputs[0].shape) == 4 and all(
-            not isinstance(n, int) or n == m for n, m in zip(inputs[0].shape, shape, strict=True))
+        said = "; ".join(f"{name} {kind} {wanted}" for name, kind, wanted in inputs)
+        name, kind, wanted = inputs[0]
+        fits = len(inputs) == 1 and kind == "tensor(float)" and len(wanted) == 4 and all(
+            not isinstance(n, int) or n == m for n, m in zip(wanted, shape, strict=True))
         if not fits:
             raise ValueError(f"{path} takes {said}, where {path.with_suffix('.yaml')} says one tensor(float) {shape}: correct "
                              "its size or layout")
-        return str(inputs[0].name)
+        return name
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Values (h, w) of an image (H, W, 3) uint8 RGB. ValueError where the model fails, or gives no image."""
@@ -103,26 +106,8 @@ class OnnxPrior(DepthPrior):
         mean, std = (np.array(v, np.float32) for v in (self.settings.mean, self.settings.std))
         x = (pixels.astype(np.float32) / 255 - mean) / std
         x = np.ascontiguousarray((x.transpose(2, 0, 1) if self.settings.layout == NCHW else x)[None])
-        try:
-            out = np.asarray(self._session.run(None, {self._input: x})[0])
-        except Exception as error:  # ONNX Runtime's own kinds have no common base
-            raise ValueError(f"{self.name} does not run: {error}") from error
+        out = self._engine.run({self._input: x})[self._engine.outputs[0]]
         kept = [n for n in out.shape if n != 1]
         if len(kept) != 2:
             raise ValueError(f"{self.name} gives an output {out.shape}, where one image of depths is needed")
         return out.reshape(kept)
-
-
-def _session(path: Path) -> Any:
-    """The model, on the fastest device that ONNX Runtime has. ImportError, ValueError for what is no model."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ImportError("depth prior onnx needs ONNX Runtime: pip install onnxruntime (or onnxruntime-gpu)") from error
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level, options.intra_op_num_threads = 3, cv2.getNumThreads()  # as `limits.threads` has it
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=onnxruntime.get_available_providers())
-    except Exception as error:  # ONNX Runtime's own kinds have no common base
-        raise ValueError(f"{path} cannot be used as an ONNX model: {error}") from error

@@ -30,13 +30,7 @@ class TransformersPrior(DepthPrior):
             raise FileNotFoundError("depth prior transformers: pairs.depth_prior_model must be a folder with a model, or a "
                                     "Hugging Face id such as depth-anything/Depth-Anything-V2-Small-hf")
         self.name = f"depth prior {Path(name).name}"
-        self._processor, self._model = _loaded(name)
-        settings = self._model.config
-        if settings.model_type not in GIVES:
-            raise ValueError(f"{name} is a {settings.model_type}, of which it is not known what it gives; known are "
-                             f"{', '.join(sorted(GIVES))}")
-        metric = getattr(settings, "depth_estimation_type", "") == "metric"
-        self.kind = METRES if metric else GIVES[settings.model_type]
+        self._processor, self._model, self.kind = load_model(name)
 
     def predict(self, image: np.ndarray) -> np.ndarray:
         """Values (h, w) of an image (H, W, 3) uint8 RGB."""
@@ -46,6 +40,17 @@ class TransformersPrior(DepthPrior):
         with torch.inference_mode():
             out = self._model(**inputs).predicted_depth
         return np.asarray(out.squeeze(0).float().cpu().numpy())
+
+
+def load_model(name: str) -> tuple[Any, Any, str]:
+    """Image processor, model, and kind of its values. Errors as of `TransformersPrior`."""
+    processor, model = _loaded(name)
+    settings = model.config
+    if settings.model_type not in GIVES:
+        raise ValueError(f"{name} is a {settings.model_type}, of which it is not known what it gives; known are "
+                         f"{', '.join(sorted(GIVES))}")
+    metric = getattr(settings, "depth_estimation_type", "") == "metric"
+    return processor, model, METRES if metric else GIVES[settings.model_type]
 
 
 def _loaded(name: str) -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lsm_ros.config import from_dict
-from lsm_ros.models.hub import OWN_WEIGHTS
+from lsm_ros.models.known import OWN_WEIGHTS
 from lsm_ros.pipeline import MappingPipeline
 from lsm_ros.semantics.segmenters import make_segmenter
 from lsm_ros.types import UNLABELLED

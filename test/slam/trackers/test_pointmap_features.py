@@ -12,7 +12,7 @@ from helpers.textured import room
 
 from lsm_ros.config import from_dict
 from lsm_ros.mapping.pipeline import MappingPipeline
-from lsm_ros.models.hub import LANGUAGE_FILE
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.models.tensor_files import write_safetensors
 from lsm_ros.semantics.codec import codec_tensors
 from lsm_ros.types import UNLABELLED
