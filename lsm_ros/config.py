@@ -16,20 +16,10 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from lsm_ros.config_semantics import SemanticsConfig
+from lsm_ros.parameter import param
 from lsm_ros.reading import read_yaml_file
-from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, SEGMENTERS, TRACKERS
-
-Choices = Mapping[str, str] | tuple[str | Mapping[str, str], ...]
-
-
-def param(default: Any, description: str, *, unit: str = "", low: float | None = None, high: float | None = None,
-          choices: Choices = (), runtime: bool = False) -> Any:
-    """A dataclass field with its documentation. choices: values, or registries whose names are values.
-    runtime: may change while the node runs."""
-    meta = {"description": description, "unit": unit, "low": low, "high": high, "choices": choices, "runtime": runtime}
-    if isinstance(default, list):
-        return field(default_factory=lambda: list(default), metadata=meta)
-    return field(default=default, metadata=meta)
+from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, TRACKERS
 
 
 @dataclass(frozen=True)
@@ -156,21 +146,6 @@ class FusionConfig:
     backend: str = param("auto", "backend of the map, all bit-identical: cuda (needs CuPy), cpu (C with threads), numpy "
                          "(slow), auto (the first of these that can run)", choices=("auto", "cuda", "cpu", "numpy"))
     threads: int = param(0, "threads of the cpu backend; 0: as many as there are cores", low=0, high=64)
-
-
-@dataclass(frozen=True)
-class SemanticsConfig:
-    """Labels and language features in the map, and their names."""
-
-    segmenter: str = param("none", "segmenter for the keyframes of cameras without labels", choices=("none", SEGMENTERS))
-    features: str = param("auto", "language features in the voxels: auto (where the pair model gives some), always (of "
-                          "keyframes of the other pair models too, which lsm_small then reads), never",
-                          choices=("auto", "always", "never"))
-    weights: str = param("", "weights of lsm_small that describe the keyframes of other pair models; empty: the package's own")
-    label_space: str = param("", "names that features are decoded into: a name in config/label_spaces, or a YAML file; empty: "
-                             "the classes that the weights were trained with")
-    min_similarity: float = param(0.35, "a voxel whose feature is less similar than this to every name is unlabelled", low=-1.0,
-                                  high=1.0, runtime=True)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright 2026 The lsm_ros authors
+"""Parameters of meaning; see `lsm_ros.config`."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lsm_ros.parameter import param
+from lsm_ros.registry import SEGMENTERS
+
+
+@dataclass(frozen=True)
+class SemanticsConfig:
+    """Labels and language features in the map, and their names."""
+
+    segmenter: str = param("none", "segmenter for the keyframes of cameras without labels", choices=("none", SEGMENTERS))
+    segmenter_model: str = param("", "its model. onnx, tflite: a file, with a YAML file of the same name beside it; "
+                                 "transformers: a folder, or a Hugging Face id that is already in the local cache")
+    min_label_probability: float = param(0.5, "pixels whose class the segmenter's network gives a lower probability are "
+                                         "unlabelled", low=0.0, high=1.0)
+    features: str = param("auto", "language features in the voxels: auto (where the pair model gives some), always (of "
+                          "keyframes of the other pair models too, which lsm_small then reads), never",
+                          choices=("auto", "always", "never"))
+    weights: str = param("", "weights of lsm_small that describe the keyframes of other pair models; empty: the package's own")
+    label_space: str = param("", "names that features are decoded into: a name in config/label_spaces, or a YAML file; empty: "
+                             "the classes that the weights were trained with")
+    min_similarity: float = param(0.35, "a voxel whose feature is less similar than this to every name is unlabelled", low=-1.0,
+                                  high=1.0, runtime=True)
