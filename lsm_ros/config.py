@@ -143,6 +143,8 @@ class FusionConfig:
     view_cell_keyframes: int = param(4, "newest keyframes of a view cell (and 30 degrees) that stay fused", low=1, high=100)
     labels: str = param("auto", "storage of labels: dense (a count for each of at most 64), codes (any number, in 65 sums a "
                         "cell), auto (dense until there are more than 64)", choices=("auto", "dense", "codes"))
+    min_label_probability: float = param(0.25, "voxels whose label is right with a lower probability are unlabelled", low=0.0,
+                                         high=1.0)
     backend: str = param("auto", "backend of the map, all bit-identical: cuda (needs CuPy), cpu (C with threads), numpy "
                          "(slow), auto (the first of these that can run)", choices=("auto", "cuda", "cpu", "numpy"))
     threads: int = param(0, "threads of the cpu backend; 0: as many as there are cores", low=0, high=64)

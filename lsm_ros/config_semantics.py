@@ -16,6 +16,10 @@ class SemanticsConfig:
     segmenter: str = param("none", "segmenter for the keyframes of cameras without labels", choices=("none", SEGMENTERS))
     segmenter_model: str = param("", "its model. onnx, tflite: a file, with a YAML file of the same name beside it; "
                                  "transformers: a folder, or a Hugging Face id that is already in the local cache")
+    segmenter_labels: str = param("", "label space that the segmenter's classes are translated into by names and synonyms: a "
+                                  "name in config/label_spaces, a YAML file, or a file of groups; empty: the segmenter's own")
+    classes: str = param("", "YAML file with changes to what is known of classes: `name: {group: object, dynamic: false, "
+                         "color: [255, 0, 0], cost: 0, synonyms: []}`; empty: none")
     min_label_probability: float = param(0.5, "pixels whose class the segmenter's network gives a lower probability are "
                                          "unlabelled", low=0.0, high=1.0)
     features: str = param("auto", "language features in the voxels: auto (where the pair model gives some), always (of "

@@ -49,7 +49,7 @@ class VoxelMap:
         self.layout = Layout.of(config)
         self.seq = 0
         self.backend = choose(config.backend, config.threads)
-        self.pools = Pools(self.backend, config.max_blocks, config.labels)
+        self.pools = Pools(self.backend, config.max_blocks, config.labels, config.min_label_probability)
         self._entries: dict[int, Entry] = {}
         self._frozen: set[int] = set()
         self._reader, self._volume = SurfaceReader(self.layout), VolumeReader(self.layout)
@@ -365,6 +365,7 @@ class VoxelMap:
         seq, pools, entries, frozen = storage.load(Path(folder), self.layout, self.backend, self.config.max_blocks,
                                                   self.config.labels)
         pools.names, pools.look = self.pools.names, self.pools.look
+        pools.least_probability = self.config.min_label_probability
         self.seq, self.pools, self._entries, self._frozen = max(seq, self.seq) + 1, pools, entries, frozen
         pools.voxels.seq[:] = self.seq  # all of it is new to whoever asks for changes
         self._snapshot = None

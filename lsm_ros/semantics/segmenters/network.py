@@ -14,9 +14,11 @@ import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.models.image_input import NCHW, ImageInput, read_settings
+from lsm_ros.semantics.classes import read_classes
 from lsm_ros.semantics.label_spaces import find_label_space, plain, space_of
 from lsm_ros.semantics.segmenters.base import Segmenter
 from lsm_ros.semantics.segmenters.outputs import IDS, MEANINGS, OUTPUTS, best_class, class_scores, ids_of
+from lsm_ros.semantics.translation import translation
 from lsm_ros.types import UNLABELLED, Frame, LabelSpace
 
 EXAMPLE = "{size: [257, 257], layout: NHWC, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5], output: logits, names: voc, " \
@@ -64,8 +66,12 @@ class NetworkSegmenter(Segmenter):
             raise ValueError(f"{self.name}: unlabelled names {unknown[0]!r}, which is none of its names")
         nothing = {names[plain(n)] for n in unlabelled}
         self._ids = np.array(sorted(space.names), np.uint16)
-        self._shown = np.where(np.isin(self._ids, list(nothing)), np.uint16(UNLABELLED), self._ids)
         self.label_space = LabelSpace({i: n for i, n in space.names.items() if i not in nothing})
+        shown = {i: i for i in self.label_space.names}
+        if config.semantics.segmenter_labels:
+            into = translation(self.label_space, config.semantics.segmenter_labels, read_classes(config.semantics.classes))
+            self.label_space, shown = into.space, into.ids
+        self._shown = np.array([shown.get(i, UNLABELLED) for i in self._ids.tolist()], np.uint16)
         self._least = config.semantics.min_label_probability
 
     @abstractmethod
