@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import VoxelMap
-from lsm_ros.types import UNLABELLED, Observation
+from lsm_ros.semantics.classes import Classes
+from lsm_ros.semantics.objects import LabelledVoxels, Seen, find_objects
+from lsm_ros.types import UNLABELLED, LabelSpace, Observation
 from lsm_sim.source import SimSource
+from lsm_sim.world import World
 
-Z_STEP, MOST_DEPTH, CLASSES = 0.0005, 5.0, 50
+Z_STEP, MOST_DEPTH, CLASSES, MOST_IDS, LEAST_SIDE, GAP = 0.0005, 5.0, 50, 64, 0.2, 0.125
 
 
 @dataclass(frozen=True)
@@ -124,3 +128,78 @@ def calibration(probability: np.ndarray, right: np.ndarray) -> tuple[float, list
     rows = [(float(np.mean(bins == b)), float(probability[bins == b].mean()), float(right[bins == b].mean()))
             for b in np.unique(bins)]
     return sum(share * abs(p - r) for share, p, r in rows), rows
+
+
+@dataclass(frozen=True)
+class Instances:
+    """Things of a room. there, found: numbers of things larger than 20 cm; right: of those that are there and were found;
+    double: of those found beside the one that was right."""
+
+    there: int
+    found: int
+    right: int
+    double: int
+
+
+def instances_of(source: SimSource, step: int, noise: Noise, config: Config, seed: int) -> Instances:
+    """Finds objects in a room. Truth are the voxels that show one instance, one class of it (a pillow is no bed), and parts
+    up to 12.5 cm apart (books side by side are one, the two curtains of a window two). Right is an object of that class whose
+    voxels and the thing's have an intersection over union of at least 0.5; double is one of which more than half of the voxels
+    lie in a thing that another object was right for."""
+    rng, classes, names = np.random.default_rng(seed), Classes(), source.world.label_space
+    good, bad = VoxelMap(config.fusion), VoxelMap(replace(config.fusion, labels="dense"))
+    for view in views(source, step):
+        truth = view.observation.labels
+        assert truth is not None
+        key = np.where(view.instances >= 0, view.instances * MOST_IDS + truth, UNLABELLED).astype(np.uint16)
+        good.add(replace(view.observation, labels=key), view.T_map_rig)
+        bad.add(replace(view.observation, labels=noise.spoil(view, rng)), view.T_map_rig)
+    size, s = config.fusion.voxel_size, bad.surface()
+    truth = pieces(source.world, good.surface().labels, s.points_map)
+    found = find_objects(LabelledVoxels(s.voxel, s.points_map, s.labels, s.label_probability, size), names, classes,
+                         config.objects.min_size, config.objects.min_probability)
+    there = things_in(truth, s.points_map, size, names, classes)
+    return judged([f for f in found if f.box.size.max() > LEAST_SIDE], truth, there)
+
+
+def pieces(world: World, keys: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Number (N,) int64 of the thing that each voxel shows, a multiple of 1000 of its key (instance and class) and its piece of
+    touching parts; -1 for none. keys (N,) uint16, points (N, 3)."""
+    R, centre = world.poses(0.0)
+    out = np.full(len(keys), -1, np.int64)
+    reach = np.abs(R * world.half[:, None, :]).sum(2) + GAP / 2
+    for key in np.unique(keys[keys != UNLABELLED]).tolist():
+        parts = np.flatnonzero((world.instance == key // MOST_IDS) & (world.label == key % MOST_IDS))
+        members = np.flatnonzero(keys == key)
+        touch = (np.abs(centre[parts][:, None] - centre[parts]) < reach[parts][:, None] + reach[parts]).all(2)
+        piece = connected_components(touch, directed=False)[1]
+        local = np.einsum("pji,npj->npi", R[parts], points[members][:, None] - centre[parts])
+        outside = np.linalg.norm(np.maximum(np.abs(local) - world.half[parts], 0), axis=2)
+        out[members] = key * 1000 + piece[outside.argmin(1)]
+    return out
+
+
+def things_in(truth: np.ndarray, points: np.ndarray, size: float, names: LabelSpace, classes: Classes) -> dict[int, str]:
+    """Class by number of the things larger than 20 cm of which at least 200 square centimetres were seen."""
+    there = {}
+    for key in np.unique(truth[truth >= 0]).tolist():
+        members, about = np.flatnonzero(truth == key), classes.about(names.names[key // 1000 % MOST_IDS])
+        if about.is_counted and len(members) * size**2 > 0.02 and np.ptp(points[members], 0).max() > LEAST_SIDE:
+            there[key] = about.name
+    return there
+
+
+def judged(found: list[Seen], truth: np.ndarray, there: dict[int, str]) -> Instances:
+    """Counts what was found, by the number of the thing that each voxel shows."""
+    right: dict[int, int] = {}
+    inside: dict[int, int] = {}
+    for n, f in enumerate(found):
+        keys, counts = np.unique(truth[f.members], return_counts=True)
+        key, most = int(keys[counts.argmax()]), int(counts.max())
+        if key in there and most * 2 > len(f.members):
+            inside[n] = key
+        union = np.count_nonzero(truth == key) + len(f.members) - most
+        if key in there and most >= 0.5 * union and f.label == there[key]:
+            right.setdefault(key, n)
+    double = sum(key in right and right[key] != n for n, key in inside.items())
+    return Instances(len(there), len(found), len(right), double)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from lsm_ros.config_semantics import SemanticsConfig
+from lsm_ros.config_semantics import ObjectsConfig, SemanticsConfig
 from lsm_ros.parameter import param
 from lsm_ros.reading import read_yaml_file
 from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, TRACKERS
@@ -217,8 +217,8 @@ class NodeConfig:
     cloud_stride: int = param(4, "every n-th pixel in each direction is in ~/cloud", unit="px", low=1, high=32, runtime=True)
     cloud_min_confidence: float = param(0.1, "points below this confidence are not in the clouds", low=0.0, high=1.0,
                                         runtime=True)
-    map_rate_hz: float = param(1.0, "highest rate of ~/map_cloud, ~/occupancy and ~/distance_field", unit="Hz", low=0.01,
-                               high=30.0, runtime=True)
+    map_rate_hz: float = param(1.0, "highest rate of ~/map_cloud, ~/occupancy, ~/distance_field, ~/objects and ~/markers",
+                               unit="Hz", low=0.01, high=30.0, runtime=True)
     mesh_rate_hz: float = param(0.2, "highest rate of ~/mesh", unit="Hz", low=0.01, high=30.0, runtime=True)
     map_update_rate_hz: float = param(2.0, "rate of ~/map_update's search for changes", unit="Hz", low=0.01, high=30.0,
                                       runtime=True)
@@ -246,6 +246,7 @@ class Config:
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     semantics: SemanticsConfig = field(default_factory=SemanticsConfig)
+    objects: ObjectsConfig = field(default_factory=ObjectsConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)

@@ -30,3 +30,12 @@ class SemanticsConfig:
                              "the classes that the weights were trained with")
     min_similarity: float = param(0.35, "a voxel whose feature is less similar than this to every name is unlabelled", low=-1.0,
                                   high=1.0, runtime=True)
+
+
+@dataclass(frozen=True)
+class ObjectsConfig:
+    """Objects in the map."""
+
+    min_size: float = param(0.1, "things whose largest side is smaller are no objects", unit="m", low=0.0, high=10.0)
+    min_probability: float = param(0.3, "voxels whose label is less probable belong to no object", low=0.0, high=1.0)
+    min_existence: float = param(0.5, "objects that are there with a lower probability are not shown", low=0.0, high=1.0)

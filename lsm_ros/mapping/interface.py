@@ -17,6 +17,8 @@ from lsm_ros.config import Config
 from lsm_ros.fusion.publish.encoding import SurfaceCloud
 from lsm_ros.fusion.publish.updates import BlockSource
 from lsm_ros.fusion.read.mesh import Mesh
+from lsm_ros.semantics.classes import ClassAbout
+from lsm_ros.semantics.objects import MapObject
 from lsm_ros.types import FrameSet, LabelSpace, MappingUpdate, OccupancyMap, PipelineStatus, TrajectoryPose
 
 if TYPE_CHECKING:
@@ -54,6 +56,12 @@ class MapReader(Protocol):
 
     def keyframe_trajectory(self) -> list[TrajectoryPose]:
         """Poses of the keyframes, in order of time."""
+
+    def objects(self) -> list[MapObject]:
+        """The objects of the map, in order of their numbers."""
+
+    def about(self, name: str) -> ClassAbout:
+        """Knowledge of a class."""
 
     def occupancy(self) -> OccupancyMap | None:
         """2D grid of the obstacle band; None while gravity is unknown or there is no map."""

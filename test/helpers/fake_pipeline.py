@@ -16,7 +16,9 @@ from lsm_ros.fusion.publish.encoding import SurfaceCloud
 from lsm_ros.fusion.publish.updates import MAX_BYTES, BlockPart
 from lsm_ros.fusion.read.mesh import Mesh
 from lsm_ros.mapping import interface, store
+from lsm_ros.semantics.classes import ClassAbout, Classes
 from lsm_ros.semantics.language import Sentence
+from lsm_ros.semantics.objects import MapObject
 from lsm_ros.semantics.search import Answer
 from lsm_ros.types import (
     FrameSet,
@@ -90,6 +92,12 @@ class FakePipeline:
 
     def keyframe_trajectory(self) -> list[TrajectoryPose]:
         return [TrajectoryPose(stamp, np.eye(4)) for stamp in self.stamps]
+
+    def objects(self) -> list[MapObject]:
+        return []
+
+    def about(self, name: str) -> ClassAbout:
+        return Classes().about(name)
 
     def occupancy(self) -> OccupancyMap | None:
         return GRID

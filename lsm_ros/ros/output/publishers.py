@@ -13,14 +13,15 @@ from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
-from vision_msgs.msg import LabelInfo
-from visualization_msgs.msg import Marker
+from vision_msgs.msg import Detection3DArray, LabelInfo
+from visualization_msgs.msg import Marker, MarkerArray
 
 from lsm_ros.config import NodeConfig
 from lsm_ros.mapping.interface import MapReader
 from lsm_ros.ros import conversions
 from lsm_ros.ros.output.map_updates import UpdatePublisher
 from lsm_ros.ros.output.mesh_message import to_mesh_marker
+from lsm_ros.ros.output.object_messages import to_detections, to_markers
 from lsm_ros.ros.output.smooth_odometry import Motion
 from lsm_ros.types import FrameCloud, LabelSpace, MappingUpdate, OccupancyMap, PipelineStatus
 
@@ -86,6 +87,8 @@ class Publishers:
         self.occupancy = Latched(node.create_publisher(OccupancyGrid, "~/occupancy", LATCHED))
         self.distance_field = Latched(node.create_publisher(OccupancyGrid, "~/distance_field", LATCHED))
         self.mesh = Latched(node.create_publisher(Marker, "~/mesh", LATCHED))
+        self.objects = Latched(node.create_publisher(Detection3DArray, "~/objects", LATCHED))
+        self.markers = Latched(node.create_publisher(MarkerArray, "~/markers", LATCHED))
         self._cloud_sent: dict[str, float] = {}
         self._labels: tuple[LabelSpace, str] | None = None
         self.cloud_ms = 0.0
@@ -108,7 +111,7 @@ class Publishers:
     @property
     def of_map(self) -> tuple[Latched, ...]:
         """Those that show voxels."""
-        return self.map_cloud, self.occupancy, self.distance_field, self.mesh
+        return self.map_cloud, self.occupancy, self.distance_field, self.mesh, self.objects, self.markers
 
     @property
     def pending(self) -> bool:
@@ -185,6 +188,8 @@ class Publishers:
             lambda: conversions.map_cloud_message(pipeline.map.published_cloud(), stamp_ns, frame_id), rate_hz)
         self._mesh_unfinished = False
         self.mesh.publish_if_due(lambda: self._mesh_marker(pipeline, stamp_ns, frame_id), self.config.mesh_rate_hz)
+        self.objects.publish_if_due(lambda: to_detections(pipeline.objects(), stamp_ns, frame_id), rate_hz)
+        self.markers.publish_if_due(lambda: to_markers(pipeline.objects(), pipeline.about, stamp_ns, frame_id), rate_hz)
         if not for_navigation:
             return
 
