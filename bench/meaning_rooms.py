@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 from scipy.sparse.csgraph import connected_components
 
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.semantics.classes import Classes
 from lsm_ros.semantics.objects import LabelledVoxels, Seen, find_objects
-from lsm_ros.types import UNLABELLED, LabelSpace, Observation
+from lsm_ros.semantics.regions import find_regions
+from lsm_ros.semantics.regions.finding import WIDEST_DOOR
+from lsm_ros.types import UNLABELLED, LabelSpace, Observation, OccupancyMap
+from lsm_sim.solids import signed_distance
 from lsm_sim.source import SimSource
 from lsm_sim.world import World
 
@@ -203,3 +207,39 @@ def judged(found: list[Seen], truth: np.ndarray, there: dict[int, str]) -> Insta
             right.setdefault(key, n)
     double = sum(key in right and right[key] != n for n, key in inside.items())
     return Instances(len(there), len(found), len(right), double)
+
+
+def wall_grid(world: World, resolution: float = 0.05, height: float = 1.6) -> OccupancyMap:
+    """The grid of a world's walls at a height, as a map that has seen all of it would have it."""
+    low, high = world.bounds
+    columns, rows = np.ceil((high[:2] - low[:2]) / resolution).astype(int) + 8
+    x0, y0 = low[:2] - 4 * resolution
+    x, y = np.meshgrid(x0 + (np.arange(columns) + 0.5) * resolution, y0 + (np.arange(rows) + 0.5) * resolution)
+    points = np.stack([x.ravel(), y.ravel(), np.full(x.size, height)], 1)
+    solid = signed_distance(world, points, limit=0.2) < resolution / 2
+    inside = np.array([world.zone_at(p) >= 0 for p in points])
+    near_door = np.zeros(len(points), bool)
+    for d in world.doorways:
+        near_door |= np.linalg.norm(points[:, :2] - d.center[:2], axis=1) < max(d.width / 2, 0.4)
+    grid = np.where(solid, 100, np.where(inside | near_door, 0, -1)).astype(np.int8)
+    return OccupancyMap(grid.reshape(x.shape), float(x0), float(y0), resolution)
+
+
+def regions_right(world: World, grid: OccupancyMap) -> tuple[float, int, int]:
+    """Share of the free area of a world's rooms that is in the right region, one region for each room at best; the number of
+    rooms, and of regions. Rooms that a passage wider than a door joins are one."""
+    zones = list(range(len(world.zones)))
+    for d in world.doorways:
+        if d.width > WIDEST_DOOR:
+            a, b = zones[d.zones[0]], zones[d.zones[1]]
+            zones = [a if z == b else z for z in zones]
+    found = find_regions(grid)
+    rows, columns = np.nonzero(grid.grid == 0)
+    at = found.points(np.stack([rows, columns], 1))
+    of = np.array([world.zone_at(p) for p in at])
+    truth = np.where(of >= 0, np.array([*zones, -1])[of], -1)
+    label = found.labels[rows, columns]
+    table = np.zeros((len(world.zones), len(found.regions) + 1))
+    np.add.at(table, (truth[truth >= 0], label[truth >= 0]), 1)
+    best = linear_sum_assignment(-table[:, 1:])
+    return float(table[:, 1:][best].sum() / table.sum()), len(set(zones)), len(found.regions)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from lsm_ros.config_semantics import ObjectsConfig, SemanticsConfig
+from lsm_ros.config_semantics import ObjectsConfig, RegionsConfig, SemanticsConfig
 from lsm_ros.parameter import param
 from lsm_ros.reading import read_yaml_file
 from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, TRACKERS
@@ -247,6 +247,7 @@ class Config:
     fusion: FusionConfig = field(default_factory=FusionConfig)
     semantics: SemanticsConfig = field(default_factory=SemanticsConfig)
     objects: ObjectsConfig = field(default_factory=ObjectsConfig)
+    regions: RegionsConfig = field(default_factory=RegionsConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
@@ -260,6 +261,9 @@ class Config:
             raise ValueError(f"pairs.min_depth {self.pairs.min_depth} is not below pairs.max_depth {self.pairs.max_depth}")
         if self.grid.min_height >= self.grid.max_height:
             raise ValueError(f"grid.min_height {self.grid.min_height} is not below grid.max_height {self.grid.max_height}")
+        if self.regions.min_height >= self.regions.max_height:
+            raise ValueError(f"regions.min_height {self.regions.min_height} is not below regions.max_height "
+                             f"{self.regions.max_height}")
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as in YAML."""

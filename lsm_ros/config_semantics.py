@@ -39,3 +39,14 @@ class ObjectsConfig:
     min_size: float = param(0.1, "things whose largest side is smaller are no objects", unit="m", low=0.0, high=10.0)
     min_probability: float = param(0.3, "voxels whose label is less probable belong to no object", low=0.0, high=1.0)
     min_existence: float = param(0.5, "objects that are there with a lower probability are not shown", low=0.0, high=1.0)
+
+
+@dataclass(frozen=True)
+class RegionsConfig:
+    """Rooms of the map, and poses to go to."""
+
+    min_height: float = param(1.3, "bottom of the band above the floor whose obstacles are walls, above tables and beds",
+                              unit="m", low=-10.0, high=10.0)
+    max_height: float = param(1.8, "top of that band, below the lintels of doors", unit="m", low=-10.0, high=20.0)
+    robot_radius: float = param(0.3, "free space that a goal has on each side", unit="m", low=0.02, high=5.0)
+    goal_distance: float = param(0.7, "distance of a goal to the thing that it is for", unit="m", low=0.0, high=10.0)

@@ -18,13 +18,13 @@ from lsm_ros.semantics.objects import Box, MapObject, ObjectKeeper
 def listed(folder: Path) -> list[MapObject]:
     """The objects of a result of `lsm map`, or of a saved map. FileNotFoundError for a folder without a map; ValueError for one
     that was saved without objects, or is damaged."""
-    return _keeper(folder).shown()
+    return keeper_of(folder).shown()
 
 
 def change(folder: Path, args: argparse.Namespace) -> list[MapObject]:
     """Makes the changes that the arguments ask for, all or none; returns the objects. Errors as of `listed`; ValueError for
     what cannot be done."""
-    keeper = _keeper(folder)
+    keeper = keeper_of(folder)
     for number, name in args.rename:
         keeper.rename(_whole(number), name)
     for number in args.lock:
@@ -39,10 +39,15 @@ def change(folder: Path, args: argparse.Namespace) -> list[MapObject]:
         except ValueError as error:
             raise ValueError(f"--add {label}: {error}") from error
         keeper.add(label, Box(np.array(values[:3]), np.array(values[3:]), 0.0))
+    write_objects(folder, keeper)
+    return keeper.shown()
+
+
+def write_objects(folder: Path, keeper: ObjectKeeper) -> None:
+    """Writes other objects into a map. OSError."""
     saved = store.saved_map(folder)
     write_text(saved / FILE, json.dumps(keeper.to_dict(), indent=1))
     store.write_sums(saved)
-    return keeper.shown()
 
 
 def _whole(text: str) -> int:
@@ -52,7 +57,8 @@ def _whole(text: str) -> int:
         raise ValueError(f"{text!r} is no number of an object") from error
 
 
-def _keeper(folder: Path) -> ObjectKeeper:
+def keeper_of(folder: Path) -> ObjectKeeper:
+    """All that is kept of the objects of a map. Errors as of `listed`."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder of a map")
     saved = store.saved_map(folder)

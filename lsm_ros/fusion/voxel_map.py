@@ -34,6 +34,7 @@ from lsm_ros.fusion.read.surface_reader import SurfaceReader, VolumeReader, snap
 from lsm_ros.types import MapSnapshot, NameVectors, Observation, OccupancyMap
 
 __all__ = ["MapFullError", "VoxelMap"]
+MOST_GRIDS = 4  # height bands whose grids are kept
 
 
 class VoxelMap:
@@ -54,7 +55,7 @@ class VoxelMap:
         self._frozen: set[int] = set()
         self._reader, self._volume = SurfaceReader(self.layout), VolumeReader(self.layout)
         self._snapshot: tuple[Surface, float, MapSnapshot] | None = None
-        self._grid = GridReader(self.layout)
+        self._grids: dict[tuple[float, float], GridReader] = {}
         self._distance = DistanceReader()
         self._encoded = EncodedBlocks(self.layout)
         self._mesh = MeshReader(self.layout)
@@ -289,7 +290,10 @@ class VoxelMap:
 
     def occupancy(self, config: GridConfig) -> OccupancyMap:
         """2D grid of the height band of `config`; z of the map must be up. ValueError if it would be too large."""
-        return self._grid.read(self.pools, self.seq, self.config.min_weight, config)
+        band = config.min_height, config.max_height
+        if band not in self._grids and len(self._grids) >= MOST_GRIDS:
+            self._grids.clear()
+        return self._grids.setdefault(band, GridReader(self.layout)).read(self.pools, self.seq, self.config.min_weight, config)
 
     def distance_field(self, config: GridConfig) -> OccupancyMap:
         """Distance to the nearest occupied cell of `occupancy`, in hundredths of `config.max_distance`, rounded down, at most

@@ -15,10 +15,12 @@ from lsm_ros.reading import read_text, reading
 from lsm_ros.semantics.classes import Classes
 from lsm_ros.semantics.objects import LabelledVoxels, MapObject, ObjectKeeper, find_objects
 from lsm_ros.semantics.objects.keeping import View
+from lsm_ros.semantics.regions import Pin
 from lsm_ros.slam.graph.keyframes import KeyframeGraph
 from lsm_ros.types import LabelSpace
 
 FILE = "objects.json"
+REGION = "region"  # class of what a person added to name the region around it
 _STEP = 4  # every n-th pixel of a depth image is enough to say what is in the way
 
 
@@ -41,7 +43,12 @@ class SessionObjects:
             seen = find_objects(cloud, names, classes, config.min_size, config.min_probability)
             self.keeper.update(seen, self._new_views(voxels), poses)
             self._read = voxels.seq, graph.version
-        return [o for o in self.keeper.shown() if o.existence >= config.min_existence]
+        return [o for o in self.keeper.shown() if o.existence >= config.min_existence and o.label != REGION]
+
+    @property
+    def pins(self) -> list[Pin]:
+        """Names of regions that a person gave."""
+        return pins_of(self.keeper)
 
     def _new_views(self, voxels: VoxelMap) -> list[View]:
         fused, views = voxels.fused_poses(), []
@@ -65,6 +72,11 @@ class SessionObjects:
             return
         self.keeper = read_objects(folder, _poses(graph))
         self._looked = set(voxels.fused_poses())
+
+
+def pins_of(keeper: ObjectKeeper) -> list[Pin]:
+    """Names of regions that a person gave, among the objects."""
+    return [Pin(o.name, o.centroid, o.keyframe) for o in keeper.shown() if o.label == REGION and o.name]
 
 
 def _poses(graph: KeyframeGraph) -> dict[int, np.ndarray]:

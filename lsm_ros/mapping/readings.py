@@ -3,17 +3,23 @@
 """Everything that is read of a pipeline: nothing here changes the map."""
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.mapping.atlas import Atlas
 from lsm_ros.semantics.classes import ClassAbout
+from lsm_ros.semantics.label_spaces import plain
 from lsm_ros.semantics.layer import SemanticLayer
 from lsm_ros.semantics.objects import MapObject
+from lsm_ros.semantics.regions import Goal, Region, Regions, find_regions, goal_near, with_names
 from lsm_ros.semantics.search import Answer, find_places
 from lsm_ros.slam.trackers import Tracker
 from lsm_ros.types import LabelSpace, MapSnapshot, OccupancyMap, TrajectoryPose
+
+MOST_TEXT = 1000  # characters of a target
 
 
 class Readings:
@@ -81,6 +87,53 @@ class Readings:
         nothing."""
         here, names = self._atlas.here, self.label_space
         return here.objects.read(self.map, here.tracker.graph, names, self.semantics.classes, self.config.objects)
+
+    def regions(self) -> Regions | None:
+        """Rooms and doors, with names; None as of `occupancy`."""
+        if not self._has_grid():
+            return None
+        wanted, here = self.config.regions, self._atlas.here
+        grid = self.map.occupancy(replace(self.config.grid, min_height=wanted.min_height, max_height=wanted.max_height))
+        return with_names(find_regions(grid), self.objects(), here.objects.pins)
+
+    def goal(self, text: str, T_map_rig: np.ndarray) -> tuple[str, Goal]:
+        """A pose near what a text names: the number, name or class of an object, the name of a region, or what a sentence
+        describes; and what that is. It is free, can be reached from the rig at T_map_rig (4, 4), and faces it. ValueError
+        that says why there is none."""
+        grid, regions = self.occupancy(), self.regions()
+        if grid is None or regions is None:
+            raise ValueError("there is no grid to drive in: the map is empty, or which way is up is not known")
+        if self._atlas.here.fuser.backlog:
+            raise ValueError(f"the map is being moved: {self._atlas.here.fuser.backlog} observations are still where they "
+                             "were; ask again")
+        wanted, robot = self.config.regions, T_map_rig[:2, 3]
+        found = self._target(text, regions, robot)
+        if isinstance(found, Region):
+            return f"region {found.name}", goal_near(grid, found.outline, robot, wanted.robot_radius, 0.0, inside=True)
+        name, outline = found
+        return name, goal_near(grid, outline, robot, wanted.robot_radius, wanted.goal_distance)
+
+    def _target(self, text: str, regions: Regions, robot: np.ndarray) -> Region | tuple[str, np.ndarray]:
+        """A region, or the name of a thing and its outline (N, 2)."""
+        asked, objects = plain(text), self.objects()
+        if not asked or len(text) > MOST_TEXT:
+            raise ValueError(f"a target needs 1 to {MOST_TEXT} characters, got {len(text)}")
+        by_person = [o for o in objects if plain(o.name) == asked or str(o.id) == asked]
+        region = next((r for r in regions.regions if plain(r.name) == asked), None)
+        if not by_person and region is not None:
+            return region
+        things = by_person or [o for o in objects if o.label == self.semantics.classes.common_name(text)]
+        if things:
+            near = min(things, key=lambda o: float(np.linalg.norm(o.centroid[:2] - robot)))
+            return f"{near.shown_name} {near.id}", near.box.corners
+        known = sorted({o.shown_name for o in objects} | {r.name for r in regions.regions})
+        if not self.map.has_features:
+            raise ValueError(f"nothing in the map is called {text!r}; there are: {', '.join(known) or 'no objects or regions'}")
+        places = self.find(self.semantics.shared.sentence(text).vector, 0.0, 1).places
+        if not places:
+            raise ValueError(f"nothing in the map is like {text!r}")
+        (x0, y0), (x1, y1) = places[0].low[:2], places[0].high[:2]
+        return f"what is like {text!r}", np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
 
     def about(self, name: str) -> ClassAbout:
         """Knowledge of a class."""

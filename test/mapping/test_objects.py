@@ -122,3 +122,67 @@ def test_a_locked_object_keeps_its_box_while_mapping_goes_on(room, mapped):
     for n in range(0, 40, 8):
         pipeline.process(room.frame_set(n))
     assert next(o for o in pipeline.objects() if o.id == added.id).box.size.tolist() == [0.3] * 3
+
+
+# regions and goals
+
+HERE = np.eye(4)
+
+
+def test_a_room_is_a_region_named_after_what_stands_in_it_or_by_a_person(mapped, tmp_path, capsys):
+    (region, *_) = mapped[0].regions().regions
+    assert region.area > 3 and region.name
+    folder = tmp_path / "map"
+    shutil.copytree(mapped[1], folder)
+    x, y = (f"{v:.2f}" for v in region.centre)
+    assert cli.main(["regions", str(folder), "--name", x, y, "Ada's lab", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["features"]
+    assert "Ada's lab" in [f["properties"].get("name") for f in found]
+    again = MappingPipeline(CONFIG)
+    again.load(folder)
+    assert "Ada's lab" in [r.name for r in again.regions().regions]
+    assert ids(again.objects()) == ids(mapped[0].objects())  # a name of a region is no object
+    assert cli.main(["regions", str(folder), "--name", x, y, "hall"]) == 0
+    printed = capsys.readouterr().out
+    assert "hall" in printed and "Ada's lab" not in printed
+    assert cli.main(["regions", str(folder), "--name", "500", "0", "x"]) == 2
+    assert "the point 500 0 lies in no region" in capsys.readouterr().err
+    assert cli.main(["regions", str(folder), "--name", "a", "0", "x"]) == 2
+    assert "--name a 0: could not convert" in capsys.readouterr().err
+
+
+def test_goals_by_class_number_and_region_are_free_and_face_what_is_asked_for(mapped):
+    pipeline = mapped[0]
+    here = pipeline.keyframe_trajectory()[-1].T_map_rig
+    region = pipeline.regions().regions[0]
+    said, goal = pipeline.goal(region.name, here)
+    assert said == f"region {region.name}" and goal.clearance > 0.3
+    reached = 0
+    for o in pipeline.objects():
+        try:
+            said, goal = pipeline.goal(str(o.id), here)
+        except ValueError as error:
+            assert any(word in str(error) for word in ("free", "way")), error
+            continue
+        reached += 1
+        off = o.box.centre[:2] - (goal.x, goal.y)
+        assert said == f"{o.label} {o.id}" and goal.clearance > 0.3 and goal.yaw == pytest.approx(np.arctan2(off[1], off[0]))
+        assert pipeline.goal(o.label.upper(), here)[0].startswith(o.label)
+    assert reached
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("xylophone", "nothing in the map is called 'xylophone'; there are: "), ("", "a target needs 1 to 1000 characters, got 0"),
+    ("x" * 10_000, "got 10000"), ("\u6905\u5b50", "nothing in the map is called")])
+def test_targets_that_there_are_not_are_refused(mapped, text, says):
+    with pytest.raises(ValueError, match=says):
+        mapped[0].goal(text, HERE)
+
+
+def test_no_goals_without_a_grid_or_while_the_map_moves(mapped, monkeypatch):
+    with pytest.raises(ValueError, match="there is no grid to drive in"):
+        MappingPipeline(CONFIG).goal("chair", HERE)
+    assert MappingPipeline(CONFIG).regions() is None
+    monkeypatch.setattr(mapped[0]._atlas.here.fuser, "backlog", 3)
+    with pytest.raises(ValueError, match="the map is being moved: 3 observations"):
+        mapped[0].goal("chair", HERE)
