@@ -217,8 +217,8 @@ class NodeConfig:
     cloud_stride: int = param(4, "every n-th pixel in each direction is in ~/cloud", unit="px", low=1, high=32, runtime=True)
     cloud_min_confidence: float = param(0.1, "points below this confidence are not in the clouds", low=0.0, high=1.0,
                                         runtime=True)
-    map_rate_hz: float = param(1.0, "highest rate of ~/map_cloud, ~/occupancy, ~/distance_field, ~/objects and ~/markers",
-                               unit="Hz", low=0.01, high=30.0, runtime=True)
+    map_rate_hz: float = param(1.0, "highest rate of ~/map_cloud, ~/occupancy, ~/distance_field, ~/objects, ~/markers and "
+                               "~/regions", unit="Hz", low=0.01, high=30.0, runtime=True)
     mesh_rate_hz: float = param(0.2, "highest rate of ~/mesh", unit="Hz", low=0.01, high=30.0, runtime=True)
     map_update_rate_hz: float = param(2.0, "rate of ~/map_update's search for changes", unit="Hz", low=0.01, high=30.0,
                                       runtime=True)

@@ -13,6 +13,7 @@ from lsm_ros.mapping.atlas import Atlas
 from lsm_ros.semantics.classes import ClassAbout
 from lsm_ros.semantics.label_spaces import plain
 from lsm_ros.semantics.layer import SemanticLayer
+from lsm_ros.semantics.masks import label_mask
 from lsm_ros.semantics.objects import MapObject
 from lsm_ros.semantics.regions import Goal, Region, Regions, find_regions, goal_near, with_names
 from lsm_ros.semantics.search import Answer, find_places
@@ -95,6 +96,14 @@ class Readings:
         wanted, here = self.config.regions, self._atlas.here
         grid = self.map.occupancy(replace(self.config.grid, min_height=wanted.min_height, max_height=wanted.max_height))
         return with_names(find_regions(grid), self.objects(), here.objects.pins)
+
+    def label_mask(self) -> OccupancyMap | None:
+        """Costs of classes, as of `semantics.masks.label_mask`, in the cells of `occupancy`; None as there."""
+        grid, names = self.occupancy(), self.label_space
+        if grid is None or names is None:
+            return None
+        surface = self.map.surface()
+        return label_mask(grid, surface.points_map, surface.labels, names, self.semantics.classes, self.config.grid.max_height)
 
     def goal(self, text: str, T_map_rig: np.ndarray) -> tuple[str, Goal]:
         """A pose near what a text names: the number, name or class of an object, the name of a region, or what a sentence

@@ -19,6 +19,7 @@ from lsm_ros.mapping import interface, store
 from lsm_ros.semantics.classes import ClassAbout, Classes
 from lsm_ros.semantics.language import Sentence
 from lsm_ros.semantics.objects import MapObject
+from lsm_ros.semantics.regions import Goal, Regions
 from lsm_ros.semantics.search import Answer
 from lsm_ros.types import (
     FrameSet,
@@ -95,6 +96,15 @@ class FakePipeline:
 
     def objects(self) -> list[MapObject]:
         return []
+
+    def label_mask(self) -> OccupancyMap | None:
+        return GRID
+
+    def regions(self) -> Regions | None:
+        return None
+
+    def goal(self, text: str, T_map_rig: np.ndarray) -> tuple[str, Goal]:
+        return text, Goal(1.0, 2.0, 0.5, 0.4)
 
     def about(self, name: str) -> ClassAbout:
         return Classes().about(name)

@@ -21,12 +21,12 @@ from visualization_msgs.msg import Marker, MarkerArray
 from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros.executor import MappingExecutor
 from lsm_ros.ros.node import MappingNode
-from lsm_ros.srv import GetBlocks, LoadMap, QueryText, SaveMap, SetLabels
+from lsm_ros.srv import GetBlocks, GoalNear, LoadMap, QueryText, SaveMap, SetLabels
 
 PLACE = "/threads/mapping"
 FOR_ANY_THREAD = {"texts", "sentence", "learn"}
 PUBLISHED = {"map_cloud": PointCloud2, "occupancy": OccupancyGrid, "distance_field": OccupancyGrid, "mesh": Marker,
-             "path": Path, "objects": Detection3DArray, "markers": MarkerArray}
+             "path": Path, "objects": Detection3DArray, "markers": MarkerArray, "regions": MarkerArray}
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def test_only_the_worker_touches_the_pipeline(client, running):
     for kind, name, request in ((SaveMap, "save_map", SaveMap.Request(name="m")), (GetBlocks, "get_blocks", None),
                                 (QueryText, "query_text", QueryText.Request(text="chair")),
                                 (SetLabels, "set_labels", SetLabels.Request(classes=classes)),
+                                (GoalNear, "goal_near", GoalNear.Request(target="chair")),
                                 (LoadMap, "load_map", LoadMap.Request(name="m")), (Trigger, "pause", None),
                                 (Trigger, "resume", None), (Trigger, "reset", None)):
         answer = client.call(kind, f"{PLACE}/{name}", request)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from nav2_msgs.msg import CostmapFilterInfo
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -22,11 +23,13 @@ from lsm_ros.ros import conversions
 from lsm_ros.ros.output.map_updates import UpdatePublisher
 from lsm_ros.ros.output.mesh_message import to_mesh_marker
 from lsm_ros.ros.output.object_messages import to_detections, to_markers
+from lsm_ros.ros.output.region_messages import to_regions
 from lsm_ros.ros.output.smooth_odometry import Motion
 from lsm_ros.types import FrameCloud, LabelSpace, MappingUpdate, OccupancyMap, PipelineStatus
 
 LIVE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+KEEP_OUT = 0  # type of nav2_msgs/CostmapFilterInfo
 MAX_PATH = 2000
 PATH_RATE_HZ = 5.0
 MESH_MS = 50.0  # time for the mesh at a stretch; a large map takes seconds, which frames must not wait for
@@ -88,6 +91,11 @@ class Publishers:
         self.distance_field = Latched(node.create_publisher(OccupancyGrid, "~/distance_field", LATCHED))
         self.mesh = Latched(node.create_publisher(Marker, "~/mesh", LATCHED))
         self.objects = Latched(node.create_publisher(Detection3DArray, "~/objects", LATCHED))
+        self.label_mask = Latched(node.create_publisher(OccupancyGrid, "~/label_mask", LATCHED))
+        self._mask_info = node.create_publisher(CostmapFilterInfo, "~/label_mask_info", LATCHED)
+        self._mask_info.publish(CostmapFilterInfo(type=KEEP_OUT, multiplier=1.0,
+                                                  filter_mask_topic=node.resolve_topic_name("~/label_mask")))
+        self.regions = Latched(node.create_publisher(MarkerArray, "~/regions", LATCHED))
         self.markers = Latched(node.create_publisher(MarkerArray, "~/markers", LATCHED))
         self._cloud_sent: dict[str, float] = {}
         self._labels: tuple[LabelSpace, str] | None = None
@@ -111,7 +119,8 @@ class Publishers:
     @property
     def of_map(self) -> tuple[Latched, ...]:
         """Those that show voxels."""
-        return self.map_cloud, self.occupancy, self.distance_field, self.mesh, self.objects, self.markers
+        return (self.map_cloud, self.occupancy, self.distance_field, self.mesh, self.objects, self.markers, self.regions,
+                self.label_mask)
 
     @property
     def pending(self) -> bool:
@@ -198,3 +207,5 @@ class Publishers:
 
         self.occupancy.publish_if_due(lambda: grid(pipeline.occupancy()), rate_hz)
         self.distance_field.publish_if_due(lambda: grid(pipeline.distance_field()), rate_hz)
+        self.label_mask.publish_if_due(lambda: grid(pipeline.label_mask()), rate_hz)
+        self.regions.publish_if_due(lambda: to_regions(pipeline.regions(), stamp_ns, frame_id), rate_hz)
