@@ -20,7 +20,7 @@ from lsm_ros.fusion.read.mesh import Mesh
 from lsm_ros.semantics.classes import ClassAbout
 from lsm_ros.semantics.objects import MapObject
 from lsm_ros.semantics.regions import Goal, Regions
-from lsm_ros.types import FrameSet, LabelSpace, MappingUpdate, OccupancyMap, PipelineStatus, TrajectoryPose
+from lsm_ros.types import FrameCloud, FrameSet, LabelSpace, MappingUpdate, OccupancyMap, PipelineStatus, TrajectoryPose
 
 if TYPE_CHECKING:
     from lsm_ros.semantics.language import Sentence
@@ -60,6 +60,9 @@ class MapReader(Protocol):
 
     def objects(self) -> list[MapObject]:
         """The objects of the map, in order of their numbers."""
+
+    def segmented(self, cloud: FrameCloud) -> tuple[np.ndarray, np.ndarray] | None:
+        """Label ids (H, W) uint16 of a frame and their probability (H, W) float32; None where nothing gives labels."""
 
     def label_mask(self) -> OccupancyMap | None:
         """Costs of classes in the cells of `occupancy`; None as there."""

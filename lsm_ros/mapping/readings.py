@@ -18,7 +18,7 @@ from lsm_ros.semantics.objects import MapObject
 from lsm_ros.semantics.regions import Goal, Region, Regions, find_regions, goal_near, with_names
 from lsm_ros.semantics.search import Answer, find_places
 from lsm_ros.slam.trackers import Tracker
-from lsm_ros.types import LabelSpace, MapSnapshot, OccupancyMap, TrajectoryPose
+from lsm_ros.types import UNLABELLED, FrameCloud, LabelSpace, MapSnapshot, OccupancyMap, TrajectoryPose
 
 MOST_TEXT = 1000  # characters of a target
 
@@ -96,6 +96,13 @@ class Readings:
         wanted, here = self.config.regions, self._atlas.here
         grid = self.map.occupancy(replace(self.config.grid, min_height=wanted.min_height, max_height=wanted.max_height))
         return with_names(find_regions(grid), self.objects(), here.objects.pins)
+
+    def segmented(self, cloud: FrameCloud) -> tuple[np.ndarray, np.ndarray] | None:
+        """Label ids (H, W) uint16 of a frame and their probability (H, W) float32: those of its camera, which count as sure, or
+        of the segmenter; None where there is neither."""
+        if cloud.labels is not None:
+            return cloud.labels, (cloud.labels != UNLABELLED).astype(np.float32)
+        return self.semantics.segmented(cloud.frame)
 
     def label_mask(self) -> OccupancyMap | None:
         """Costs of classes, as of `semantics.masks.label_mask`, in the cells of `occupancy`; None as there."""

@@ -132,7 +132,7 @@ class Mapper:
     def _rest(self, frame_set: FrameSet, update: MappingUpdate, status: PipelineStatus) -> None:
         """Clouds and the map."""
         out = self._publishers
-        out.clouds(update, self._for_navigation(status))
+        out.clouds(update, self._pipeline, self._for_navigation(status))
         if update.tracking.new_keyframe is not None or update.moved:
             out.path.changed()
         if update.changed_blocks or update.moved or update.added or update.removed:

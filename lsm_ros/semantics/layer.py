@@ -100,6 +100,10 @@ class SemanticLayer:
             return frame
         return replace(frame, labels=self._segmenter.segment(frame), label_space=self._segmenter.label_space)
 
+    def segmented(self, frame: Frame) -> tuple[np.ndarray, np.ndarray] | None:
+        """Labels (H, W) uint16 of the segmenter and their probability (H, W) float32; None without one."""
+        return None if self._segmenter is None else self._segmenter.with_probability(frame)
+
     def describe(self, frame: Frame) -> np.ndarray | None:
         """Features of a keyframe's image, as an `Observation` has them, where the pair model gives none but some are wanted."""
         return None if self._describer is None else self._describer.describe(frame)

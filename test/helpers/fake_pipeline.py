@@ -22,6 +22,7 @@ from lsm_ros.semantics.objects import MapObject
 from lsm_ros.semantics.regions import Goal, Regions
 from lsm_ros.semantics.search import Answer
 from lsm_ros.types import (
+    FrameCloud,
     FrameSet,
     LabelSpace,
     MappingUpdate,
@@ -96,6 +97,9 @@ class FakePipeline:
 
     def objects(self) -> list[MapObject]:
         return []
+
+    def segmented(self, cloud: FrameCloud) -> tuple[np.ndarray, np.ndarray] | None:
+        return None
 
     def label_mask(self) -> OccupancyMap | None:
         return GRID

@@ -20,6 +20,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from lsm_ros.config import NodeConfig
 from lsm_ros.mapping.interface import MapReader
 from lsm_ros.ros import conversions
+from lsm_ros.ros.output.frame_images import FrameImages
 from lsm_ros.ros.output.map_updates import UpdatePublisher
 from lsm_ros.ros.output.mesh_message import to_mesh_marker
 from lsm_ros.ros.output.object_messages import to_detections, to_markers
@@ -84,6 +85,7 @@ class Publishers:
         self._odometry = node.create_publisher(Odometry, "~/odometry", LIVE)
         self._cloud = node.create_publisher(PointCloud2, "~/cloud", LIVE)
         self._keyframe_cloud = node.create_publisher(PointCloud2, "~/keyframe_cloud", LIVE)
+        self._images = FrameImages(node)
         self._label_info = node.create_publisher(LabelInfo, "~/label_info", LATCHED)
         self.path = Latched(node.create_publisher(Path, "~/path", LATCHED))
         self.map_cloud = Latched(node.create_publisher(PointCloud2, "~/map_cloud", LATCHED))
@@ -153,11 +155,12 @@ class Publishers:
         self._odometry.publish(conversions.to_odometry(motion.T_odom_base, covariance, twist, motion.twist_covariance,
                                                        stamp_ns, frame_id, child_frame_id))
 
-    def clouds(self, update: MappingUpdate, for_navigation: bool) -> None:
-        """Clouds of one frame set. for_navigation: ~/cloud may be sent."""
+    def clouds(self, update: MappingUpdate, pipeline: MapReader, for_navigation: bool) -> None:
+        """Clouds and images of one frame set. for_navigation: those that robots drive by may be sent."""
         for cloud in update.clouds.values():
             if for_navigation:
                 self._live_cloud(cloud)
+                self._images.send(cloud, pipeline)
             if update.tracking.new_keyframe is not None and self._keyframe_cloud.get_subscription_count():
                 self._send_cloud(self._keyframe_cloud, cloud, 1)
 
