@@ -16,7 +16,7 @@ from lsm_ros.mapping.interface import MapReader
 from lsm_ros.ros.conversions import to_stamp
 from lsm_ros.types import FrameCloud
 
-NO_LABEL = 255  # of a mask; ids from 255 on are not to be told from it
+NO_LABEL = 255  # of a mask; ids from 255 on look like it
 _LIVE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 
 
