@@ -50,7 +50,16 @@ def test_a_wide_passage_parts_nothing_and_furniture_neither():
     assert len(find_regions(flat(2.0)).regions) == 1
     grid = flat(0.9)
     grid.grid[10:15, 50:56] = 100
-    assert len(find_regions(grid).regions) == 2
+    assert [r.area for r in find_regions(grid).regions] == [r.area for r in find_regions(flat(0.9)).regions]
+
+
+def test_a_niche_belongs_to_its_room():
+    grid = np.full((40, 60), 100, np.int8)
+    grid[5:35, 5:40] = 0
+    grid[18:21, 40:44] = 0  # a slit to a closet of 0.64 square metres
+    grid[16:24, 44:52] = 0
+    (room,) = find_regions(OccupancyMap(grid, 0.0, 0.0, CELL)).regions
+    assert room.area > 11.0
 
 
 def test_outlines_surround_their_region_counter_clockwise():
