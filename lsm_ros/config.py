@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lsm_ros.config_semantics import ObjectsConfig, RegionsConfig, SemanticsConfig
 from lsm_ros.parameters import check, choices_of, param, walk
 from lsm_ros.reading import read_yaml_file
-from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, POINT_FEATURES, SEGMENTERS, TRACKERS
+from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, POINT_FEATURES, TRACKERS
 
 
 @dataclass(frozen=True)
@@ -142,24 +143,11 @@ class FusionConfig:
     view_cell_keyframes: int = param(4, "newest keyframes of a view cell (and 30 degrees) that stay fused", low=1, high=100)
     labels: str = param("auto", "storage of labels: dense (a count for each of at most 64), codes (any number, in 65 sums a "
                         "cell), auto (dense until there are more than 64)", choices=("auto", "dense", "codes"))
+    min_label_probability: float = param(0.25, "voxels whose label is right with a lower probability are unlabelled", low=0.0,
+                                         high=1.0)
     backend: str = param("auto", "backend of the map, all bit-identical: cuda (needs CuPy), cpu (C with threads), numpy "
                          "(slow), auto (the first of these that can run)", choices=("auto", "cuda", "cpu", "numpy"))
     threads: int = param(0, "threads of the cpu backend; 0: as many as there are cores", low=0, high=64)
-
-
-@dataclass(frozen=True)
-class SemanticsConfig:
-    """Labels and language features in the map, and their names."""
-
-    segmenter: str = param("none", "segmenter for the keyframes of cameras without labels", choices=("none", SEGMENTERS))
-    features: str = param("auto", "language features in the voxels: auto (where the pair model gives some), always (of "
-                          "keyframes of the other pair models too, which lsm_small then reads), never",
-                          choices=("auto", "always", "never"))
-    weights: str = param("", "weights of lsm_small that describe the keyframes of other pair models; empty: the package's own")
-    label_space: str = param("", "names that features are decoded into: a name in config/label_spaces, or a YAML file; empty: "
-                             "the classes that the weights were trained with")
-    min_similarity: float = param(0.35, "a voxel whose feature is less similar than this to every name is unlabelled", low=-1.0,
-                                  high=1.0, runtime=True)
 
 
 @dataclass(frozen=True)
@@ -229,8 +217,8 @@ class NodeConfig:
     cloud_stride: int = param(4, "every n-th pixel in each direction is in ~/cloud", unit="px", low=1, high=32, runtime=True)
     cloud_min_confidence: float = param(0.1, "points below this confidence are not in the clouds", low=0.0, high=1.0,
                                         runtime=True)
-    map_rate_hz: float = param(1.0, "highest rate of ~/map_cloud, ~/occupancy and ~/distance_field", unit="Hz", low=0.01,
-                               high=30.0, runtime=True)
+    map_rate_hz: float = param(1.0, "highest rate of ~/map_cloud, ~/occupancy, ~/distance_field, ~/objects, ~/markers and "
+                               "~/regions", unit="Hz", low=0.01, high=30.0, runtime=True)
     mesh_rate_hz: float = param(0.2, "highest rate of ~/mesh", unit="Hz", low=0.01, high=30.0, runtime=True)
     map_update_rate_hz: float = param(2.0, "rate of ~/map_update's search for changes", unit="Hz", low=0.01, high=30.0,
                                       runtime=True)
@@ -258,6 +246,8 @@ class Config:
     keyframes: KeyframeConfig = field(default_factory=KeyframeConfig)
     fusion: FusionConfig = field(default_factory=FusionConfig)
     semantics: SemanticsConfig = field(default_factory=SemanticsConfig)
+    objects: ObjectsConfig = field(default_factory=ObjectsConfig)
+    regions: RegionsConfig = field(default_factory=RegionsConfig)
     grid: GridConfig = field(default_factory=GridConfig)
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
@@ -271,6 +261,9 @@ class Config:
             raise ValueError(f"pairs.min_depth {self.pairs.min_depth} is not below pairs.max_depth {self.pairs.max_depth}")
         if self.grid.min_height >= self.grid.max_height:
             raise ValueError(f"grid.min_height {self.grid.min_height} is not below grid.max_height {self.grid.max_height}")
+        if self.regions.min_height >= self.regions.max_height:
+            raise ValueError(f"regions.min_height {self.regions.min_height} is not below regions.max_height "
+                             f"{self.regions.max_height}")
 
     def to_dict(self) -> dict[str, Any]:
         """Nested plain values, as in YAML."""

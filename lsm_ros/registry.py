@@ -69,6 +69,9 @@ SOURCES: dict[str, str] = {
 
 SEGMENTERS: dict[str, str] = {
     "lsm_small": "lsm_ros.semantics.segmenters.small:SmallSegmenter",
+    "onnx": "lsm_ros.semantics.segmenters.onnx:OnnxSegmenter",
+    "tflite": "lsm_ros.semantics.segmenters.tflite:TfliteSegmenter",
+    "transformers": "lsm_ros.semantics.segmenters.transformers:TransformersSegmenter",
 }
 """Segmenters that label the pixels of keyframes, for `semantics.segmenter`."""
 

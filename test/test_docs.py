@@ -34,7 +34,7 @@ BARE_FILE = re.compile(r"(?<![\w./*<~_-])(\w[\w-]*\.\w+)\b(?![./(\w])")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 SUFFIXES = (".py", ".md", ".yaml", ".msg", ".srv", ".c", ".h", ".cu", ".xml", ".rviz", ".sh", ".json", ".txt", ".jpg", ".gif")
 WRITTEN = {"report.html", "map.ply", "mesh.ply", "metrics.json", "truth.tum", "trajectory.tum", "keyframes.tum", "online.tum",
-           "sfm.json", "posed.json",
+           "sfm.json", "posed.json", "objects.json",
            "file.yaml", "camera.yaml", "label_space.yaml", "scene.json", "groundtruth.txt", "odometry.txt", "rgb.txt",
            "depth.txt", "labels.txt", "config.json", "training.json", "vocab.json", "merges.txt"}
 """What commands write, or users bring: named in the pages, not part of the sources."""

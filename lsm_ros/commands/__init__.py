@@ -5,7 +5,8 @@ module's docstring is its help.
 
 The work of four of them is in a file of its own, which is imported when the command runs, so that `lsm --help` is quick:
 `map` (arguments) and `mapping_run` (source through pipeline to files), `eval` in `evaluate` and `evaluation_run` (files through
-measures to a table), `query` and `querying` (a sentence to places in a map), `render` and `rendering` (Gaussians to a
+measures to a table), `query` and `querying` (a sentence to places in a map), `objects` and
+`objects_run` (objects of a map), `regions` and `regions_run` (its rooms), `render` and `rendering` (Gaussians to a
 picture). `sfm` has `sfm_run` (photographs to models) and `sfm_output` (models to files).
 `options` reads what several commands share.
 """
@@ -19,9 +20,11 @@ from lsm_ros.commands import (
     export,
     join,
     map,
+    objects,
     params,
     query,
     record,
+    regions,
     render,
     replay,
     sfm,
@@ -31,5 +34,5 @@ from lsm_ros.commands import (
 )
 
 COMMANDS: dict[str, ModuleType] = {"map": map, "sfm": sfm, "join": join, "eval": evaluate, "record": record, "replay": replay,
-                                   "query": query, "render": render, "sim": sim, "train": train, "params": params,
-                                   "weights": weights, "export": export, "doctor": doctor}
+                                   "query": query, "objects": objects, "regions": regions, "render": render, "sim": sim,
+                                   "train": train, "params": params, "weights": weights, "export": export, "doctor": doctor}

@@ -224,7 +224,8 @@ def collect(pipeline: MappingPipeline, source: Source, progress: Progress, truth
                           frames_expected=progress.expected, frames_with_pose=len(poses),
                           loops=progress.loops, wall_s=progress.wall_s, warnings=notes,
                           label_space=pipeline.label_space, errors=errors,
-                          truth_name="" if truth is None else truth.name)
+                          truth_name="" if truth is None else truth.name,
+                          objects=[o.to_dict() for o in pipeline.objects()])
     aligned = None
     if truth is not None and errors is not None:
         T_map_world = se3_inverse(errors.T_truth_estimate)

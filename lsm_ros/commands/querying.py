@@ -7,9 +7,8 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from lsm_ros.config import from_dict
+from lsm_ros.config import FusionConfig, from_dict
 from lsm_ros.fusion.files import feature_file
 from lsm_ros.fusion.files.feature_file import FeatureCloud, read_features
 from lsm_ros.fusion.voxel_map import VoxelMap
@@ -48,7 +47,7 @@ def read_cloud(folder: Path) -> FeatureCloud:
             raise ValueError(f"the map in {folder} has no language features; make it with --pairs lsm_small or lsm, or with "
                              "--set semantics.features=always")
         raise FileNotFoundError(f"{folder} holds no map: neither {feature_file.FILE} nor {store.META} exists")
-    voxels = VoxelMap(_fusion_config(folder))
+    voxels = VoxelMap(fusion_config(folder))
     voxels.load(folder / "map")
     return cloud_of(voxels)
 
@@ -60,7 +59,8 @@ def cloud_of(voxels: VoxelMap) -> FeatureCloud:
     return FeatureCloud(surface.voxel, surface.points_map, cell, features, voxels.layout.voxel_size)
 
 
-def _fusion_config(folder: Path) -> Any:
+def fusion_config(folder: Path) -> FusionConfig:
+    """Parameters of the voxels of a saved map. ValueError, FileNotFoundError."""
     meta = store.read_meta(folder)
     with reading(folder / store.META):
         values = meta["config"]["fusion"]

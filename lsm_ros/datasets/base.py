@@ -204,15 +204,17 @@ def _ros_camera(values: dict[str, Any]) -> tuple[CameraIntrinsics, list[str]]:
 
 
 def read_label_space(path: Path) -> LabelSpace:
-    """Reads names of label ids: a YAML of `id: name`, or of `names: {id: name}` and `threshold`. 65535 (unlabelled) may
-    be named and is left out.
+    """Reads names of label ids: a YAML of `id: name`, of `names: {id: name}` and `threshold`, or as Hydra has it, of
+    `label_names: [{label: id, name: name}]`. 65535 (unlabelled) may be named and is left out.
     """
     values = read_yaml_mapping(path)
     names = values.get("names", values)
     try:
+        if "label_names" in values:
+            names = {entry["label"]: entry["name"] for entry in values["label_names"]}
         return LabelSpace({int(i): str(n) for i, n in names.items() if int(i) != 65535},
                           float(values.get("threshold", 0.0)))
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise ValueError(f"{path}: expected lines `id: name` with ids 0 to 65534: {error}") from error
 
 

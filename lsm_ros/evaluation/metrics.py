@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "map.backend": ("", "backend of the voxel map: cuda, cpu or numpy, with bit-identical results"),
     "map.epoch": ("", "number of changes of the map frame or its scale"),
     "map.graph_version": ("", "number of times that keyframes moved"),
+    "objects": ("", "list of the objects: number, class, box, probability that it is there, as of `lsm objects --json`"),
     "label_names.<id>": ("", "name of a label id in map.ply"),
     "focal_px.<camera>": ("px", "focal length that was used"),
     "focal_is_estimated.<camera>": ("", "true if it was estimated because the camera had no calibration"),
@@ -101,7 +103,8 @@ a relative pose error is null where the path is too short for one step."""
 def build(source: dict[str, Any], config: Config, snapshot: MapSnapshot, status: PipelineStatus, stages: StageTimes, *,
           T_rig_camera: np.ndarray, trajectory_frame: str, frames: int, frames_with_pose: int, loops: int,
           wall_s: float, warnings: list[str], frames_expected: int = 0, label_space: LabelSpace | None = None,
-          errors: TrajectoryErrors | None = None, truth_name: str = "") -> dict[str, Any]:
+          errors: TrajectoryErrors | None = None, truth_name: str = "",
+          objects: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """The content of metrics.json from a finished run; source: the keys `source.*`."""
     expected = max(frames, frames_expected)  # cameras that are not together give more frame sets than one has images
     labelled = float(np.mean(snapshot.labels != UNLABELLED)) if len(snapshot.labels) else 0.0
@@ -119,6 +122,7 @@ def build(source: dict[str, Any], config: Config, snapshot: MapSnapshot, status:
                 "volume_m3": snapshot.volume_m3, "labelled_share": labelled,
                 "blocks": status.voxel_blocks, "bytes": status.map_bytes, "backend": status.map_backend,
                 "epoch": status.map_epoch, "graph_version": status.graph_version},
+        "objects": list(objects),
         "label_names": {} if label_space is None else dict(label_space.names),
         "focal_px": dict(status.focal_px),
         "focal_is_estimated": dict(status.focal_is_estimated),

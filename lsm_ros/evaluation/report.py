@@ -109,7 +109,7 @@ def _map_pictures(record: RunRecord) -> str:
             labelled.append(figure(render(snapshot, view, label_colors(snapshot.labels)), f"{view.name}, by label"))
     out = ["<h2>Map</h2>", f'<div class="grid2">{"".join(figures)}</div>']
     if has_labels:
-        out += ["<h2>Labels</h2>", _legend(snapshot.labels, record.label_space),
+        out += [*_objects(record.metrics["objects"]), "<h2>Labels</h2>", _legend(snapshot.labels, record.label_space),
                 f'<div class="grid2">{"".join(labelled)}</div>']
     return "\n".join(out)
 
@@ -119,6 +119,18 @@ def _novel_views(record: RunRecord) -> str:
         return ""
     figures = "".join(figure(picture, caption) for caption, picture in record.novel_views)
     return f'<h2>Views that no keyframe had</h2><div class="grid2">{figures}</div>'
+
+
+def _objects(objects: Sequence[dict[str, Any]]) -> list[str]:
+    """Table of the objects."""
+    if not objects:
+        return []
+    rows = "".join(f"<tr><td>{o['id']}</td><td>{escaped(o['name'] or o['label'])}</td><td>{o['existence']:.2f}</td>"
+                   f"<td>{' '.join(f'{v:.2f}' for v in o['centre'])}</td>"
+                   f"<td>{' '.join(f'{v:.2f}' for v in o['size'])}</td></tr>"
+                   for o in objects)
+    head = "".join(f"<th>{h}</th>" for h in ("number", "name", "there", "centre [m]", "size [m]"))
+    return ["<h2>Objects</h2>", f"<table><tr>{head}</tr>{rows}</table>"]
 
 
 def _legend(labels: np.ndarray, space: LabelSpace | None, most: int = 40) -> str:

@@ -34,6 +34,7 @@ from lsm_ros.fusion.read.surface_reader import SurfaceReader, VolumeReader, snap
 from lsm_ros.types import MapSnapshot, NameVectors, Observation, OccupancyMap
 
 __all__ = ["MapFullError", "VoxelMap"]
+MOST_GRIDS = 4  # height bands whose grids are kept
 
 
 class VoxelMap:
@@ -49,12 +50,12 @@ class VoxelMap:
         self.layout = Layout.of(config)
         self.seq = 0
         self.backend = choose(config.backend, config.threads)
-        self.pools = Pools(self.backend, config.max_blocks, config.labels)
+        self.pools = Pools(self.backend, config.max_blocks, config.labels, config.min_label_probability)
         self._entries: dict[int, Entry] = {}
         self._frozen: set[int] = set()
         self._reader, self._volume = SurfaceReader(self.layout), VolumeReader(self.layout)
         self._snapshot: tuple[Surface, float, MapSnapshot] | None = None
-        self._grid = GridReader(self.layout)
+        self._grids: dict[tuple[float, float], GridReader] = {}
         self._distance = DistanceReader()
         self._encoded = EncodedBlocks(self.layout)
         self._mesh = MeshReader(self.layout)
@@ -289,7 +290,10 @@ class VoxelMap:
 
     def occupancy(self, config: GridConfig) -> OccupancyMap:
         """2D grid of the height band of `config`; z of the map must be up. ValueError if it would be too large."""
-        return self._grid.read(self.pools, self.seq, self.config.min_weight, config)
+        band = config.min_height, config.max_height
+        if band not in self._grids and len(self._grids) >= MOST_GRIDS:
+            self._grids.clear()
+        return self._grids.setdefault(band, GridReader(self.layout)).read(self.pools, self.seq, self.config.min_weight, config)
 
     def distance_field(self, config: GridConfig) -> OccupancyMap:
         """Distance to the nearest occupied cell of `occupancy`, in hundredths of `config.max_distance`, rounded down, at most
@@ -365,6 +369,7 @@ class VoxelMap:
         seq, pools, entries, frozen = storage.load(Path(folder), self.layout, self.backend, self.config.max_blocks,
                                                   self.config.labels)
         pools.names, pools.look = self.pools.names, self.pools.look
+        pools.least_probability = self.config.min_label_probability
         self.seq, self.pools, self._entries, self._frozen = max(seq, self.seq) + 1, pools, entries, frozen
         pools.voxels.seq[:] = self.seq  # all of it is new to whoever asks for changes
         self._snapshot = None

@@ -64,6 +64,7 @@ class Atlas:
         session.tracker.attached = {i + keyframes: t for i, t in session.tracker.attached.items()}
         session.tracker.progress.reference = max(session.tracker.graph.keyframes, default=None)
         session.fuser.renumber(observations, keyframes)
+        session.objects.keeper.renumber(keyframes)
         session.number = self.count.begin()
         self.here = session
         self.others.append(before)
@@ -94,6 +95,7 @@ class Atlas:
         here.tracker.absorb(there.tracker)
         there.fuser.adopt(here.fuser, ours, joint.units)
         there.history.take(here.history, ours)
+        there.objects.keeper.adopt(here.objects.keeper)
         there.tracker = here.tracker
         self._joiner.merged(here, joint)
         self.others.remove(there)

@@ -17,7 +17,10 @@ from lsm_ros.config import Config
 from lsm_ros.fusion.publish.encoding import SurfaceCloud
 from lsm_ros.fusion.publish.updates import BlockSource
 from lsm_ros.fusion.read.mesh import Mesh
-from lsm_ros.types import FrameSet, LabelSpace, MappingUpdate, OccupancyMap, PipelineStatus, TrajectoryPose
+from lsm_ros.semantics.classes import ClassAbout
+from lsm_ros.semantics.objects import MapObject
+from lsm_ros.semantics.regions import Goal, Regions
+from lsm_ros.types import FrameCloud, FrameSet, LabelSpace, MappingUpdate, OccupancyMap, PipelineStatus, TrajectoryPose
 
 if TYPE_CHECKING:
     from lsm_ros.semantics.language import Sentence
@@ -54,6 +57,21 @@ class MapReader(Protocol):
 
     def keyframe_trajectory(self) -> list[TrajectoryPose]:
         """Poses of the keyframes, in order of time."""
+
+    def objects(self) -> list[MapObject]:
+        """The objects of the map, in order of their numbers."""
+
+    def segmented(self, cloud: FrameCloud) -> tuple[np.ndarray, np.ndarray] | None:
+        """Label ids (H, W) uint16 of a frame and their probability (H, W) float32; None where nothing gives labels."""
+
+    def label_mask(self) -> OccupancyMap | None:
+        """Costs of classes in the cells of `occupancy`; None as there."""
+
+    def regions(self) -> Regions | None:
+        """Rooms and doors, with names; None as of `occupancy`."""
+
+    def about(self, name: str) -> ClassAbout:
+        """Knowledge of a class."""
 
     def occupancy(self) -> OccupancyMap | None:
         """2D grid of the obstacle band; None while gravity is unknown or there is no map."""
@@ -94,6 +112,10 @@ class Pipeline(MapReader, Protocol):
 
     def find(self, vector: np.ndarray, threshold: float, most: int) -> Answer:
         """Places in the map that a vector describes. ValueError while the map has no features."""
+
+    def goal(self, text: str, T_map_rig: np.ndarray) -> tuple[str, Goal]:
+        """A pose near what a text names, for a robot at T_map_rig (4, 4), and what that is. ValueError that says why there is
+        none."""
 
     def save(self, folder: Path) -> int:
         """Writes the map into `folder`, all or nothing; returns the bytes written. OSError."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from lsm_ros.config import Config
 from lsm_ros.files import replacing_folder
-from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.geometry import is_se3
 from lsm_ros.mapping import store
 from lsm_ros.mapping.atlas import Atlas
@@ -24,31 +23,28 @@ from lsm_ros.mapping.fuser import Fuser
 from lsm_ros.mapping.levelling import Levelling
 from lsm_ros.mapping.limits import bound_keyframes
 from lsm_ros.mapping.observations import cloud_of
+from lsm_ros.mapping.readings import Readings
 from lsm_ros.mapping.scale import ScaleKeeper
 from lsm_ros.mapping.session import MapSession
 from lsm_ros.mapping.status import status_of
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.pairs import PairModel, make_pair_model
 from lsm_ros.semantics.layer import SavedSemantics, SemanticLayer
-from lsm_ros.semantics.search import Answer, find_places
 from lsm_ros.semantics.shared import SharedLanguage
-from lsm_ros.slam.trackers import FrameDepth, TrackedFrame, Tracker, make_tracker
+from lsm_ros.slam.trackers import FrameDepth, TrackedFrame, make_tracker
 from lsm_ros.slam.trackers.base import Contradiction
 from lsm_ros.threads import use_threads
 from lsm_ros.types import (
     FrameSet,
     LabelSpace,
     MappingUpdate,
-    MapSnapshot,
-    OccupancyMap,
     PipelineStatus,
     TrackingState,
     TrackingUpdate,
-    TrajectoryPose,
 )
 
 
-class MappingPipeline:
+class MappingPipeline(Readings):
     """Everything between images and map. Not thread-safe: one worker owns it, but for `texts`. model: used instead of the one
     that `config.pairs` names. background: frames wait for no work on the graph; what comes out then depends on the machine."""
 
@@ -78,11 +74,6 @@ class MappingPipeline:
         self.semantics.restart()
         self.map.set_names(self.semantics.names)
         self._stage_ms: dict[str, float] = {}
-
-    @property
-    def tracker(self) -> Tracker:
-        """Tracking in the map that is built."""
-        return self._atlas.here.tracker
 
     @property
     def _fuser(self) -> Fuser:
@@ -211,11 +202,6 @@ class MappingPipeline:
         that of an older one again when the map was joined to it."""
         return self._atlas.here.number
 
-    @property
-    def map_epoch(self) -> int:
-        """Raised when coordinates of the map from before no longer hold."""
-        return self._atlas.count.epoch
-
     def reset(self) -> None:
         """Forgets everything but the settings; epoch and session go up."""
         self.counts = FrameCounts()
@@ -271,11 +257,6 @@ class MappingPipeline:
         """Texts as the map understands them, for all threads."""
         return self.semantics.shared
 
-    @property
-    def label_space(self) -> LabelSpace | None:
-        """Names of the labels that the map may show."""
-        return self.semantics.label_space
-
     def set_label_space(self, space: LabelSpace) -> None:
         """Names of the ids of labels that frames bring, from now on. Ids that change their name are reported."""
         self.semantics.observe(space)
@@ -297,44 +278,6 @@ class MappingPipeline:
         known = self.tracker.graph.keyframes.values()
         keyframe = next((k for k in known if k.stamp_ns == stamp_ns and camera in k.views), None)
         return keyframe is not None and self._fuser.add_labels(keyframe, camera, labels, self._prepare.rectify)
-
-    @property
-    def map(self) -> VoxelMap:
-        """The voxel map."""
-        return self._fuser.map
-
-    def snapshot(self) -> MapSnapshot:
-        """All surface voxels."""
-        return self.map.snapshot(self.tracker.graph.version, self.map_epoch)
-
-    def find(self, vector: np.ndarray, threshold: float, most: int) -> Answer:
-        """Places in the map that a vector describes; see `semantics.search.find_places`. ValueError while the map has no
-        features."""
-        found, surface = self.map.query(vector), self.map.surface()
-        return find_places(surface.voxel, surface.points_map, found.similarity, self.map.layout.voxel_size, threshold, most)
-
-    def occupancy(self) -> OccupancyMap | None:
-        """2D grid of the obstacle band; None while gravity is unknown or there is no map."""
-        return self.map.occupancy(self.config.grid) if self._has_grid() else None
-
-    def distance_field(self) -> OccupancyMap | None:
-        """Distance to the nearest occupied cell of `occupancy`, as `VoxelMap.distance_field` has it; None as there."""
-        return self.map.distance_field(self.config.grid) if self._has_grid() else None
-
-    def _has_grid(self) -> bool:
-        return self._atlas.here.levelling.is_known and self.map.block_count > 0
-
-    def trajectory(self) -> list[TrajectoryPose]:
-        """Final pose of every frame that has one, in order of time."""
-        return self._atlas.here.history.final(self.tracker.graph)
-
-    def online_trajectory(self) -> list[TrajectoryPose]:
-        """Poses as they were first published."""
-        return self._atlas.here.history.online()
-
-    def keyframe_trajectory(self) -> list[TrajectoryPose]:
-        """Poses of the keyframes, in order of time."""
-        return [TrajectoryPose(k.stamp_ns, k.T_map_rig.copy()) for _, k in sorted(self.tracker.graph.keyframes.items())]
 
     def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
         """Takes the position of the rig in the map (4, 4) from outside. ValueError for what is no rigid transform, and where
@@ -362,6 +305,7 @@ class MappingPipeline:
         """Writes the map into `folder` and returns the bytes written. The folder appears, or the map in it is replaced, only
         when all is written; on an error (OSError: full disk) what was there stays whole."""
         self.tracker.catch_up()
+        self.objects()  # of the map as it is saved
         with replacing_folder(folder, store.OWN) as fresh:
             store.save_session(fresh, self._atlas.here, self.semantics.save(fresh, self.map.has_features), self.config)
         return store.folder_bytes(Path(folder))

@@ -11,6 +11,7 @@ import numpy as np
 from lsm_ros.geometry import se3_inverse
 from lsm_ros.mapping.fuser import Fuser
 from lsm_ros.mapping.levelling import Levelling
+from lsm_ros.mapping.objects import SessionObjects
 from lsm_ros.mapping.scale import ScaleKeeper
 from lsm_ros.slam.graph.history import PoseHistory
 from lsm_ros.slam.graph.keyframes import Keyframe
@@ -28,6 +29,7 @@ class MapSession:
     levelling: Levelling
     scale: ScaleKeeper
     history: PoseHistory = field(default_factory=PoseHistory)
+    objects: SessionObjects = field(default_factory=SessionObjects)
 
     @property
     def keyframes(self) -> int:

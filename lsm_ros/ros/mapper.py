@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 
 from lsm_ros import memory
@@ -62,6 +63,7 @@ class Mapper:
         self._late_labels = 0
         self._late_lock = threading.Lock()
         self._send_pending = False
+        self._T_map_base: np.ndarray | None = None  # of the newest frame set, None while it has no pose
         self.map_frame = config.node.map_frame
         self._loaded: Path | None = None
         self._kept: list[Path] = []
@@ -110,6 +112,7 @@ class Mapper:
     def _pose(self, frame_set: FrameSet, update: MappingUpdate, status: PipelineStatus) -> None:
         """Everything that follows from a believed pose."""
         T, covariance, stamp_ns = update.tracking.T_map_rig, update.tracking.covariance, frame_set.stamp_ns
+        self._T_map_base = T
         if T is None:
             return
         self._publishers.pose(stamp_ns, T, covariance, self.map_frame)
@@ -129,7 +132,7 @@ class Mapper:
     def _rest(self, frame_set: FrameSet, update: MappingUpdate, status: PipelineStatus) -> None:
         """Clouds and the map."""
         out = self._publishers
-        out.clouds(update, self._for_navigation(status))
+        out.clouds(update, self._pipeline, self._for_navigation(status))
         if update.tracking.new_keyframe is not None or update.moved:
             out.path.changed()
         if update.changed_blocks or update.moved or update.added or update.removed:
@@ -165,6 +168,7 @@ class Mapper:
         self._new_map(frame)
 
     def _new_map(self, frame: str) -> None:
+        self._T_map_base = None
         self.map_frame = self._report.map_frame = frame
         self._tf_out.forget()
         self._odometry.restart()
@@ -259,6 +263,37 @@ class Mapper:
         """Places in the map that a sentence describes."""
         answer = self._pipeline.find(sentence.vector, threshold, most)
         return Found(sentence, answer, self._report.stamp_ns, self.map_frame)
+
+    def goal(self, text: str) -> tuple[str, PoseStamped]:
+        """A pose near what a text names, and what that is. ValueError that says why there is none."""
+        self._check_drivable()
+        what, goal = self._pipeline.goal(text, self._known_pose())
+        yaw = np.array([[np.cos(goal.yaw), -np.sin(goal.yaw)], [np.sin(goal.yaw), np.cos(goal.yaw)]])
+        T_map_goal = np.eye(4)
+        T_map_goal[:2, :2], T_map_goal[:2, 3] = yaw, (goal.x, goal.y)
+        pose = PoseStamped(pose=conversions.to_pose(T_map_goal))
+        pose.header.stamp, pose.header.frame_id = conversions.to_stamp(self._report.stamp_ns), self.map_frame
+        return f"{what}, with {goal.clearance:.2f} m of free space around", pose
+
+    def where(self) -> str:
+        """The name of the region that the robot is in. ValueError where that is not known."""
+        self._check_drivable()
+        regions = self._pipeline.regions()
+        if regions is None:
+            raise ValueError("the map has no regions yet: it is empty, or which way is up is not known")
+        region = regions.at(self._known_pose()[:3, 3])
+        if region is None:
+            raise ValueError("the robot is in none of the regions that the map shows")
+        return region.name
+
+    def _check_drivable(self) -> None:
+        if not self._for_navigation(self._pipeline.status()):
+            raise ValueError("lengths in the map are not metres yet: nobody should drive by it (scale.publish_nonmetric)")
+
+    def _known_pose(self) -> np.ndarray:
+        if self._T_map_base is None:
+            raise ValueError("it is not known where the robot is: the camera is not tracked")
+        return self._T_map_base
 
     def set_initial_pose(self, T_map_rig: np.ndarray) -> None:
         """Takes the position of the rig (4, 4) from outside."""

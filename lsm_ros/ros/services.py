@@ -23,7 +23,7 @@ from lsm_ros.ros.map_files import resolve_map
 from lsm_ros.ros.mapper import Mapper
 from lsm_ros.ros.output.found_messages import fill, told
 from lsm_ros.semantics.label_spaces import space_of
-from lsm_ros.srv import GetBlocks, LoadMap, QueryText, SaveMap, SetLabels
+from lsm_ros.srv import GetBlocks, GoalNear, LoadMap, QueryText, SaveMap, SetLabels
 
 MOST_RESULTS = 100
 Result = TypeVar("Result")
@@ -53,7 +53,9 @@ class Services:
                                      (LoadMap, "~/load_map", self._on_load),
                                      (GetBlocks, "~/get_blocks", self._on_get_blocks),
                                      (QueryText, "~/query_text", self._on_query),
-                                     (SetLabels, "~/set_labels", self._on_set_labels)):
+                                     (SetLabels, "~/set_labels", self._on_set_labels),
+                                     (GoalNear, "~/goal_near", self._on_goal_near),
+                                     (Trigger, "~/where_am_i", self._on_where_am_i)):
             node.create_service(kind, name, callback, callback_group=self.group)
 
     def _run(self, response: AnyResponse, action: Callable[[Mapper], str]) -> AnyResponse:
@@ -159,3 +161,13 @@ class Services:
             return f"features are decoded into {0 if known is None else len(known.names)} names"
 
         return self._run(response, set_labels)
+
+    def _on_goal_near(self, request: GoalNear.Request, response: GoalNear.Response) -> GoalNear.Response:
+        def near(mapper: Mapper) -> str:
+            what, response.pose = self._wait(mapper, lambda: mapper.goal(request.target))
+            return what
+
+        return self._run(response, near)
+
+    def _on_where_am_i(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        return self._run(response, lambda mapper: self._wait(mapper, mapper.where))

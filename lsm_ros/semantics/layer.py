@@ -14,6 +14,7 @@ from lsm_ros.config import Config
 from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.pairs.base import PairModel
 from lsm_ros.reading import reading
+from lsm_ros.semantics.classes import read_classes
 from lsm_ros.semantics.segmenters import make_segmenter
 from lsm_ros.semantics.shared import SharedLanguage
 from lsm_ros.types import Frame, LabelSpace, NameVectors
@@ -43,14 +44,15 @@ class SemanticLayer:
     """Features, names and queries of one map. warnings: those of the pipeline, by name.
 
     `observed`: names that frames brought with their labels; `chosen`: names set by a user; `decoded`: those that features
-    are decoded into. `shared`: the part that other threads may use. ValueError, FileNotFoundError or ImportError for weights or
-    names that cannot be used.
+    are decoded into. `classes`: what is known of classes. `shared`: the part that other threads may use. ValueError,
+    FileNotFoundError or ImportError for weights or names that cannot be used.
     """
 
     def __init__(self, config: Config, model: PairModel, warnings: Reports) -> None:
         self._config, self._warnings = config, warnings
         self._describer: Describer | None = None
         self.shared = SharedLanguage()
+        self.classes = read_classes(config.semantics.classes)
         self.observed: LabelSpace | None = None
         self.chosen: LabelSpace | None = None
         self.decoded: LabelSpace | None = None
@@ -97,6 +99,10 @@ class SemanticLayer:
         if self._segmenter is None or frame.labels is not None:
             return frame
         return replace(frame, labels=self._segmenter.segment(frame), label_space=self._segmenter.label_space)
+
+    def segmented(self, frame: Frame) -> tuple[np.ndarray, np.ndarray] | None:
+        """Labels (H, W) uint16 of the segmenter and their probability (H, W) float32; None without one."""
+        return None if self._segmenter is None else self._segmenter.with_probability(frame)
 
     def describe(self, frame: Frame) -> np.ndarray | None:
         """Features of a keyframe's image, as an `Observation` has them, where the pair model gives none but some are wanted."""

@@ -16,9 +16,13 @@ from lsm_ros.fusion.publish.encoding import SurfaceCloud
 from lsm_ros.fusion.publish.updates import MAX_BYTES, BlockPart
 from lsm_ros.fusion.read.mesh import Mesh
 from lsm_ros.mapping import interface, store
+from lsm_ros.semantics.classes import ClassAbout, Classes
 from lsm_ros.semantics.language import Sentence
+from lsm_ros.semantics.objects import MapObject
+from lsm_ros.semantics.regions import Goal, Regions
 from lsm_ros.semantics.search import Answer
 from lsm_ros.types import (
+    FrameCloud,
     FrameSet,
     LabelSpace,
     MappingUpdate,
@@ -90,6 +94,24 @@ class FakePipeline:
 
     def keyframe_trajectory(self) -> list[TrajectoryPose]:
         return [TrajectoryPose(stamp, np.eye(4)) for stamp in self.stamps]
+
+    def objects(self) -> list[MapObject]:
+        return []
+
+    def segmented(self, cloud: FrameCloud) -> tuple[np.ndarray, np.ndarray] | None:
+        return None
+
+    def label_mask(self) -> OccupancyMap | None:
+        return GRID
+
+    def regions(self) -> Regions | None:
+        return None
+
+    def goal(self, text: str, T_map_rig: np.ndarray) -> tuple[str, Goal]:
+        return text, Goal(1.0, 2.0, 0.5, 0.4)
+
+    def about(self, name: str) -> ClassAbout:
+        return Classes().about(name)
 
     def occupancy(self) -> OccupancyMap | None:
         return GRID

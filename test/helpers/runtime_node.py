@@ -49,6 +49,9 @@ class Node:
     def create_publisher(self, kind, topic, *_, **__):
         return self.publishers[topic]
 
+    def resolve_topic_name(self, topic):
+        return topic.replace("~", "/mapping")
+
     def create_service(self, kind, name, callback, **_):
         self.services[name] = callback
 
@@ -106,7 +109,7 @@ class Running:
         cloud = FrameCloud("camera", "optical", NOW_NS, np.ones((16, 16), np.float32), np.zeros((16, 16, 3), np.uint8), ramp,
                            CameraIntrinsics(16, 16, 20.0, 20.0, 7.5, 7.5))
         tracking = TrackingUpdate(TrackingState.TRACKING, np.eye(4), np.eye(6), 1.0)
-        self.out.clouds(MappingUpdate(NOW_NS, tracking, clouds={"camera": cloud}), True)
+        self.out.clouds(MappingUpdate(NOW_NS, tracking, clouds={"camera": cloud}), self.pipeline, True)
         self.now += 1.0
 
     def close(self):

@@ -15,18 +15,18 @@ from nav_msgs.msg import OccupancyGrid, Path
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
-from vision_msgs.msg import VisionClass
-from visualization_msgs.msg import Marker
+from vision_msgs.msg import Detection3DArray, VisionClass
+from visualization_msgs.msg import Marker, MarkerArray
 
 from lsm_ros.msg import SemanticVoxelUpdate
 from lsm_ros.ros.executor import MappingExecutor
 from lsm_ros.ros.node import MappingNode
-from lsm_ros.srv import GetBlocks, LoadMap, QueryText, SaveMap, SetLabels
+from lsm_ros.srv import GetBlocks, GoalNear, LoadMap, QueryText, SaveMap, SetLabels
 
 PLACE = "/threads/mapping"
 FOR_ANY_THREAD = {"texts", "sentence", "learn"}
 PUBLISHED = {"map_cloud": PointCloud2, "occupancy": OccupancyGrid, "distance_field": OccupancyGrid, "mesh": Marker,
-             "path": Path}
+             "path": Path, "objects": Detection3DArray, "markers": MarkerArray, "regions": MarkerArray}
 
 
 @pytest.fixture
@@ -77,12 +77,13 @@ def test_only_the_worker_touches_the_pipeline(client, running):
     for kind, name, request in ((SaveMap, "save_map", SaveMap.Request(name="m")), (GetBlocks, "get_blocks", None),
                                 (QueryText, "query_text", QueryText.Request(text="chair")),
                                 (SetLabels, "set_labels", SetLabels.Request(classes=classes)),
+                                (GoalNear, "goal_near", GoalNear.Request(target="chair")),
                                 (LoadMap, "load_map", LoadMap.Request(name="m")), (Trigger, "pause", None),
                                 (Trigger, "resume", None), (Trigger, "reset", None)):
         answer = client.call(kind, f"{PLACE}/{name}", request)
         assert answer.success, answer.message
-    client.wait(lambda: {"mesh_within", "published_cloud", "distance_field", "keyframe_trajectory"} <= names(touched), 10,
-                "the map to be published")
+    published = {"mesh_within", "published_cloud", "distance_field", "keyframe_trajectory", "objects"}
+    client.wait(lambda: published <= names(touched), 10, "the map to be published")
     node._jumped("time jumped back in a test", True)
     client.wait(lambda: "new_session" in names(touched), 10, "a new session")
     done = len(touched)

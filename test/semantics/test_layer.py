@@ -246,5 +246,5 @@ def test_names_of_the_configuration(room, monkeypatch, tmp_path):
     file.write_text("3: floor\n4: floor\n")
     with pytest.raises(ValueError, match="mine.yaml.*comes twice"):
         MappingPipeline(pipeline.config)
-    with pytest.raises(FileNotFoundError, match="'outdoor' is neither a YAML file nor one of indoor"):
+    with pytest.raises(FileNotFoundError, match="'outdoor' is neither a YAML file nor one of ade20k, .*indoor"):
         MappingPipeline(from_dict({"semantics.label_space": "outdoor"}, CONFIG))

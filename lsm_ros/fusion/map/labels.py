@@ -94,21 +94,22 @@ class LabelTable:
         ids = np.array(sorted(self._users), np.int64)
         return ids.astype(np.uint16), self.columns(ids)
 
-    def read(self, sums: Rows, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Most probable label (N,) uint16 of label cells, by their rows (N,) in the sums, and its probability (N,) float32; the
-        smaller id wins a tie. `UNLABELLED` and 0 where there is none."""
+    def read(self, sums: Rows, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Label (N,) uint16 with the largest share of label cells, by their rows (N,) in the sums; that share (N,) float32, and
+        the next one's. The smaller id wins a tie. `UNLABELLED` and 0 where there is none."""
         ids, columns = self.sorted()
         if not len(ids) or not len(rows):
-            return np.full(len(rows), UNLABELLED, np.uint16), np.zeros(len(rows), np.float32)
+            return np.full(len(rows), UNLABELLED, np.uint16), *np.zeros((2, len(rows)), np.float32)
         if columns is None:
             cells, back = np.unique(rows, return_inverse=True)
-            labels, probability = label_codes.decode(sums[cells], ids)
-            return labels[back.ravel()], probability[back.ravel()]
+            labels, share, second = (a[back.ravel()] for a in label_codes.decode(sums[cells], ids))
+            return labels, share, second
         counts = sums[rows][:, columns]
         total, best = counts.sum(1), counts.argmax(1)
-        top = counts[np.arange(len(rows)), best]
+        highest = np.partition(counts, -2, 1)[:, -2:] if len(ids) > 1 else np.pad(counts, ((0, 0), (1, 0)))
         labels = np.where(total > 0, ids[best], np.uint16(UNLABELLED)).astype(np.uint16)
-        return labels, (top / np.maximum(total, 1)).astype(np.float32)
+        shares = (highest / np.maximum(total, 1)[:, None]).astype(np.float32)
+        return labels, shares[:, 1], shares[:, 0]
 
     def state(self) -> np.ndarray:
         """(N, 3) int64: id, column (-1: coded), users."""

@@ -51,11 +51,12 @@ class Pools:
     """The sums of all contributions. `seq` of a block: that of its last change; `freed`: blocks that went, and when.
 
     `limit`: blocks to set address space aside for. `feature_users`: observations with features in the sums. `names`: what
-    features are called where no observation gave a label; `look` grows when that changes, for all blocks show it. label_mode:
-    see `LabelTable`.
+    features are called where no observation gave a label; `look` grows when that changes, for all blocks show it.
+    label_mode: see `LabelTable`. `least_probability`: of a label that is shown.
     """
 
-    def __init__(self, backend: Backend | None = None, limit: int = 0, label_mode: str = "auto") -> None:
+    def __init__(self, backend: Backend | None = None, limit: int = 0, label_mode: str = "auto",
+                 least_probability: float = 0.0) -> None:
         self.backend = NumpyBackend() if backend is None else backend
         shapes = {"voxels": (VOXELS, 6), "labels": (LABEL_CELLS, 0), "features": (LABEL_CELLS, 0)}
         self.voxels: BlockPool = self.backend.pool(shapes, ("voxels",), limit)
@@ -63,6 +64,7 @@ class Pools:
         self.labels = LabelTable(label_mode)
         self.feature_users = 0
         self.names: NameVectors | None = None
+        self.least_probability = least_probability
         self.look = 0
         self.freed: dict[int, int] = {}
         self.forgotten_seq = 0

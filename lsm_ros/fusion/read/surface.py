@@ -13,6 +13,7 @@ from lsm_ros.fusion.backends.freespace import CELLS
 from lsm_ros.fusion.backends.integrate import BLUE, LABEL_CELLS, NEAR, RED, VOXELS, WEIGHT
 from lsm_ros.fusion.backends.layout import BLOCK, STEPS, WEIGHT_UNIT, Layout
 from lsm_ros.fusion.map.pools import Pools
+from lsm_ros.fusion.read import certainty
 from lsm_ros.fusion.read.query import named
 from lsm_ros.types import UNLABELLED
 
@@ -95,9 +96,13 @@ def _read_blocks(pools: Pools, slots: np.ndarray, layout: Layout, least: int) ->
 
 
 def _best_labels(pools: Pools, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Most probable label (N,) uint16 of label cells and its probability (N,) float32; the smaller id wins a tie. Where no
-    observation gave a label, it is the name that is nearest to the features."""
-    labels, probability = pools.labels.read(pools.voxels.rows("labels"), rows)
+    """Most probable label (N,) uint16 of label cells and its probability (N,) float32; the smaller id wins a tie. Less probable
+    ones than `pools.least_probability` are unknown. Where no observation gave a label, it is the name that is nearest to the
+    features."""
+    labels, top, second = pools.labels.read(pools.voxels.rows("labels"), rows)
+    probability = certainty.probability(top, second, pools.voxels.users[rows // LABEL_CELLS])
+    unknown = probability < pools.least_probability
+    labels[unknown], probability[unknown] = UNLABELLED, 0.0
     if pools.names is not None:
         open_ = labels == UNLABELLED
         labels[open_], probability[open_] = named(pools, rows[open_], pools.names)

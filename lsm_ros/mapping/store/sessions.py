@@ -19,6 +19,7 @@ SAVED = "saved_map"  # in a result of `lsm map`
 def save_session(folder: Path, session: MapSession, language: dict[str, Any], config: Config) -> None:
     """Writes a map into `folder`. language: what `SemanticLayer.save` gave."""
     session.fuser.map.save(folder / "map")
+    session.objects.write(folder, session.tracker.graph)
     save_graph(folder, session.tracker, {
         **language, "gravity_source": session.levelling.source, "scale": session.scale.to_dict(),
         "next_observation": session.fuser.next_observation, "config": config.to_dict()})
@@ -33,6 +34,7 @@ def load_session(folder: Path, empty: MapSession) -> dict[str, Any]:
         empty.fuser.next_observation = whole(meta["next_observation"], "next_observation", empty.fuser.map.next_id)
         empty.levelling.recall(meta["gravity_source"])
         empty.scale.recall(meta.get("scale"))
+    empty.objects.load(folder, empty.tracker.graph, empty.fuser.map)
     return meta
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 SUMS = "checksums.sha256"
 GRID = ("occupancy.pgm", "occupancy.yaml")  # for map_server, beside the map
-OWN = ("map.json", "graph.npz", "map/voxel_map.npz", "language.safetensors", SUMS, *GRID)
+OWN = ("map.json", "graph.npz", "map/voxel_map.npz", "language.safetensors", "objects.json", SUMS, *GRID)
 """All files that a saved map may have; others in its folder are not the map's."""
 _LINE = re.compile(r"([0-9a-f]{64})  (\S.*)")
 _MOST_BYTES = 1_000_000

@@ -9,23 +9,28 @@ from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import PoseWithCovarianceStamped
+from nav2_msgs.msg import CostmapFilterInfo
 from nav_msgs.msg import OccupancyGrid, Odometry, Path
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import PointCloud2
-from vision_msgs.msg import LabelInfo
-from visualization_msgs.msg import Marker
+from vision_msgs.msg import Detection3DArray, LabelInfo
+from visualization_msgs.msg import Marker, MarkerArray
 
 from lsm_ros.config import NodeConfig
 from lsm_ros.mapping.interface import MapReader
 from lsm_ros.ros import conversions
+from lsm_ros.ros.output.frame_images import FrameImages
 from lsm_ros.ros.output.map_updates import UpdatePublisher
 from lsm_ros.ros.output.mesh_message import to_mesh_marker
+from lsm_ros.ros.output.object_messages import to_detections, to_markers
+from lsm_ros.ros.output.region_messages import to_regions
 from lsm_ros.ros.output.smooth_odometry import Motion
 from lsm_ros.types import FrameCloud, LabelSpace, MappingUpdate, OccupancyMap, PipelineStatus
 
 LIVE = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE)
 LATCHED = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+KEEP_OUT = 0  # type of nav2_msgs/CostmapFilterInfo
 MAX_PATH = 2000
 PATH_RATE_HZ = 5.0
 MESH_MS = 50.0  # time for the mesh at a stretch; a large map takes seconds, which frames must not wait for
@@ -80,12 +85,20 @@ class Publishers:
         self._odometry = node.create_publisher(Odometry, "~/odometry", LIVE)
         self._cloud = node.create_publisher(PointCloud2, "~/cloud", LIVE)
         self._keyframe_cloud = node.create_publisher(PointCloud2, "~/keyframe_cloud", LIVE)
+        self._images = FrameImages(node)
         self._label_info = node.create_publisher(LabelInfo, "~/label_info", LATCHED)
         self.path = Latched(node.create_publisher(Path, "~/path", LATCHED))
         self.map_cloud = Latched(node.create_publisher(PointCloud2, "~/map_cloud", LATCHED))
         self.occupancy = Latched(node.create_publisher(OccupancyGrid, "~/occupancy", LATCHED))
         self.distance_field = Latched(node.create_publisher(OccupancyGrid, "~/distance_field", LATCHED))
         self.mesh = Latched(node.create_publisher(Marker, "~/mesh", LATCHED))
+        self.objects = Latched(node.create_publisher(Detection3DArray, "~/objects", LATCHED))
+        self.label_mask = Latched(node.create_publisher(OccupancyGrid, "~/label_mask", LATCHED))
+        self._mask_info = node.create_publisher(CostmapFilterInfo, "~/label_mask_info", LATCHED)
+        self._mask_info.publish(CostmapFilterInfo(type=KEEP_OUT, multiplier=1.0,
+                                                  filter_mask_topic=node.resolve_topic_name("~/label_mask")))
+        self.regions = Latched(node.create_publisher(MarkerArray, "~/regions", LATCHED))
+        self.markers = Latched(node.create_publisher(MarkerArray, "~/markers", LATCHED))
         self._cloud_sent: dict[str, float] = {}
         self._labels: tuple[LabelSpace, str] | None = None
         self.cloud_ms = 0.0
@@ -108,7 +121,8 @@ class Publishers:
     @property
     def of_map(self) -> tuple[Latched, ...]:
         """Those that show voxels."""
-        return self.map_cloud, self.occupancy, self.distance_field, self.mesh
+        return (self.map_cloud, self.occupancy, self.distance_field, self.mesh, self.objects, self.markers, self.regions,
+                self.label_mask)
 
     @property
     def pending(self) -> bool:
@@ -141,11 +155,12 @@ class Publishers:
         self._odometry.publish(conversions.to_odometry(motion.T_odom_base, covariance, twist, motion.twist_covariance,
                                                        stamp_ns, frame_id, child_frame_id))
 
-    def clouds(self, update: MappingUpdate, for_navigation: bool) -> None:
-        """Clouds of one frame set. for_navigation: ~/cloud may be sent."""
+    def clouds(self, update: MappingUpdate, pipeline: MapReader, for_navigation: bool) -> None:
+        """Clouds and images of one frame set. for_navigation: those that robots drive by may be sent."""
         for cloud in update.clouds.values():
             if for_navigation:
                 self._live_cloud(cloud)
+                self._images.send(cloud, pipeline)
             if update.tracking.new_keyframe is not None and self._keyframe_cloud.get_subscription_count():
                 self._send_cloud(self._keyframe_cloud, cloud, 1)
 
@@ -185,6 +200,8 @@ class Publishers:
             lambda: conversions.map_cloud_message(pipeline.map.published_cloud(), stamp_ns, frame_id), rate_hz)
         self._mesh_unfinished = False
         self.mesh.publish_if_due(lambda: self._mesh_marker(pipeline, stamp_ns, frame_id), self.config.mesh_rate_hz)
+        self.objects.publish_if_due(lambda: to_detections(pipeline.objects(), stamp_ns, frame_id), rate_hz)
+        self.markers.publish_if_due(lambda: to_markers(pipeline.objects(), pipeline.about, stamp_ns, frame_id), rate_hz)
         if not for_navigation:
             return
 
@@ -193,3 +210,5 @@ class Publishers:
 
         self.occupancy.publish_if_due(lambda: grid(pipeline.occupancy()), rate_hz)
         self.distance_field.publish_if_due(lambda: grid(pipeline.distance_field()), rate_hz)
+        self.label_mask.publish_if_due(lambda: grid(pipeline.label_mask()), rate_hz)
+        self.regions.publish_if_due(lambda: to_regions(pipeline.regions(), stamp_ns, frame_id), rate_hz)

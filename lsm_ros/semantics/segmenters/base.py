@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from lsm_ros.config import Config
-from lsm_ros.types import Frame, LabelSpace
+from lsm_ros.types import UNLABELLED, Frame, LabelSpace
 
 
 class Segmenter(ABC):
@@ -27,3 +27,9 @@ class Segmenter(ABC):
     @abstractmethod
     def segment(self, frame: Frame) -> np.ndarray:
         """Label ids (H, W) uint16 of an image without lens distortion, 65535 where unknown."""
+
+    def with_probability(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+        """Label ids as of `segment`, and the probability (H, W) float32 of each, 0 where unknown; 1 for a segmenter that gives
+        none."""
+        labels = self.segment(frame)
+        return labels, (labels != UNLABELLED).astype(np.float32)

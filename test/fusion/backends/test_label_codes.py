@@ -15,7 +15,7 @@ from lsm_ros.fusion.backends.label_codes import code_bits, codes, decode
 from lsm_ros.fusion.map.labels import LabelTable
 from lsm_ros.types import UNLABELLED
 
-CODES = FusionConfig(voxel_size=0.1, min_weight=0.2, labels="codes")
+CODES = FusionConfig(voxel_size=0.1, min_weight=0.2, labels="codes", min_label_probability=0.0)
 POSES = [pose(0.1 * i, 0.05 * i, 0.5 + 0.02 * i, 0.15 * i, 0.05) for i in range(5)]
 
 
@@ -55,10 +55,11 @@ def test_200_ids_are_read_back():
         row[rng.choice(200, rng.integers(1, 5), replace=False)] += rng.integers(1, 3000)
         row[row.argmax()] += rng.integers(1, 500)
         row[rng.choice(200, rng.integers(0, 3), replace=False)] += rng.integers(1, 400)
-    labels, share = decode((counts @ codes(ids)).astype(np.int32), ids)
+    labels, share, second = decode((counts @ codes(ids)).astype(np.int32), ids)
     right = labels == ids[counts.argmax(1)]
     assert right.mean() > 0.99
     assert np.abs(share - counts.max(1) / counts.sum(1))[right].max() < 0.02
+    assert np.abs(second - np.partition(counts, -2, 1)[:, -2] / counts.sum(1))[right].max() < 0.02
 
 
 def test_what_cannot_be_read():
@@ -66,10 +67,10 @@ def test_what_cannot_be_read():
     nothing = decode(np.zeros((2, 65), np.int32), ids)
     assert nothing[0].tolist() == [UNLABELLED] * 2 and not nothing[1].any()
     tie = codes(ids).sum(0, keepdims=True) * 7
-    labels, share = decode(tie.astype(np.int32), ids)
-    assert labels.tolist() == [3] and share[0] == 0.5
+    labels, share, second = decode(tie.astype(np.int32), ids)
+    assert labels.tolist() == [3] and share[0] == second[0] == 0.5
     many = codes(np.arange(60)).sum(0, keepdims=True)  # more than can be told apart: something, within its bounds
-    labels, share = decode(many.astype(np.int32), np.arange(60, dtype=np.uint16))
+    labels, share, _ = decode(many.astype(np.int32), np.arange(60, dtype=np.uint16))
     assert labels[0] < 60 and 0 <= share[0] <= 1
 
 
@@ -140,7 +141,7 @@ def test_reading_says_what_counts_say(backend):
     a, b = counted.surface(), coded.surface()
     same = a.labels == b.labels
     assert same.mean() > 0.99 and len(np.unique(b.labels)) > 40
-    assert np.abs(a.label_probability - b.label_probability)[same].max() < 0.05
+    assert np.abs(a.label_probability - b.label_probability)[same].max() < 0.1
     for read in (lambda m: m.mesh().labels, lambda m: m.published_cloud().labels):
         assert (read(counted) == read(coded)).mean() > 0.98
 

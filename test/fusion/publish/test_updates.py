@@ -152,8 +152,8 @@ def test_labels_below_the_threshold_are_not_told():
     for i, label in enumerate((9, 4, 9)):
         o = observe([plane((1, 0, 0), 1.5)], T, i, camera=TINY)
         m.add(replace(o, labels=np.full_like(o.labels, label)), T)
-    assert set(decode(encode(m.surface(), 0.1, 0.6), 0.1).labels.tolist()) == {9}
-    assert set(decode(encode(m.surface(), 0.1, 0.7), 0.1).labels.tolist()) == {UNLABELLED}
+    assert set(decode(encode(m.surface(), 0.1, 0.8), 0.1).labels.tolist()) == {9}
+    assert set(decode(encode(m.surface(), 0.1, 0.9), 0.1).labels.tolist()) == {UNLABELLED}
 
 
 def test_messages_are_bounded_and_tell_what_changed():

@@ -8,6 +8,7 @@ from helpers.fusion_scenes import MIDDLE, ROOM, observe, plane, pose, sphere
 
 from lsm_ros.config import FusionConfig, GridConfig
 from lsm_ros.fusion import VoxelMap
+from lsm_ros.fusion.read.certainty import probability
 from lsm_ros.types import UNLABELLED
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -69,18 +70,20 @@ def test_room_has_the_right_colours_and_labels():
     assert s.voxel_size == CONFIG.voxel_size
 
 
-def test_majority_of_labels_wins_and_threshold():
+@pytest.mark.parametrize("least", [0.0, 0.4])
+def test_majority_of_labels_wins_and_threshold(least):
     T = VIEWS[0]
-    m = VoxelMap(CONFIG)
+    m = VoxelMap(replace(CONFIG, min_label_probability=least))
     for i, label in enumerate((9, 4, 9)):
         o = observe([plane((1, 0, 0), 1.5)], T, i)
         m.add(replace(o, labels=np.full_like(o.labels, label)), T)
     surface = m.surface()
-    assert (surface.labels == 9).all() and np.allclose(surface.label_probability, 2 / 3)
-    assert (m.snapshot(label_threshold=0.6).labels == 9).all()
-    assert (m.snapshot(label_threshold=0.7).labels == UNLABELLED).all()
+    expected = probability(np.float32([2 / 3]), np.float32([1 / 3]), np.array([3]))
+    assert (surface.labels == 9).all() and np.allclose(surface.label_probability, expected) and 0.8 < expected < 0.9
+    assert (m.snapshot(label_threshold=0.8).labels == 9).all()
+    assert (m.snapshot(label_threshold=0.95).labels == UNLABELLED).all()
     m.remove(0)
-    assert (m.surface().labels == 4).all()  # a tie goes to the smaller id
+    assert (m.surface().labels == (UNLABELLED if least else 4)).all()  # a tie goes to the smaller id, if it is shown
 
 
 def test_min_weight_may_change():

@@ -9,8 +9,9 @@ from helpers.onnx_models import constant, node, onnx, write_model
 
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics
+from lsm_ros.models.image_input import read_settings
 from lsm_ros.pairs.depth_priors import make_depth_prior
-from lsm_ros.pairs.depth_priors.onnx import EXAMPLE, read_settings
+from lsm_ros.pairs.depth_priors.onnx import EXAMPLE, OnnxSettings
 from lsm_ros.types import Frame
 
 
@@ -74,7 +75,7 @@ def test_settings_that_do_not_fit_are_refused(tmp_path, settings, says):
 
 def test_the_example_of_settings_can_be_used_as_it_is(tmp_path):
     (tmp_path / "m.yaml").write_text(EXAMPLE)
-    assert read_settings(tmp_path / "m.yaml").size == (224, 224)
+    assert read_settings(OnnxSettings, tmp_path / "m.yaml", "", "").size == (224, 224)
 
 
 def test_a_file_that_is_missing_or_no_model_is_named(tmp_path):
