@@ -3,6 +3,7 @@
 """Who touches the pipeline: the worker, and nobody else."""
 import gc
 import threading
+import time
 import weakref
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from helpers.fake_pipeline import FakePipeline, Recorder
 from helpers.harness import LATCHED, START_NS, image_message
 from nav_msgs.msg import OccupancyGrid, Path
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
 from vision_msgs.msg import VisionClass
@@ -24,6 +26,7 @@ from lsm_ros.ros.node import MappingNode
 from lsm_ros.srv import GetBlocks, LoadMap, QueryText, SaveMap, SetLabels
 
 PLACE = "/threads/mapping"
+CALLS = 100
 FOR_ANY_THREAD = {"texts", "sentence", "learn"}
 PUBLISHED = {"map_cloud": PointCloud2, "occupancy": OccupancyGrid, "distance_field": OccupancyGrid, "mesh": Marker,
              "path": Path}
@@ -94,6 +97,27 @@ def test_only_the_worker_touches_the_pipeline(client, running):
     others = {(name, thread) for name, thread in used if thread != "mapping"}
     assert {name for name, _ in others} <= FOR_ANY_THREAD, f"another thread than the worker used {sorted(others)}"
     assert {name for name, _ in others} >= {"sentence", "learn"}  # so that a text encoder that loads does not hold up frames
+
+
+def test_each_of_a_hundred_calls_at_once_is_answered(ros, client, running):
+    """One works, the others are refused by name; none is lost while the node does not come to read them."""
+    client.wait(lambda: running.node.report.active, 10, "the node to be active")
+    go_on = threading.Event()
+    running.node.mapper.worker.call(lambda: go_on.wait(30))
+    with client.lock:
+        asking = client.node.create_client(LoadMap, f"{PLACE}/load_map", qos_profile=QoSProfile(depth=CALLS))
+    assert asking.wait_for_service(timeout_sec=10.0)
+    held = threading.Event()
+    running.node.executor.create_task(held.wait, 30)  # the node is busy: what is called meanwhile has to wait for it
+    futures = [asking.call_async(LoadMap.Request(name="floor")) for _ in range(CALLS)]
+    time.sleep(0.5)
+    held.set()
+    client.wait(lambda: sum(f.done() for f in futures) == CALLS - 1, 10, "the refusals")
+    go_on.set()
+    client.wait(lambda: all(f.done() for f in futures), 10, "the answer of the call that works")
+    answers = [f.result() for f in futures]
+    assert sum(a.success for a in answers) == 1
+    assert {a.message for a in answers if not a.success} == {"another service call is at work; call again"}
 
 
 def test_the_recorder_notes_who_looks_up_and_who_calls():
