@@ -5,6 +5,7 @@ import gc
 import threading
 import time
 import weakref
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,8 +16,10 @@ from helpers.harness import LATCHED, START_NS, image_message
 from nav_msgs.msg import OccupancyGrid, Path
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import VisionClass
 from visualization_msgs.msg import Marker
 
@@ -32,12 +35,12 @@ PUBLISHED = {"map_cloud": PointCloud2, "occupancy": OccupancyGrid, "distance_fie
              "path": Path}
 
 
-@pytest.fixture
-def running(ros, tmp_path):
+@contextmanager
+def spun(ros, folder, **changes):
     """A node in this process, spun in a thread as its program does; `touched` has what was used of its pipeline, and where."""
     touched = []
-    values = {"map_directory": str(tmp_path), "odom_frame": "", "image_reliability": "reliable", "map_rate_hz": 10.0,
-              "mesh_rate_hz": 5.0}
+    values = {"map_directory": str(folder), "odom_frame": "", "image_reliability": "reliable", "map_rate_hz": 10.0,
+              "mesh_rate_hz": 5.0, **changes}
     node = MappingNode(lambda config: Recorder(FakePipeline(config), touched), namespace="/threads", context=ros,
                        parameter_overrides=[Parameter(n, value=v) for n, v in values.items()])
     executor = MappingExecutor(node.waiting_groups, threads=3, context=ros)
@@ -50,11 +53,19 @@ def running(ros, tmp_path):
 
     thread = threading.Thread(target=spin, name="executor")
     thread.start()
-    yield SimpleNamespace(node=node, touched=touched)
-    stop.set()
-    thread.join()
-    executor.shutdown(timeout_sec=5.0)
-    node.destroy_node()
+    try:
+        yield SimpleNamespace(node=node, touched=touched)
+    finally:
+        stop.set()
+        thread.join()
+        executor.shutdown(timeout_sec=5.0)
+        node.destroy_node()
+
+
+@pytest.fixture
+def running(ros, tmp_path):
+    with spun(ros, tmp_path) as made:
+        yield made
 
 
 def test_only_the_worker_touches_the_pipeline(client, running):
@@ -118,6 +129,29 @@ def test_each_of_a_hundred_calls_at_once_is_answered(ros, client, running):
     answers = [f.result() for f in futures]
     assert sum(a.success for a in answers) == 1
     assert {a.message for a in answers if not a.success} == {"another service call is at work; call again"}
+
+
+def test_tf_is_read_while_a_camera_waits_for_room(ros, client, tmp_path):
+    """In a replay an image waits until there is room for it, and what would make room may wait for TF."""
+    with spun(ros, tmp_path, **{"replay": True, "limits.queue_frames": 1}) as running:
+        client.wait(lambda: running.node.report.active, 10, "the node to be active")
+        client.publisher(Image, "/threads/camera/image")
+        client.publisher(TFMessage, "/tf")
+        client.wait_matched("/threads/camera/image", "/tf")
+        worker, go_on = running.node.mapper.worker, threading.Event()
+        worker.call(lambda: go_on.wait(30))
+        picture = np.zeros((48, 64, 3), np.uint8)
+        for i in range(10):
+            client.send(Image, "/threads/camera/image", image_message(picture, START_NS + i * 10**8, "optical", "rgb8"))
+        client.wait(lambda: worker.counts.waiting, 10, "the queue to be full")
+        time.sleep(0.2)  # the next image waits in the callback of its topic
+        client.send_odometry(np.eye(4), START_NS)
+        buffer = running.node.connections.tf_in.buffer
+        try:
+            client.wait(lambda: buffer.can_transform("odom", "base_link", Time()), 5, "TF")
+            assert worker.counts.waiting == 1 and worker.counts.dropped == 0
+        finally:
+            go_on.set()
 
 
 def test_the_recorder_notes_who_looks_up_and_who_calls():
