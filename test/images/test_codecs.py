@@ -89,8 +89,10 @@ class TestDecodeImage:
         np.testing.assert_array_equal(out, RGB)
         assert out.flags.writeable and not np.shares_memory(out, np.frombuffer(data, np.uint8))
 
-    def test_one_pixel(self):
-        assert codecs.decode_image("bgr8", 1, 1, 3, b"\x01\x02\x03").tolist() == [[[3, 2, 1]]]
+    @pytest.mark.parametrize(("width", "height"), [(1, 2), (2, 1)])
+    def test_one_row_or_column(self, width, height):
+        out = codecs.decode_image("bgr8", width, height, 3 * width, b"\x01\x02\x03\x04\x05\x06")
+        assert out.reshape(2, 3).tolist() == [[3, 2, 1], [6, 5, 4]]
 
     def test_last_row_without_padding(self):
         np.testing.assert_array_equal(codecs.decode_image("rgb8", 8, 6, 30, _padded(RGB, 6)[:-6]), RGB)

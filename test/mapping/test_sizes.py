@@ -73,6 +73,24 @@ class TestResolution:
         with pytest.raises(ValueError, match="from 320x240 to 160x100, of other proportions"):
             keeper(bare[2], tracker)
 
+    @pytest.mark.parametrize("size", [(160, 120), (640, 480)])
+    def test_without_calibration_no_pixel_is_shifted(self, size):
+        tracker, inside, off = MappingPipeline(Config()).tracker, (slice(8, -8), slice(8, -8)), []
+        ramp = np.rint(np.add.outer(np.arange(240) * 0.4, np.arange(320) * 0.45)).astype(np.uint8)
+        for values in (ramp, 255 - ramp):  # both, since rounding goes up
+            keeper, image = SizeKeeper(Warnings()), cv2.cvtColor(values, cv2.COLOR_GRAY2RGB)
+            keeper(Frame(0, "c", image), tracker)
+            again = keeper(Frame(1, "c", cv2.resize(image, size, interpolation=cv2.INTER_AREA)), tracker)
+            off.append((again.image[inside].astype(float) - image[inside]).mean())
+        assert abs(off[0] - off[1]) / 2 < 0.05  # a shift of half a pixel along both sides gives 0.43
+
+    def test_an_uncalibrated_camera_of_a_map_that_was_loaded_may_have_another_size(self, pipeline, tmp_path):
+        states(pipeline, [wall(i) for i in range(3)])
+        pipeline.tracker.cameras.uncalibrated.add("c")
+        bare = replace(wall(0, K.resize(160, 120)).frames[0], intrinsics=None)
+        again = SizeKeeper(Warnings())(bare, pipeline.tracker)
+        assert again.image.shape == (240, 320, 3) and again.intrinsics is None
+
     def test_a_camera_whose_calibration_does_not_follow_gets_no_pose(self, pipeline):
         states(pipeline, [wall(i) for i in range(4)])
         small = wall(4, K.resize(160, 120)).frames[0]
