@@ -9,7 +9,6 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # pytest before 7 does not know `pythonpath` of pyproject.toml
 from helpers import not_run, outside  # noqa: E402
 
-
 if hasattr(pytest.Item, "path"):
     def pytest_pycollect_makemodule(module_path, parent):
         """Stands in for a file whose ROS modules are missing, so that its tests are counted and named instead of an error."""
