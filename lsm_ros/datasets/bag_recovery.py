@@ -174,8 +174,12 @@ class RecoveredSqlite:
             # SQLite refuses a file that is shorter than its header says, except while its schema is being repaired.
             connection.execute("PRAGMA writable_schema=ON")
             if not self._names:
-                self._names = {i: (n, t) for i, n, t in connection.execute("SELECT id, name, type FROM topics")}
-            yield from connection.execute(f"SELECT topic_id, timestamp, {column} FROM messages ORDER BY id")
+                self._names = {i: (n, t) for i, n, t in connection.execute("SELECT id, name, type FROM topics")
+                               if isinstance(n, str) and isinstance(t, str)}
+            for topic_id, stamp_ns, value in connection.execute(f"SELECT topic_id, timestamp, {column} FROM messages "
+                                                                "ORDER BY id"):
+                if isinstance(stamp_ns, int):  # SQLite keeps any kind of value in any column
+                    yield topic_id, stamp_ns, value
         except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
             return  # the break that the caller has already reported
         finally:
