@@ -143,7 +143,7 @@ class BagFile:
             except Exception as error:  # of rosbags: a damaged chunk or page in the middle
                 self.log.add(f"bag {self.path.name} breaks off in the middle", line_of(error))
                 return
-            if isinstance(message[1], int) and not isinstance(message[2], str | int | float | None):
+            if isinstance(message[1], int) and not isinstance(message[2], (str, int, float, type(None))):
                 yield message
             else:  # SQLite keeps any kind of value in any column
                 self.log.add(f"message of {message[0]} skipped: its row holds no time or no bytes")

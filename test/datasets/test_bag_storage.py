@@ -131,6 +131,30 @@ class TestIndex:
         assert not any("damaged" in w for w in source.warnings)
 
 
+class TestOddRows:
+    """SQLite keeps any kind of value in any column, so a flipped bit makes text or NULL of a number."""
+
+    def changed(self, folder, *commands):
+        with sqlite3.connect(file_of(write_images(folder, storage="sqlite3"))) as database:
+            for command in commands:
+                database.execute(command)
+        return folder
+
+    @pytest.mark.parametrize("scanned", [False, True])
+    @pytest.mark.parametrize("change, said", [("timestamp='soon'", "no time or no bytes"), ("data='text'", "no time or no bytes"),
+                                              ("data=5", "no time or no bytes"), ("data=x''", "does not parse")])
+    def test_cost_their_message(self, tmp_path, change, said, scanned):
+        of_image = "WHERE topic_id = (SELECT id FROM topics WHERE name LIKE '%image') AND timestamp = 2000001000"
+        damage = ["INSERT INTO messages(topic_id, timestamp, data) VALUES (99, 9, x'00')"] if scanned else []
+        source = open_source(self.changed(tmp_path / "bag", f"UPDATE messages SET {change} {of_image}", *damage))
+        assert stamps(source) == [1, 3, 4] and any("is damaged" in w for w in source.warnings) == scanned
+        assert (scanned and "time" in change) or any(said in w for w in source.warnings)
+
+    def test_topics_without_a_name(self, tmp_path):
+        source = open_source(self.changed(tmp_path / "bag", "UPDATE topics SET name=x'ff' WHERE name LIKE '%info'"))
+        assert stamps(source) == [1, 2, 3, 4] and any("no camera_info" in w for w in source.warnings)
+
+
 class TestWriteAhead:
     """A recorder that was killed leaves messages in files beside the database."""
 
