@@ -61,9 +61,9 @@ class BagFile:
             raise
 
     @property
-    def custom_data(self) -> dict[str, str]:
-        """The notes in the bag's metadata."""
-        return self._metadata.custom
+    def stamp_offset_ns(self) -> int:
+        """Nanoseconds that were added to the stamps, as the bag's metadata says."""
+        return self._metadata.stamp_offset_ns
 
     def messages(self, topics: Collection[str]) -> Iterator[tuple[str, int, Any]]:
         """Yields (topic, log time in ns, message) of the topics named; what does not parse is skipped and counted."""
