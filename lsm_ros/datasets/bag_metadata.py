@@ -11,8 +11,8 @@ from lsm_ros.datasets.base import WarningLog, read_yaml_mapping
 
 
 class BagMetadata:
-    """Content of metadata.yaml, if it can be read. stamp_offset_ns: see `Source`; is_known: False without the file, or with a broken one,
-    which is logged."""
+    """Content of metadata.yaml, if it can be read. stamp_offset_ns: see `Source`; is_known: False without the file, or with a
+    broken one, which is logged."""
 
     def __init__(self, bag: Path, log: WarningLog) -> None:
         self._log = log
