@@ -32,7 +32,8 @@ def test_without_a_frame_the_namespace_or_the_word_registered_speaks_for_it(name
     assert any(f"depth {name} is left out" in line for line in said) != is_taken
 
 
-@pytest.mark.parametrize(("name", "goes_to"), [("/front/depth_registered/image", "/front/color/image"), ("/lidar/aligned/image", "")])
+@pytest.mark.parametrize(("name", "goes_to"), [("/front/depth_registered/image", "/front/color/image"),
+                                               ("/lidar/aligned/image", "")])
 def test_of_several_cameras_the_name_must_be_of_the_same_device(name, goes_to):
     found, _ = paired([color("/front/color/image"), color("/rear/color/image")], [depth(name)])
     assert found == ({goes_to: name} if goes_to else {})
@@ -61,6 +62,8 @@ def test_of_two_in_the_frame_the_nearer_name_then_the_raw_one_is_taken():
     image = color("/robot/front/color/image", "lens")
     found, said = paired([image], [depth("/x/depth", "lens"), depth("/robot/front/depth", "lens")])
     assert found == {image.name: "/robot/front/depth"} and "depth /x/depth is left out" in said[0]
+    found, _ = paired([color("/left/image", "lens"), color("/right/image", "lens")], [depth("/right/depth", "lens")])
+    assert found == {"/right/image": "/right/depth"}, "of two images in one frame"
     both = [depth("/robot/front/depth/compressedDepth", "lens", PACKED), depth("/robot/front/depth", "lens")]
     for order in (both, both[::-1]):
         assert paired([image], order) == ({image.name: "/robot/front/depth"}, []), "the packed one is the same depth"
