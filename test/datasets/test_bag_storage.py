@@ -10,8 +10,10 @@ import pytest
 from helpers.bags import IMAGE, STORE, BagMaker, S, image, write_images
 
 from lsm_ros.datasets import bag_unpacking, open_source
+from lsm_ros.datasets.bag_metadata import BagMetadata
 from lsm_ros.datasets.bag_storage import bag_files
 from lsm_ros.datasets.bag_unpacking import unpack_message
+from lsm_ros.datasets.base import WarningLog
 
 zstd = pytest.importorskip("rosbags.rosbag2.storage_mcap", reason="rosbags is not installed (pip install rosbags)").zstd
 
@@ -113,8 +115,38 @@ class TestMetadata:
         assert stamps(source) == [1, 2, 3, 4] and source.stamp_offset_ns == 0
         assert any(w.startswith("metadata.yaml is damaged and not used") for w in source.warnings)
 
+    @pytest.mark.parametrize(("named", "there", "count", "said"), [
+        (["a.db3"], ["a.db3"], 8, []), (["a.db3"], ["a.db3"], 9, ["says 8 messages, the files hold 9"]),
+        (["a.db3"], ["a.db3.zstd"], 8, []), (["a.db3.zstd"], ["a.db3"], 8, []), (["a.db3.zstd"], ["a.db3.zstd"], 8, []),
+        (["x/a.db3"], ["a.db3"], 8, []), (["a.db3", "b.db3"], ["a.db3"], 4, ["are missing, with their messages: b.db3"]),
+        (["a.db3"], ["a.db3", "b.db3"], 8, ["does not name are read, too: b.db3"])])
+    def test_names_and_counts_are_compared(self, tmp_path, named, there, count, said):
+        """Files may have been packed, or unpacked, since; what is missing explains another count."""
+        log, folder = WarningLog(), tmp_path / "bag"
+        folder.mkdir()
+        values = f"{{message_count: 8, relative_file_paths: {named}}}"
+        (folder / "metadata.yaml").write_text(f"rosbag2_bagfile_information: {values}")
+        BagMetadata(folder, log).compare([folder / name for name in there], count)
+        assert [any(text in line for line in log.lines()) for text in said] == [True] * len(said)
+        assert len(log.lines()) == len(said)
+
     def test_one_that_fits_is_not_spoken_of(self, tmp_path):
         assert open_source(write_images(tmp_path / "bag")).warnings == []
+
+
+class TestFiles:
+    def test_they_come_in_the_order_of_their_numbers_without_hidden_ones(self, tmp_path):
+        names = ["rec_0.mcap", "rec_2.mcap", "rec_10.mcap", "._rec_0.mcap", "notes.txt"]  # as macOS leaves them on other disks
+        for name in names:
+            (tmp_path / name).write_bytes(b"x")
+        (tmp_path / "folder.mcap").mkdir()
+        assert [f.name for f in bag_files(tmp_path)] == names[:3]
+
+    def test_one_without_a_byte_is_called_empty(self, tmp_path):
+        (tmp_path / "a.mcap").touch()
+        for path in (tmp_path, tmp_path / "a.mcap"):
+            with pytest.raises(ValueError, match=r"a\.mcap is empty: the file has no bytes"):
+                open_source(path)
 
 
 class TestIndex:
