@@ -142,6 +142,11 @@ class TestFiles:
         (tmp_path / "folder.mcap").mkdir()
         assert [f.name for f in bag_files(tmp_path)] == names[:3]
 
+    def test_metadata_alone_is_a_bag_without_files(self, tmp_path):
+        (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {}")
+        with pytest.raises(ValueError, match="holds no bag: neither .mcap nor .db3 files"):
+            open_source(tmp_path)
+
     def test_one_without_a_byte_is_called_empty(self, tmp_path):
         (tmp_path / "a.mcap").touch()
         for path in (tmp_path, tmp_path / "a.mcap"):
@@ -223,6 +228,22 @@ class TestWriteAhead:
         assert any("-wal" in w for w in source.warnings)
         source.close()
         assert {f.name: f.read_bytes() for f in killed.iterdir()} == before
+
+    def test_is_copied_only_where_the_index_of_shared_memory_lacks_or_is_damaged(self, killed, monkeypatch):
+        copied = []
+        monkeypatch.setattr(shutil, "copyfile", lambda a, b, copy=shutil.copyfile: copied.append(a.name) or copy(a, b))
+        index = list(killed.glob("*-shm"))
+        open_source(killed).close()
+        assert bool(copied) == (not index)
+        if index:
+            index[0].write_bytes(b"no index" * 4096)
+            assert stamps(open_source(killed)) == [1, 2, 3, 4] and len(copied) == 2
+
+    def test_an_empty_one_is_nothing(self, tmp_path):
+        folder = write_images(tmp_path / "bag", storage="sqlite3")
+        file_of(folder).with_name(f"{file_of(folder).name}-wal").touch()
+        source = open_source(folder)
+        assert stamps(source) == [1, 2, 3, 4] and source.warnings == []
 
 
 class TestCompressed:

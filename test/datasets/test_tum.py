@@ -53,6 +53,16 @@ class TestTumSource:
         assert frames[1].labels[0].tolist() == [0, 3, 65535, 7] * 2
         assert frames[1].label_space.names == {0: "wall", 3: "chair", 7: "table"}
 
+    def test_odometry_without_a_line_is_none(self, folder):
+        (folder / "odometry.txt").write_text("# stamp tx ty tz qx qy qz qw\n")
+        source = open_source(folder)
+        assert [fs.T_odom_base for fs in source] == [None] * 3 and source.warnings == []
+
+    def test_what_of_a_calibration_is_not_used_is_said(self, folder):
+        (folder / "camera.yaml").write_text("{image_width: 8, image_height: 6, depth_scale: 0.001, "
+                                            "camera_matrix: {data: [9, 0.4, 4, 0, 9, 3, 0, 0, 1]}}")
+        assert [w for w in open_source(folder).warnings if "skew" in w] == ["camera.yaml: its skew of 0.4 px is ignored"]
+
     def test_ground_truth_is_of_the_body(self, folder):
         source = open_source(folder)
         T = source.ground_truth[0].T_map_rig
