@@ -53,6 +53,20 @@ class TestTumSource:
         assert frames[1].labels[0].tolist() == [0, 3, 65535, 7] * 2
         assert frames[1].label_space.names == {0: "wall", 3: "chair", 7: "table"}
 
+    def test_depth_of_eight_bits_is_left_out_and_said(self, folder):
+        cv2.imwrite(str(folder / "d0.png"), np.full((6, 8), 150, np.uint8))
+        source = open_source(folder)
+        assert [fs.frames[0].depth is not None for fs in source] == [False, False, True]
+        assert any("d0.png has values of uint8; depth needs 16 bits" in w for w in source.warnings)
+
+    def test_depth_without_a_value_says_nothing_of_its_unit(self, folder):
+        (folder / "camera.yaml").unlink()
+        cv2.imwrite(str(folder / "d0.png"), np.zeros((6, 8), np.uint16))
+        source = open_source(folder)
+        list(source)
+        (said,) = [w for w in source.warnings if "1/5000" in w]
+        assert "0.5 m away; were it millimetres, 2.5 m" in said
+
     def test_odometry_without_a_line_is_none(self, folder):
         (folder / "odometry.txt").write_text("# stamp tx ty tz qx qy qz qw\n")
         source = open_source(folder)
