@@ -53,6 +53,15 @@ class TestTumSource:
         assert frames[1].labels[0].tolist() == [0, 3, 65535, 7] * 2
         assert frames[1].label_space.names == {0: "wall", 3: "chair", 7: "table"}
 
+    @pytest.mark.parametrize(("stamps", "is_said"), [
+        ((10.0, 10.1, 10.2, 10.25), False),  # one of four is far
+        ((10.0, 10.03, 10.06, 10.13, 10.16), True),  # one of five is not
+        ((10.0, 10.001, 10.002, 10.003, 10.004, 10.005, 10.006), False)])  # all are near, though one image alone has depth
+    def test_files_that_find_no_image_are_spoken_of_where_most_are_too_far(self, folder, stamps, is_said):
+        (folder / "depth.txt").write_text("".join(f"{s:.3f} d0.png\n" for s in stamps))
+        source = open_source(folder)
+        assert any("depth.txt find no image" in w for w in source.warnings) == is_said
+
     def test_depth_of_eight_bits_is_left_out_and_said(self, folder):
         cv2.imwrite(str(folder / "d0.png"), np.full((6, 8), 150, np.uint8))
         source = open_source(folder)
