@@ -77,9 +77,10 @@ class TestDecodeImage:
         shape = (height, 2 * step) if encoding == "nv24" else (height // 2, step)
         planes = np.concatenate([np.full(height * step, 81, np.uint8),
                                  np.tile(np.array(chroma, np.uint8), shape[0] * shape[1] // 2)])
-        out = codecs.decode_image(encoding, width, height, step, planes.tobytes())
-        assert out.shape == (height, width, 3)
-        assert np.abs(out.astype(int) - [255, 0, 0]).max() <= 3
+        for data in (planes.tobytes(), planes[:len(planes) - pad].tobytes()):  # the last row may have no padding
+            out = codecs.decode_image(encoding, width, height, step, data)
+            assert out.shape == (height, width, 3)
+            assert np.abs(out.astype(int) - [255, 0, 0]).max() <= 3
 
     @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview, lambda b: array.array("B", b),
                                       lambda b: np.frombuffer(b, np.uint8)])
