@@ -1,12 +1,13 @@
 # Two commands do everything on a machine without ROS: `make demo` and `make test`.
 # On a machine with ROS 2, build with rosdep and colcon instead (README, "With ROS 2").
 PYTHON ?= python3
+PYTHON_OLDEST ?= python3.10
 SHELL := /bin/bash
 ENV := . tools/env.sh
 
 OVER_TOPICS := test/ros test/demo test/launch test/underlay
 
-.PHONY: setup demo test test-all bench lint clean
+.PHONY: setup demo test test-all test-oldest bench lint clean
 
 setup:
 	@$(PYTHON) tools/setup_env.py
@@ -32,8 +33,12 @@ endif
 test-all: setup
 	@$(ENV) && python -m pytest $(ARGS)
 
+# Without ROS, on the versions that Ubuntu 22.04 has (requirements/oldest.txt); installs some 3 GB into .venv-oldest.
+test-oldest:
+	@$(PYTHON_OLDEST) tools/test_oldest.py $(ARGS)
+
 lint: setup
 	@$(ENV) && ruff check . && mypy
 
 clean:
-	rm -rf .venv .ros out
+	rm -rf .venv .venv-oldest .ros out

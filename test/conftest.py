@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """Fixtures that all tests share."""
+import sys
 from pathlib import Path
 
 import pytest
-from helpers import not_run, outside
 
+sys.path.insert(0, str(Path(__file__).parent))  # pytest before 7 does not know `pythonpath` of pyproject.toml
+from helpers import not_run, outside  # noqa: E402
 
-def pytest_pycollect_makemodule(module_path, parent):
-    """Stands in for a file whose ROS modules are missing, so that its tests are counted and named instead of an error."""
-    if not_run.missing_modules(module_path):
-        return not_run.FileNotRun.from_parent(parent, path=module_path)
-    return None
+if hasattr(pytest.Item, "path"):
+    def pytest_pycollect_makemodule(module_path, parent):
+        """Stands in for a file whose ROS modules are missing, so that its tests are counted and named instead of an error."""
+        return not_run.FileNotRun.from_parent(parent, path=module_path) if not_run.missing_modules(module_path) else None
+else:
+    def pytest_pycollect_makemodule(path, parent):
+        """The same for pytest before 7."""
+        return not_run.FileNotRun.from_parent(parent, fspath=path) if not_run.missing_modules(Path(path)) else None
 
 
 def pytest_itemcollected(item):
     """Marks what stands in the folders of the tests over ROS."""
-    if not_run.ros_folder(item.path):
+    if not_run.ros_folder(not_run.path_of(item)):
         item.add_marker("ros")
 
 

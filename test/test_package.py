@@ -15,9 +15,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 OWN = {"lsm_ros", "lsm_sim", "helpers", "setup_env", *(f.stem for d in ("bench", "test") for f in (ROOT / d).glob("*.py"))}
 # Modules whose rosdep key has another name. Every other module is a ROS package of its own name.
-KEYS = {"cv2": "python3-opencv", "hypothesis": "python3-hypothesis", "numpy": "python3-numpy", "PIL": "python3-pil",
-        "psutil": "python3-psutil", "pytest": "python3-pytest", "scipy": "python3-scipy", "tf2_ros": "tf2_ros_py",
-        "tqdm": "python3-tqdm", "yaml": "python3-yaml"}
+KEYS = {"cv2": "python3-opencv", "hypothesis": "python3-hypothesis", "numpy": "python3-numpy", "packaging": "python3-packaging",
+        "PIL": "python3-pil", "psutil": "python3-psutil", "pytest": "python3-pytest", "scipy": "python3-scipy",
+        "tf2_ros": "tf2_ros_py", "tqdm": "python3-tqdm", "yaml": "python3-yaml"}
 # What pip brings, lz4 with rosbags: rosdep has no key for it, only one that installs with pip, or one for another build.
 PIP = {"ai_edge_litert", "cupy", "evo", "huggingface_hub", "lz4", "matplotlib", "mypy", "onnx", "onnxruntime", "open3d",
        "rosbags", "torch", "transformers", "depth_anything_3", "mapanything"}

@@ -83,6 +83,8 @@ class Setup:
     def install(self) -> None:
         req = ROOT / "requirements"
         pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", "-c", str(req / "constraints.txt")]
+        locked = req / f"locked-cp{sys.version_info[0]}{sys.version_info[1]}.txt"  # what those need in turn
+        pip += ["-c", str(locked)] if locked.is_file() else []
         run([*pip, "-r", str(req / "ros-jazzy.txt"), "-r", str(req / "dev.txt")], self.work / "log" / "pip.log")
         run([*pip, "--no-deps", "-r", str(req / "no_deps.txt")], self.work / "log" / "pip_no_deps.log")
 

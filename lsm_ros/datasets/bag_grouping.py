@@ -43,6 +43,7 @@ class BagGroups:
         self._log = log
         self._gaps = PartnerGaps(slop_ns)
         self._last_ns: int | None = None
+        self._ended = False
 
     def add(self, camera: str, kind: str, stamp_ns: int, recorded: Recorded) -> None:
         """Adds an image ('image'), or a depth or label image ('depth', 'labels')."""
@@ -57,8 +58,7 @@ class BagGroups:
     def end(self) -> None:
         """Lets all groups go, since everything has been read."""
         self._warn(self._assembler.end())
-        for text in self._gaps.problems().values():
-            self._log.add(text)
+        self._ended = True
 
     def ready(self) -> Iterator[Group]:
         """Groups that need not wait any longer. Where stamps jump back, those are left out that are not new."""
@@ -72,6 +72,9 @@ class BagGroups:
                 yield group
             else:
                 self._warn([Dropped(item, items.LATE) for item in group.images.values()])
+        if self._ended:  # now all that could be paired is
+            for text in self._gaps.problems().values():
+                self._log.once(text)
 
     def _warn(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -11,25 +11,25 @@ from lsm_ros.datasets.base import WarningLog, read_yaml_mapping
 
 
 class BagMetadata:
-    """Content of metadata.yaml, if it can be read. custom: its notes; is_known: False without the file, or with a broken one,
-    which is logged."""
+    """Content of metadata.yaml, if it can be read. stamp_offset_ns: see `Source`; is_known: False without the file, or with a
+    broken one, which is logged."""
 
     def __init__(self, bag: Path, log: WarningLog) -> None:
         self._log = log
         self._files: list[str] | None = None
         self._count: int | None = None
-        self.custom: dict[str, str] = {}
+        self.stamp_offset_ns = 0
         path = bag / "metadata.yaml"
         if not path.is_file():
             return
         try:
             self._read(read_yaml_mapping(path)["rosbag2_bagfile_information"])
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
             log.add("metadata.yaml is damaged and not used", f"{type(error).__name__}: {error}")
 
     def _read(self, values: dict[str, Any]) -> None:
         count, files = int(values["message_count"]), [PurePath(str(f)).name for f in values["relative_file_paths"]]
-        self.custom = {str(k): str(v) for k, v in (values.get("custom_data") or {}).items()}
+        self.stamp_offset_ns = int((values.get("custom_data") or {}).get("stamp_offset_ns", "0"))
         self._count, self._files = count, files
 
     @property

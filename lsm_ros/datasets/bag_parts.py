@@ -41,6 +41,8 @@ class IndexedPart:
         self._reader: Any = {"mcap": McapReader, "sqlite3": Sqlite3Reader}[kind](file)
         self._reader.open()
         self.topics = [Topic(c.topic, c.msgtype, c.msgcount, c.ext.serialization_format) for c in self._reader.connections]
+        if not all(isinstance(text, str) for t in self.topics for text in (t.name, t.msgtype)):
+            raise ValueError("a topic has no name")
         found = self._reader.metadata
         self.span_ns = (found.start_time, found.end_time - 1) if found.message_count else None
         self.is_consistent = found.message_count == sum(t.count for t in self.topics)

@@ -142,14 +142,15 @@ class RecoveredSqlite:
         counts: dict[int, int] = {}
         for topic_id, stamp_ns, _ in self._rows("length(data)"):
             counts[topic_id] = counts.get(topic_id, 0) + 1
-            self.span_ns = _longer(self.span_ns, stamp_ns)
+            if isinstance(stamp_ns, int):  # SQLite keeps any kind of value in any column
+                self.span_ns = _longer(self.span_ns, stamp_ns)
         self.topics = [Topic(*self._names[i], n) for i, n in counts.items() if i in self._names]
 
     def messages(self, topics: set[str]) -> Iterator[tuple[str, int, bytes]]:
-        """Yields (topic, log time in ns, CDR bytes) in the order of the rows."""
+        """Yields (topic, log time in ns, CDR bytes) in the order of the rows; in a damaged file they may be of any kind."""
         for topic_id, stamp_ns, data in self._rows("data"):
             name = self._names.get(topic_id, ("", ""))[0]
-            if name in topics and isinstance(data, bytes):
+            if name in topics:
                 yield name, stamp_ns, data
 
     def close(self) -> None:
@@ -174,7 +175,8 @@ class RecoveredSqlite:
             # SQLite refuses a file that is shorter than its header says, except while its schema is being repaired.
             connection.execute("PRAGMA writable_schema=ON")
             if not self._names:
-                self._names = {i: (n, t) for i, n, t in connection.execute("SELECT id, name, type FROM topics")}
+                self._names = {i: (n, t) for i, n, t in connection.execute("SELECT id, name, type FROM topics")
+                               if isinstance(n, str) and isinstance(t, str)}
             yield from connection.execute(f"SELECT topic_id, timestamp, {column} FROM messages ORDER BY id")
         except (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError):
             return  # the break that the caller has already reported

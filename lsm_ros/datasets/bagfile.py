@@ -61,9 +61,9 @@ class BagFile:
             raise
 
     @property
-    def custom_data(self) -> dict[str, str]:
-        """The notes in the bag's metadata."""
-        return self._metadata.custom
+    def stamp_offset_ns(self) -> int:
+        """Nanoseconds that were added to the stamps, as the bag's metadata says."""
+        return self._metadata.stamp_offset_ns
 
     def messages(self, topics: Collection[str]) -> Iterator[tuple[str, int, Any]]:
         """Yields (topic, log time in ns, message) of the topics named; what does not parse is skipped and counted."""
@@ -143,7 +143,10 @@ class BagFile:
             except Exception as error:  # of rosbags: a damaged chunk or page in the middle
                 self.log.add(f"bag {self.path.name} breaks off in the middle", line_of(error))
                 return
-            yield message
+            if isinstance(message[1], int) and not isinstance(message[2], (str, int, float, type(None))):
+                yield message
+            else:  # SQLite keeps any kind of value in any column
+                self.log.add(f"message of {message[0]} skipped: its row holds no time or no bytes")
 
 
 def _foreign(topics: list[Topic]) -> str:

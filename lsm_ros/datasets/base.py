@@ -167,7 +167,7 @@ def read_camera_file(path: Path) -> CameraFile:
     except KeyError as error:
         raise ValueError(f"{path}: {error.args[0]} is missing; a camera needs image_width, image_height and fx, fy, "
                          "cx, cy or camera_matrix") from error
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(f"{path}: {error}") from error
     for name, value in (("depth_scale", camera.depth_scale), ("rate_hz", camera.rate_hz)):
         if value is not None and not (math.isfinite(value) and value > 0):
@@ -212,9 +212,11 @@ def read_label_space(path: Path) -> LabelSpace:
     try:
         if "label_names" in values:
             names = {entry["label"]: entry["name"] for entry in values["label_names"]}
-        return LabelSpace({int(i): str(n) for i, n in names.items() if int(i) != 65535},
-                          float(values.get("threshold", 0.0)))
-    except (TypeError, ValueError, AttributeError, KeyError) as error:
+        threshold = float(values.get("threshold", 0.0))
+        if not math.isfinite(threshold):
+            raise ValueError(f"threshold must be a number, got {threshold}")
+        return LabelSpace({int(i): str(n) for i, n in names.items() if int(i) != 65535}, threshold)
+    except (TypeError, ValueError, AttributeError, KeyError, OverflowError) as error:
         raise ValueError(f"{path}: expected lines `id: name` with ids 0 to 65534: {error}") from error
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from lsm_ros.datasets.base import list_text
 from lsm_ros.files import write_text
+from lsm_ros.geometry.lie import is_se3
 from lsm_ros.types import FrameSet, ImuSample
 
 IMU_COLUMNS = "stamp [ns],wx [rad/s],wy,wz,ax [m/s^2],ay,az"
@@ -65,11 +66,13 @@ def read_imu(path: str | Path) -> ImuData:
         try:
             if line.startswith("# T_rig_imu:"):
                 T_rig_imu = np.array([float(v) for v in line.split(":", 1)[1].split()]).reshape(4, 4)
+                if not is_se3(T_rig_imu, 1e-5):
+                    raise ValueError("T_rig_imu is no rotation and translation")
             elif line.strip() and not line.startswith("#"):
                 fields = line.split(",")
                 stamps.append(int(fields[0]))
                 rows.append([float(v) for v in fields[1:]])
-                if len(fields) != 7 or not np.isfinite(rows[-1]).all():
+                if len(fields) != 7 or not np.isfinite(rows[-1]).all() or abs(stamps[-1]) >= 2**63:
                     raise ValueError("expected 7 finite numbers")
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: expected {IMU_COLUMNS}, got {line!r}") from error

@@ -96,7 +96,7 @@ class RosbagSource(LoggedSource):
     @property
     def stamp_offset_ns(self) -> int:
         """Nanoseconds that `record` added to the stamps of a dataset that started at zero."""
-        return int(self._bag.custom_data.get("stamp_offset_ns", "0"))
+        return self._bag.stamp_offset_ns
 
     @property
     def ground_truth(self) -> list[TrajectoryPose] | None:

@@ -34,6 +34,7 @@ from lsm_ros.images.codecs import label_ids
 from lsm_ros.types import Frame, FrameSet, TrajectoryPose
 
 _REPEAT = "stamps of {} repeat: only the first line of a stamp counts"
+_LONGEST_NAME = 250
 TUM_DEPTH_SCALE = 1 / 5000
 """Metres of one unit in the depth images of the TUM benchmark."""
 
@@ -256,6 +257,8 @@ def read_list(path: Path, log: WarningLog | None = None) -> list[tuple[int, str]
             out.append((stamp_from_text(fields[0]), _file_name(path.parent, fields[1])))
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {fields[0][:40]!r} is not a stamp in seconds: {error}") from error
+        if len(out[-1][1]) > _LONGEST_NAME:
+            raise ValueError(f"{path}, line {number}: the file name has {len(out[-1][1])} characters")
         if Path(out[-1][1]).is_absolute() or ".." in Path(out[-1][1]).parts:
             raise ValueError(f"{path}, line {number}: {out[-1][1]!r} leads out of the folder; name files inside of it")
         if len(out) > 1 and out[-1][0] < out[-2][0]:
@@ -271,6 +274,8 @@ def read_list(path: Path, log: WarningLog | None = None) -> list[tuple[int, str]
 def _file_name(folder: Path, rest: str) -> str:
     """The file that the rest of a line names: all of it, what is before a comment, or, where other columns follow, its first
     word."""
+    if len(rest) > _LONGEST_NAME:  # the system would not look it up
+        return rest
     choices = [rest, rest.split(" #", 1)[0].rstrip(), rest.replace(",", " ").split()[0], rest.replace("\\", "/")]
     return next((name for name in choices if (folder / name).is_file()), choices[1])
 

@@ -52,7 +52,8 @@ class SizeKeeper:
             raise ValueError(f"{change}, of other proportions, and the camera has no calibration: they get no pose")
         self._warnings.say(f"size {frame.camera}", f"{change}: they are brought to the size of the first")
         if first.intrinsics is None or frame.intrinsics is None:
-            return _moved(frame, first.size, np.diag([first.size[1] / size[1], first.size[0] / size[0]]), np.zeros(2), None)
+            scale = np.array([first.size[1] / size[1], first.size[0] / size[0]])
+            return _moved(frame, first.size, np.diag(scale), (scale - 1) / 2, None)  # corners, at -0.5, stay corners
         k, to = frame.intrinsics, first.intrinsics
         scale = np.diag([to.fx / k.fx, to.fy / k.fy])
         return _moved(frame, first.size, scale, np.array([to.cx, to.cy]) - scale @ [k.cx, k.cy], to)
@@ -62,7 +63,8 @@ class SizeKeeper:
         newest = tracker.graph.newest
         view = None if newest is None else newest.views.get(frame.camera)
         if view is not None:
-            return _First(view.intrinsics.shape, view.intrinsics)
+            is_guess = frame.camera in tracker.cameras.uncalibrated
+            return _First(view.intrinsics.shape, None if is_guess else view.intrinsics)
         return _First(frame.image.shape[:2], frame.intrinsics)
 
 

@@ -8,6 +8,7 @@ import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -59,6 +60,7 @@ class Mapper:
         self._report, self._problems = report, problems
         self._add_imu = add_imu
         self._odometry = SmoothOdometry()
+        self._odometry_of = OdometryState.UNKNOWN
         self._warned: set[str] = set()
         self._late_labels = 0
         self._late_lock = threading.Lock()
@@ -116,18 +118,32 @@ class Mapper:
         if T is None:
             return
         self._publishers.pose(stamp_ns, T, covariance, self.map_frame)
+        state = self._tf_in.odometry
+        measured = frame_set.T_odom_base if state is OdometryState.PRESENT else None
+        is_missing = state is OdometryState.PRESENT and measured is None
+        if state is not self._odometry_of and not is_missing:
+            self._odometry_of = state
+            self._odometry.begin(T if measured is None else measured)
         motion = self._odometry.add(stamp_ns, T, update.tracking.own_covariance, (update.map_epoch, update.graph_version),
                                     self._pipeline.keyframe_trajectory)
-        state = self._tf_in.odometry
-        if state is OdometryState.PRESENT:
-            if frame_set.T_odom_base is None:
-                return
-            motion = Motion(frame_set.T_odom_base, motion.twist_base, motion.twist_covariance)
+        if is_missing:
+            return
         if state is not OdometryState.UNKNOWN:
-            self._publishers.odometry(stamp_ns, motion, covariance, self.config.node.odom_frame or "odom",
-                                      self._tf_in.base_name)
+            self._publish_odometry(stamp_ns, T, covariance, motion, state)
         if self.map_frame == self.config.node.map_frame:
-            self._tf_out.pose(stamp_ns, T, motion.T_odom_base, state, self._for_navigation(status))
+            T_odom_base = motion.T_odom_base if measured is None else measured
+            self._tf_out.pose(stamp_ns, T, T_odom_base, state, self._for_navigation(status))
+
+    def _publish_odometry(self, stamp_ns: int, T_map_base: np.ndarray, covariance: np.ndarray | None, motion: Motion,
+                          state: OdometryState) -> None:
+        """Odometry of the cameras alone, in a frame that is on TF (REP-105): in `odom` where the robot or this node has that on
+        TF, else in the map, with the corrections of the map."""
+        c, frame = self.config.node, self.map_frame
+        if state is OdometryState.PRESENT or c.publish_odom_to_base_tf:
+            frame = c.odom_frame or "odom"
+        else:
+            motion = replace(motion, T_odom_base=T_map_base)
+        self._publishers.odometry(stamp_ns, motion, covariance, frame, self._tf_in.base_name)
 
     def _rest(self, frame_set: FrameSet, update: MappingUpdate, status: PipelineStatus) -> None:
         """Clouds and the map."""

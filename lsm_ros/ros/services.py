@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
 from lsm_ros.mapping import store
@@ -26,6 +27,8 @@ from lsm_ros.semantics.label_spaces import space_of
 from lsm_ros.srv import GetBlocks, GoalNear, LoadMap, QueryText, SaveMap, SetLabels
 
 MOST_RESULTS = 100
+CALLS = QoSProfile(depth=500)
+"""Reliable, as services are. ROS keeps 10 calls that wait, and forgets those before, which are then never answered."""
 Result = TypeVar("Result")
 
 
@@ -56,7 +59,7 @@ class Services:
                                      (SetLabels, "~/set_labels", self._on_set_labels),
                                      (GoalNear, "~/goal_near", self._on_goal_near),
                                      (Trigger, "~/where_am_i", self._on_where_am_i)):
-            node.create_service(kind, name, callback, callback_group=self.group)
+            node.create_service(kind, name, callback, qos_profile=CALLS, callback_group=self.group)
 
     def _run(self, response: AnyResponse, action: Callable[[Mapper], str]) -> AnyResponse:
         """Fills success and message; refuses while another service call works or the node is not configured."""

@@ -25,6 +25,7 @@ NEEDED_PAIRS = 4
 FACTORS = np.geomspace(0.4, 2.5, 15)  # of a given focal length, which a check compares
 WRONG_FACTOR = 1.22  # depth that is taken 20 ms apart from its image, in a turning hand, shifts what is found by up to 1.17
 CHECKED_PAIRS = 6
+MOST_CHECKED = 60  # keyframes: a camera that turned in none of them costs no more time
 
 
 @dataclass
@@ -113,13 +114,22 @@ class FocalEstimator:
 
 class CalibrationCheck(FocalEstimator):
     """Compares the focal length of a calibration with images and their depth: `wrong_px` is the one that they fit, once it is
-    clear that they do not fit the given one. A camera that only moves straight shows nothing of it."""
+    clear that they do not fit the given one. A camera that only moves straight shows nothing of it, and is no longer looked at
+    after MOST_CHECKED images."""
 
     def __init__(self, model: SparsePairModel, given: CameraIntrinsics) -> None:
         super().__init__(model)
         self.given = given
         self._costs = np.zeros(len(FACTORS))
-        self._taken = 0
+        self._taken = self._looked = 0
+
+    def add(self, tokens: Any) -> float | None:
+        """As of FocalEstimator, for a bounded number of images."""
+        self._looked += 1
+        if self._looked > MOST_CHECKED:
+            self._first, self._pairs = None, []
+            return self.focal_px
+        return super().add(tokens)
 
     @property
     def wrong_px(self) -> float | None:

@@ -97,3 +97,19 @@ def test_an_image_that_no_other_follows_goes_on_when_time_is_over():
     assert list(groups.ready()) == []
     groups.close_before(10 * S + 1)
     assert [g.stamp_ns for g in groups.ready()] == [10 * S]
+
+
+@pytest.mark.parametrize(("offset_ms", "is_far"), [(5, False), (60, True)])
+def test_depth_is_far_only_where_most_images_lack_it(offset_ms, is_far):
+    log = WarningLog()
+    groups = BagGroups(("left",), SLOP_NS, 500 * MS, log)
+    for k in range(12):
+        stamp_ns = (10 + k) * S // 10
+        groups.add("left", IMAGE, stamp_ns, Recorded(Message(), stamp_ns))
+        shift = 60 if k % 3 == 0 else offset_ms  # every third is always far
+        groups.add("left", DEPTH, stamp_ns + shift * MS, Recorded(Message(), stamp_ns))
+        list(groups.ready())
+    groups.end()
+    list(groups.ready())
+    assert any("depth of camera 'left' finds no image" in line for line in log.lines()) == is_far
+    assert any("no image within sync_slop_ms" in line for line in log.lines())

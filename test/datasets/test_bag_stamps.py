@@ -6,6 +6,7 @@ import pytest
 from helpers.bags import CAMERA, IMAGE, INFO, OPTICAL, TF, BagMaker, S, make, shade
 
 from lsm_ros.datasets import open_source
+from lsm_ros.datasets.bag_stamps import BagStamps
 
 MS = 1_000_000
 WALL = 1_700_000_000 * S
@@ -29,6 +30,16 @@ class TestZeros:
         source = bag_of(tmp_path / "bag", [0] * 4)
         assert [fs.stamp_ns for fs in source] == [WALL + 1 + i * 100 * MS for i in range(4)]
         assert any("are 0; times of recording are taken (4 times)" in w for w in source.warnings)
+
+    def test_a_zero_before_stamps_of_below_zero_is_none(self, tmp_path):
+        source = bag_of(tmp_path / "bag", [0, -2 * S, -1 * S])
+        assert [fs.stamp_ns for fs in source] == [-2 * S, -1 * S]
+
+    def test_the_bag_is_looked_through_once(self, tmp_path, monkeypatch):
+        looked = []
+        judge = BagStamps._judge
+        monkeypatch.setattr(BagStamps, "_judge", lambda self, topic: looked.append(topic) or judge(self, topic))
+        assert len(list(bag_of(tmp_path / "bag", [0] * 4))) == 4 and looked == ["/cam/image"]
 
     @pytest.mark.parametrize("at", [0, 2, 5])
     def test_a_lone_zero_costs_itself(self, tmp_path, at):

@@ -1,17 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """Bags whose files differ from what metadata.yaml, an index, or their names say; compressed ones; ones of other systems."""
+import itertools
 import re
 import shutil
 import sqlite3
 import struct
+import tempfile
 
 import pytest
 from helpers.bags import IMAGE, STORE, BagMaker, S, image, write_images
 
 from lsm_ros.datasets import bag_unpacking, open_source
+from lsm_ros.datasets.bag_metadata import BagMetadata
 from lsm_ros.datasets.bag_storage import bag_files
 from lsm_ros.datasets.bag_unpacking import unpack_message
+from lsm_ros.datasets.base import WarningLog
 
 zstd = pytest.importorskip("rosbags.rosbag2.storage_mcap", reason="rosbags is not installed (pip install rosbags)").zstd
 
@@ -49,6 +53,13 @@ class TestSplit:
         source = open_source(split(tmp_path / "bag", [f"rec_{i}.{suffix}" for i in range(11)], storage))
         assert stamps(source) == list(range(1, 12)) and len(source) == 11
         assert any("no metadata.yaml" in w and "11 files" in w for w in source.warnings)
+
+    def test_with_metadata_nothing_is_said_of_their_order(self, tmp_path):
+        folder = split(tmp_path / "bag", ["rec_0.mcap", "rec_1.mcap"])
+        (folder / "metadata.yaml").write_text("rosbag2_bagfile_information: {message_count: 2, relative_file_paths: "
+                                              "[rec_0.mcap, rec_1.mcap]}")
+        source = open_source(folder)
+        assert stamps(source) == [1, 2] and not any("metadata" in w for w in source.warnings)
 
     def test_times_decide_where_names_say_another_order(self, tmp_path):
         assert stamps(open_source(split(tmp_path / "bag", ["c.mcap", "a.mcap", "b.mcap"]))) == [1, 2, 3]
@@ -102,8 +113,80 @@ class TestMetadata:
         assert any("missing" in w and "bag_1.mcap" in w for w in source.warnings)
         assert any("does not name" in w and "later.mcap" in w for w in source.warnings)
 
+    @pytest.mark.parametrize("values", [
+        "null", "{message_count: {}, relative_file_paths: [a]}", "{message_count: .inf, relative_file_paths: [a]}",
+        "{message_count: 8, relative_file_paths: 5}", f"{{message_count: {'9' * 5000}, relative_file_paths: [a]}}",
+        "{message_count: 8, relative_file_paths: [a], custom_data: {stamp_offset_ns: soon}}",
+        "{message_count: 8, relative_file_paths: [a], custom_data: [1]}", "{a: " * 60, '!!python/object/apply:os.abort []'])
+    def test_odd_values_leave_the_bag(self, tmp_path, values):
+        (write_images(tmp_path / "bag") / "metadata.yaml").write_text(f"rosbag2_bagfile_information: {values}")
+        source = open_source(tmp_path / "bag")
+        assert stamps(source) == [1, 2, 3, 4] and source.stamp_offset_ns == 0
+        assert any(w.startswith("metadata.yaml is damaged and not used") for w in source.warnings)
+
+    @pytest.mark.parametrize(("named", "there", "count", "said"), [
+        (["a.db3"], ["a.db3"], 8, []), (["a.db3"], ["a.db3"], 9, ["says 8 messages, the files hold 9"]),
+        (["a.db3"], ["a.db3.zstd"], 8, []), (["a.db3.zstd"], ["a.db3"], 8, []), (["a.db3.zstd"], ["a.db3.zstd"], 8, []),
+        (["x/a.db3"], ["a.db3"], 8, []), (["a.db3", "b.db3"], ["a.db3"], 4, ["are missing, with their messages: b.db3"]),
+        (["a.db3"], ["a.db3", "b.db3"], 8, ["does not name are read, too: b.db3"])])
+    def test_names_and_counts_are_compared(self, tmp_path, named, there, count, said):
+        """Files may have been packed, or unpacked, since; what is missing explains another count."""
+        log, folder = WarningLog(), tmp_path / "bag"
+        folder.mkdir()
+        values = f"{{message_count: 8, relative_file_paths: {named}}}"
+        (folder / "metadata.yaml").write_text(f"rosbag2_bagfile_information: {values}")
+        BagMetadata(folder, log).compare([folder / name for name in there], count)
+        assert [any(text in line for line in log.lines()) for text in said] == [True] * len(said)
+        assert len(log.lines()) == len(said)
+
     def test_one_that_fits_is_not_spoken_of(self, tmp_path):
         assert open_source(write_images(tmp_path / "bag")).warnings == []
+
+
+class TestFiles:
+    def test_they_come_in_the_order_of_their_numbers_without_hidden_ones(self, tmp_path):
+        names = ["rec_0.mcap", "rec_2.mcap", "rec_10.mcap", "._rec_0.mcap", "notes.txt"]  # as macOS leaves them on other disks
+        for name in names:
+            (tmp_path / name).write_bytes(b"x")
+        (tmp_path / "folder.mcap").mkdir()
+        assert [f.name for f in bag_files(tmp_path)] == names[:3]
+
+    def test_what_was_unpacked_goes_when_the_bag_is_closed_or_refused(self, tmp_path, monkeypatch):
+        (tmp_path / "temporary").mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+        file = file_of(write_images(tmp_path / "bag"))
+        whole, cut = tmp_path / "a.mcap.zstd", tmp_path / "b.mcap.zstd"
+        whole.write_bytes(zstd.compress(file.read_bytes()))
+        cut.write_bytes(whole.read_bytes()[:-100])
+        source = open_source(whole)
+        assert list((tmp_path / "temporary").iterdir())
+        source.close()
+        with pytest.raises(ValueError, match="cannot be read"):
+            open_source(cut)
+        assert not list((tmp_path / "temporary").iterdir())
+
+    def test_one_that_breaks_while_it_is_read_is_said_to(self, tmp_path):
+        source = open_source(write_images(tmp_path / "bag"))
+        part = source._bag._parts[0]
+
+        def messages(topics, read=part.messages):
+            yield from itertools.islice(read(topics), 4)
+            raise RuntimeError("a chunk")
+
+        part.messages = messages
+        assert stamps(source) == [1, 2]
+        assert any(w == "bag bag breaks off in the middle: RuntimeError: a chunk" for w in source.warnings)
+
+    def test_metadata_alone_is_a_bag_without_files(self, tmp_path):
+        (tmp_path / "metadata.yaml").write_text("rosbag2_bagfile_information: {}")
+        with pytest.raises(ValueError, match="holds no bag: neither .mcap nor .db3 files"):
+            open_source(tmp_path)
+
+    def test_one_without_a_byte_is_called_empty(self, tmp_path):
+        (tmp_path / "a.mcap").touch()
+        for path in (tmp_path, tmp_path / "a.mcap"):
+            with pytest.raises(ValueError, match=r"a\.mcap is empty: the file has no bytes"):
+                open_source(path)
 
 
 class TestIndex:
@@ -129,6 +212,29 @@ class TestIndex:
         assert stamps(source) == [1, 2, 3, 4]
         assert any("does not say that it is of ROS 2" in w for w in source.warnings)
         assert not any("damaged" in w for w in source.warnings)
+
+
+class TestOddRows:
+    """SQLite keeps any kind of value in any column, so a flipped bit makes text or NULL of a number."""
+
+    def changed(self, folder, *commands):
+        with sqlite3.connect(file_of(write_images(folder, storage="sqlite3"))) as database:
+            for command in commands:
+                database.execute(command)
+        return folder
+
+    @pytest.mark.parametrize("scanned", [False, True])
+    @pytest.mark.parametrize("change", ["timestamp='soon'", "timestamp=1.5", "data='text'", "data=5"])
+    def test_cost_their_message(self, tmp_path, change, scanned):
+        of_image = "WHERE topic_id = (SELECT id FROM topics WHERE name LIKE '%image') AND timestamp = 2000001000"
+        damage = ["INSERT INTO messages(topic_id, timestamp, data) VALUES (99, 9, x'00')"] if scanned else []
+        source = open_source(self.changed(tmp_path / "bag", f"UPDATE messages SET {change} {of_image}", *damage))
+        assert stamps(source) == [1, 3, 4] and any("is damaged" in w for w in source.warnings) == scanned
+        assert any("/front/image skipped: its row holds no time or no bytes" in w for w in source.warnings)
+
+    def test_topics_without_a_name(self, tmp_path):
+        source = open_source(self.changed(tmp_path / "bag", "UPDATE topics SET name=x'ff' WHERE name LIKE '%info'"))
+        assert stamps(source) == [1, 2, 3, 4] and any("no camera_info" in w for w in source.warnings)
 
 
 class TestWriteAhead:
@@ -157,6 +263,18 @@ class TestWriteAhead:
         assert any("-wal" in w for w in source.warnings)
         source.close()
         assert {f.name: f.read_bytes() for f in killed.iterdir()} == before
+
+    def test_is_copied_only_where_the_index_of_shared_memory_lacks(self, killed, monkeypatch):
+        copied = []
+        monkeypatch.setattr(shutil, "copyfile", lambda a, b, copy=shutil.copyfile: copied.append(a.name) or copy(a, b))
+        open_source(killed).close()
+        assert bool(copied) == (not list(killed.glob("*-shm")))
+
+    def test_an_empty_one_is_nothing(self, tmp_path):
+        folder = write_images(tmp_path / "bag", storage="sqlite3")
+        file_of(folder).with_name(f"{file_of(folder).name}-wal").touch()
+        source = open_source(folder)
+        assert stamps(source) == [1, 2, 3, 4] and source.warnings == []
 
 
 class TestCompressed:

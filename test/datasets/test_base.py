@@ -5,7 +5,7 @@ import inspect
 
 import pytest
 
-from lsm_ros.datasets.base import Source, SourceKind
+from lsm_ros.datasets.base import Source, SourceKind, read_camera_file, read_label_space
 from lsm_ros.registry import SOURCES, load
 
 
@@ -24,3 +24,23 @@ def test_a_class_without_it_is_none():
         pass
 
     assert not isinstance(Closed, SourceKind) and not isinstance(Closed(), Source)
+
+
+CAMERA = "image_width: 64\nimage_height: 48\nfx: 50\nfy: 50\ncx: 31\ncy: 23\n"
+ODD = [".inf", "-.inf", ".nan", "[[1], [2, 3]]", "[.inf]", "2020-01-01", "!!binary aGk="]
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("key", ["image_width", "fx", "D", "depth_scale", "rate_hz", "T_rig_cam"])
+def test_odd_values_of_a_camera_name_its_file(tmp_path, key, value):
+    (tmp_path / "camera.yaml").write_text(f"{CAMERA}{key}: {value}\n")
+    with pytest.raises(ValueError, match=r"^\S+camera\.yaml: "):
+        read_camera_file(tmp_path / "camera.yaml")
+
+
+@pytest.mark.parametrize("text", [".inf: a", ".nan: a", "1e400: a", "-1: a", "[1]: a", "names: 5", "99999999999999999999: a",
+                                  "names: {1: a}\nthreshold: []", "names: {1: a}\nthreshold: .nan"])
+def test_odd_values_of_a_label_space_name_its_file(tmp_path, text):
+    (tmp_path / "labels.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"^\S+labels\.yaml"):
+        read_label_space(tmp_path / "labels.yaml")

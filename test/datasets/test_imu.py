@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lsm_ros.datasets import open_source
-from lsm_ros.datasets.imu import ImuData, every_nth
+from lsm_ros.datasets.imu import ImuData, every_nth, read_imu
 from lsm_ros.datasets.record import record
 from lsm_ros.geometry import make_se3, so3_exp
 from lsm_ros.types import Frame, FrameSet, ImuSample
@@ -52,6 +52,15 @@ def test_the_way_over_disk(source, tmp_path, form):
             np.testing.assert_allclose(a.angular_velocity, b.angular_velocity, rtol=1e-8)
             np.testing.assert_allclose(a.specific_force, b.specific_force, rtol=1e-8)
     assert stamps_of(back) == stamps_of(frame_sets)  # read again, the same
+
+
+@pytest.mark.parametrize("text, line", [("1,0,0,0,0,0,9\n99999999999999999999,0,0,0,0,0,9", 2), ("1,nan,0,0,0,0,0", 1),
+                                        ("# T_rig_imu: 1 2 3", 1), ("# T_rig_imu: " + "inf " * 16, 1),
+                                        ("# T_rig_imu: 2 0 0 0 0 2 0 0 0 0 2 0 0 0 0 1", 1), ("1e400,0,0,0,0,0,0", 1)])
+def test_lines_that_are_no_readings_are_named(tmp_path, text, line):
+    (tmp_path / "imu.csv").write_text(text)
+    with pytest.raises(ValueError, match=f"imu.csv, line {line}: expected"):
+        read_imu(tmp_path / "imu.csv")
 
 
 def test_each_nth_frame_set_has_the_readings_of_those_left_out(source):

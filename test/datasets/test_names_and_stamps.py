@@ -77,3 +77,9 @@ def test_json_without_end(tmp_path):
             read(tmp_path / name)
     with pytest.raises((RecursionError, json.JSONDecodeError)):  # which of them depends on Python
         json.loads(deep)
+
+
+def test_a_name_that_no_system_takes_is_named_by_its_line(tmp_path):
+    (tmp_path / "rgb.txt").write_text("1.0 a.png\n2.0 " + "a" * 5000 + ".png\n")
+    with pytest.raises(ValueError, match=r"rgb.txt, line 2: the file name has 5004 characters"):
+        read_list(tmp_path / "rgb.txt")

@@ -14,7 +14,7 @@ def photograph(path, size=(120, 80), focal_35mm=None, orientation=None, model="A
     if orientation is not None:
         exif[0x0112] = orientation
     if focal_35mm is not None:
-        exif.get_ifd(0x8769)[0xA405] = focal_35mm
+        exif[0x8769] = {0xA405: focal_35mm}
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3)).astype(np.uint8)).save(path, exif=exif)
 
 

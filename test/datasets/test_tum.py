@@ -53,6 +53,39 @@ class TestTumSource:
         assert frames[1].labels[0].tolist() == [0, 3, 65535, 7] * 2
         assert frames[1].label_space.names == {0: "wall", 3: "chair", 7: "table"}
 
+    @pytest.mark.parametrize(("stamps", "is_said"), [
+        ((10.0, 10.1, 10.2, 10.25), False),  # one of four is far
+        ((10.0, 10.03, 10.06, 10.13, 10.16), True),  # one of five is not
+        ((10.0, 10.001, 10.002, 10.003, 10.004, 10.005, 10.006), False)])  # all are near, though one image alone has depth
+    def test_files_that_find_no_image_are_spoken_of_where_most_are_too_far(self, folder, stamps, is_said):
+        (folder / "depth.txt").write_text("".join(f"{s:.3f} d0.png\n" for s in stamps))
+        source = open_source(folder)
+        assert any("depth.txt find no image" in w for w in source.warnings) == is_said
+
+    def test_depth_of_eight_bits_is_left_out_and_said(self, folder):
+        cv2.imwrite(str(folder / "d0.png"), np.full((6, 8), 150, np.uint8))
+        source = open_source(folder)
+        assert [fs.frames[0].depth is not None for fs in source] == [False, False, True]
+        assert any("d0.png has values of uint8; depth needs 16 bits" in w for w in source.warnings)
+
+    def test_depth_without_a_value_says_nothing_of_its_unit(self, folder):
+        (folder / "camera.yaml").unlink()
+        cv2.imwrite(str(folder / "d0.png"), np.zeros((6, 8), np.uint16))
+        source = open_source(folder)
+        list(source)
+        (said,) = [w for w in source.warnings if "1/5000" in w]
+        assert "0.5 m away; were it millimetres, 2.5 m" in said
+
+    def test_odometry_without_a_line_is_none(self, folder):
+        (folder / "odometry.txt").write_text("# stamp tx ty tz qx qy qz qw\n")
+        source = open_source(folder)
+        assert [fs.T_odom_base for fs in source] == [None] * 3 and source.warnings == []
+
+    def test_what_of_a_calibration_is_not_used_is_said(self, folder):
+        (folder / "camera.yaml").write_text("{image_width: 8, image_height: 6, depth_scale: 0.001, "
+                                            "camera_matrix: {data: [9, 0.4, 4, 0, 9, 3, 0, 0, 1]}}")
+        assert [w for w in open_source(folder).warnings if "skew" in w] == ["camera.yaml: its skew of 0.4 px is ignored"]
+
     def test_ground_truth_is_of_the_body(self, folder):
         source = open_source(folder)
         T = source.ground_truth[0].T_map_rig

@@ -32,6 +32,11 @@ WANTS = (
 )
 
 
+def path_of(node: pytest.Item | pytest.Collector) -> Path:
+    """File of a test or of a file of tests, in pytest before 7, which Ubuntu 22.04 has, too."""
+    return Path(node.path if hasattr(node, "path") else node.fspath)
+
+
 def missing_modules(path: Path) -> list[str]:
     """Modules of ROS that the tests of this file need and that are not here."""
     folder = ros_folder(path)
@@ -65,8 +70,8 @@ class FileNotRun(pytest.File):
     """A file of tests whose imports are missing: each of its tests is skipped, with the reason."""
 
     def collect(self):
-        reason = f"needs {', '.join(missing_modules(self.path))}"
-        for name, marks in functions(self.path):
+        reason = f"needs {', '.join(missing_modules(path_of(self)))}"
+        for name, marks in functions(path_of(self)):
             item = NotRun.from_parent(self, name=name)
             item.reason = reason
             for mark in marks:
@@ -83,15 +88,15 @@ class NotRun(pytest.Item):
         pytest.skip(self.reason)
 
     def reportinfo(self):
-        return self.path, None, self.name
+        return path_of(self), None, self.name
 
 
-def reason_of(report: pytest.TestReport | pytest.CollectReport) -> str:
+def reason_of(report) -> str:
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     return text.removeprefix("Skipped: ").strip()
 
 
-def tests_of(report: pytest.TestReport | pytest.CollectReport) -> int:
+def tests_of(report) -> int:
     """Number of tests that a report stands for: a file that was left out as a whole is one report."""
     path = TESTS.parent / report.nodeid
     return 1 if "::" in report.nodeid or not path.is_file() else sum(1 for _ in functions(path))

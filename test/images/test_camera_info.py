@@ -9,6 +9,7 @@ import pytest
 from lsm_ros.datasets.base import read_camera_file
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.geometry.distortion import standard_model
+from lsm_ros.images import camera_info as module
 from lsm_ros.images.camera_info import CameraInfoReader, camera_from_info, camera_of_image
 
 D8 = (0.1, -0.2, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06)
@@ -135,6 +136,16 @@ class TestReader:
         assert reader.read(info(), (240, 320)) is not None
         assert reader.read(info(), (120, 160)) is None and "uncalibrated" in reader.problem
         assert reader.read(info(), (240, 320)) is not None and reader.problem == ""
+
+    def test_each_is_worked_out_once_and_its_window_belongs_to_it(self, monkeypatch):
+        looked = []
+        monkeypatch.setattr(module, "camera_of_image", lambda *a: looked.append(a) or camera_of_image(*a))
+        reader = CameraInfoReader()
+        first = reader.read(info(roi=(0, 0, 160, 120)), (120, 160))
+        assert reader.read(info(roi=(0, 0, 160, 120)), (120, 160)) == first and len(looked) == 1
+        moved = reader.read(info(roi=(40, 0, 160, 120)), (120, 160))
+        assert moved.cx == first.cx - 40 and len(looked) == 2
+        assert reader.read(None, (120, 160)) == moved and len(looked) == 2, "one that lacks changes nothing"
 
     def test_without_any(self):
         assert CameraInfoReader().read(None, (240, 320)) is None

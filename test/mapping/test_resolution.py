@@ -73,6 +73,16 @@ def test_from_colour_alone_no_frame_raises_and_the_camera_is_found_again(frame_s
     pipeline.settle()
 
 
+def test_a_camera_that_nobody_calibrated_goes_on_in_the_same_map(frame_sets):
+    """From colour alone, through the change and back."""
+    changed = range(18, 22)
+    seen = [with_frame(halved(f) if i in changed else f, intrinsics=None) for i, f in enumerate(frame_sets)]
+    pipeline, updates = run(seen, lambda f: f, "two_view", bare=True)
+    posed = [u.tracking.T_map_rig is not None for u in updates]
+    assert pipeline.session == 0 and all(posed[posed.index(True):]) and posed.index(True) < changed.start
+    assert {v.intrinsics.shape for k in pipeline.tracker.graph.keyframes.values() for v in k.views.values()} == {(240, 320)}
+
+
 @pytest.mark.parametrize("model", ["depth", "two_view"])
 def test_a_map_of_two_resolutions_is_saved_and_loaded(frame_sets, model, tmp_path):
     pipeline, _ = run(frame_sets[:14], halved, model, bare=model == "two_view")

@@ -12,7 +12,7 @@ from lsm_ros.geometry import CameraIntrinsics, make_se3, so3_exp
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.mapping.sizes import SizeKeeper
 from lsm_ros.mapping.warnings import Warnings
-from lsm_ros.types import Frame, FrameSet, TrackingState
+from lsm_ros.types import UNLABELLED, Frame, FrameSet, TrackingState
 
 K = CameraIntrinsics(320, 240, 260.0, 260.0, 159.5, 119.5)
 STEP_NS = 100_000_000
@@ -72,6 +72,48 @@ class TestResolution:
         assert keeper(bare[1], tracker).image.shape == (240, 320, 3)
         with pytest.raises(ValueError, match="from 320x240 to 160x100, of other proportions"):
             keeper(bare[2], tracker)
+
+    @pytest.mark.parametrize("size", [(160, 120), (640, 480)])
+    def test_without_calibration_no_pixel_is_shifted(self, size):
+        tracker, inside, off = MappingPipeline(Config()).tracker, (slice(8, -8), slice(8, -8)), []
+        ramp = np.rint(np.add.outer(np.arange(240) * 0.4, np.arange(320) * 0.45)).astype(np.uint8)
+        for values in (ramp, 255 - ramp):  # both, since rounding goes up
+            keeper, image = SizeKeeper(Warnings()), cv2.cvtColor(values, cv2.COLOR_GRAY2RGB)
+            keeper(Frame(0, "c", image), tracker)
+            again = keeper(Frame(1, "c", cv2.resize(image, size, interpolation=cv2.INTER_AREA)), tracker)
+            off.append((again.image[inside].astype(float) - image[inside]).mean())
+        assert abs(off[0] - off[1]) / 2 < 0.05  # a shift of half a pixel along both sides gives 0.43
+
+    def test_an_uncalibrated_camera_of_a_map_that_was_loaded_may_have_another_size(self, pipeline, tmp_path):
+        states(pipeline, [wall(i) for i in range(3)])
+        pipeline.tracker.cameras.uncalibrated.add("c")
+        bare = replace(wall(0, K.resize(160, 120)).frames[0], intrinsics=None)
+        again = SizeKeeper(Warnings())(bare, pipeline.tracker)
+        assert again.image.shape == (240, 320, 3) and again.intrinsics is None
+
+    def test_beyond_a_window_there_are_no_labels(self):
+        keeper, tracker = SizeKeeper(Warnings()), MappingPipeline(Config()).tracker
+        keeper(wall(0).frames[0], tracker)
+        part = wall(0, K.crop(40, 30, 240, 180)).frames[0]
+        labels = keeper(replace(part, labels=np.full((180, 240), 7, np.uint16)), tracker).labels
+        assert (labels[35:200, 45:270] == 7).all() and (labels[:25] == UNLABELLED).all()
+
+    def test_a_calibration_that_comes_later_counts_for_other_sizes(self):
+        keeper, tracker = SizeKeeper(Warnings()), MappingPipeline(Config()).tracker
+        keeper(replace(wall(0).frames[0], intrinsics=None), tracker)
+        keeper(wall(1).frames[0], tracker)
+        assert keeper(wall(2, K.resize(160, 120)).frames[0], tracker).intrinsics == K
+        keeper.clear()
+        small = wall(3, K.resize(160, 120)).frames[0]
+        assert keeper(small, tracker) is small, "a new map begins with what comes"
+
+    def test_images_that_get_smaller_are_smoothed_first(self):
+        keeper, tracker = SizeKeeper(Warnings()), MappingPipeline(Config()).tracker
+        stripes = np.zeros((480, 640, 3), np.uint8)
+        stripes[:, ::2] = 200  # of one pixel each, which no half as wide image can show
+        keeper(Frame(0, "c", np.zeros((242, 322, 3), np.uint8)), tracker)
+        seen = keeper(Frame(1, "c", stripes), tracker).image[20:-20, 20:-20].astype(float)
+        assert np.ptp(seen) < 60
 
     def test_a_camera_whose_calibration_does_not_follow_gets_no_pose(self, pipeline):
         states(pipeline, [wall(i) for i in range(4)])

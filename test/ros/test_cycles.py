@@ -3,6 +3,7 @@
 """Life cycles one after the other, two nodes side by side, and replay that must not lose anything."""
 import time
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from helpers.harness import LATCHED, START_NS
@@ -11,6 +12,7 @@ from std_srvs.srv import Trigger
 from tf2_msgs.msg import TFMessage
 
 from lsm_ros.msg import MappingStatus
+from lsm_ros.ros.conversions import from_pose
 
 
 def test_many_cycles_of_everything(client, room, start):
@@ -42,10 +44,11 @@ def test_many_cycles_of_everything(client, room, start):
     assert "Traceback" not in node.log()
 
 
-def test_two_nodes_side_by_side(client, room, start):
-    names = ("left", "right")
+def test_two_robots_in_one_graph(client, room, start):
+    """Each has its own namespace, cameras, odometry and frames on the one /tf; neither has anything of the other."""
+    names, count = ("robot1", "robot2"), 6
     for name in names:
-        start(odom_frame="", base_frame=f"{name}_base", map_frame=f"{name}_map", remap=[f"__ns:=/{name}"],
+        start(odom_frame=f"{name}/odom", base_frame=f"{name}/base_link", map_frame=f"{name}/map", remap=[f"__ns:=/{name}"],
               **{"limits.queue_frames": 50})
         client.listen(MappingStatus, f"/{name}/mapping/status", LATCHED)
         client.listen(PoseWithCovarianceStamped, f"/{name}/mapping/pose")
@@ -53,23 +56,29 @@ def test_two_nodes_side_by_side(client, room, start):
     client.listen(DiagnosticArray, "/diagnostics")
     for name in names:
         client.wait_message(f"/{name}/mapping/status", lambda s: s.active, 20)
-    mount = room.source.T_rig_cam["front"]
-    robots = {name: Robot(client, room, START_NS, odometry=False, namespace=name) for name in names}
-    client.send_static([(mount, f"{name}_base", f"{name}_lens") for name in names])
-    for _ in range(6):
-        for name, robot in robots.items():
-            client.send_frame(robot.frame_set.frames[0], robot.stamp_ns, robot.topic, frame_id=f"{name}_lens")
-            robot.index += 1 if name == "left" else 2
+    robots = {name: Robot(client, room, START_NS, namespace=name) for name in names}
+    client.send_static([(room.source.T_rig_cam["front"], f"{name}/base_link", f"{name}/lens") for name in names])
+    for _ in range(count):
+        for step, (name, robot) in enumerate(robots.items(), 1):  # at the same stamps, the second twice as fast
+            client.send_odometry(robot.frame_set.T_odom_base, robot.stamp_ns, f"{name}/odom", f"{name}/base_link")
+            client.send_frame(robot.frame_set.frames[0], robot.stamp_ns, robot.topic, frame_id=f"{name}/lens")
+            robot.index += step
             robot.stamp_ns += 10**8
         time.sleep(0.15)
-    for name in names:
-        client.wait(lambda name=name: len(client.messages(f"/{name}/mapping/pose")) == 6, 10, f"poses of {name}")
-        assert {m.header.frame_id for m in client.messages(f"/{name}/mapping/pose")} == {f"{name}_map"}
-    pairs = {(t.header.frame_id, t.child_frame_id) for m in client.messages("/tf") for t in m.transforms}
-    assert pairs == {(f"{name}_map", f"{name}_base") for name in names}
-    assert client.call(Trigger, "/left/mapping/reset").success
-    client.wait_message("/left/mapping/status", lambda s: s.session == 1)
-    assert client.messages("/right/mapping/status")[-1].session == 0
+    for step, (name, robot) in enumerate(robots.items(), 1):
+        topic = f"/{name}/mapping/pose"
+        client.wait(lambda topic=topic: len(client.messages(topic)) == count, 10, f"poses of {name}")
+        poses = client.messages(topic)
+        assert {m.header.frame_id for m in poses} == {f"{name}/map"}
+        moved = np.linalg.inv(from_pose(poses[0].pose.pose)) @ from_pose(poses[-1].pose.pose)
+        true = np.linalg.inv(robot.true_pose(0)) @ robot.true_pose(step * (count - 1))
+        assert np.linalg.norm(moved[:3, 3] - true[:3, 3]) < 0.02
+    edges = {(t.header.frame_id, t.child_frame_id) for m in client.messages("/tf") for t in m.transforms}
+    assert edges == {(f"{name}/{a}", f"{name}/{b}") for name in names for a, b in (("map", "odom"), ("odom", "base_link"))}
+    assert client.call(Trigger, "/robot1/mapping/reset").success
+    client.wait_message("/robot1/mapping/status", lambda s: s.session == 1)
+    other = client.messages("/robot2/mapping/status")[-1]
+    assert other.session == 0 and other.keyframes > 0 and other.frames_processed == count
     told = {s.name for m in client.messages("/diagnostics") for s in m.status}
     assert {f"{name}/mapping: node" for name in names} <= told
 

@@ -84,8 +84,11 @@ def test_with_odometry_everything_goes_out(client, room, start):
 
     odometry = client.messages("/mapping/odometry")
     assert {(o.header.frame_id, o.child_frame_id) for o in odometry} == {("odom", "base_link")}
-    for o, f in zip(odometry, room.frame_sets, strict=True):
-        assert pose_error(conversions.from_pose(o.pose.pose), f.T_odom_base)[0] < 1e-6
+    T_odom_world = room.frame_sets[0].T_odom_base @ se3_inverse(true[0])
+    for o, g in zip(odometry, true, strict=True):  # the way that the cameras saw, not the wheels' once more
+        assert pose_error(conversions.from_pose(o.pose.pose), T_odom_world @ g)[0] < 0.03
+    seen, wheels = conversions.from_pose(odometry[-1].pose.pose), room.frame_sets[-1].T_odom_base
+    assert pose_error(seen, wheels)[0] > 1e-4
     errors = [np.linalg.norm(_twist(o) - se3_log(se3_inverse(a) @ b) / 0.1)
               for o, a, b in zip(odometry[1:], true[:-1], true[1:], strict=True)]
     assert np.median(errors) < 0.08 and max(errors) < 0.25  # it is smoothed over some frames, and the robot speeds up
@@ -156,7 +159,9 @@ def test_without_odometry_the_pose_is_on_tf_and_a_new_session_has_its_own_frame(
     assert static.header.frame_id == "camera_body"
     assert pose_error(conversions.from_transform(static.transform), T_BODY_OPTICAL)[1] < 1e-6
     odometry = client.messages("/mapping/odometry")
-    assert {(o.header.frame_id, o.child_frame_id) for o in odometry} == {("odom", "camera_body")}
+    assert {(o.header.frame_id, o.child_frame_id) for o in odometry} == {("map", "camera_body")}, "frames that are on TF"
+    for o in odometry:
+        assert pose_error(conversions.from_pose(o.pose.pose), poses[conversions.stamp_ns(o.header.stamp)])[0] < 1e-6
     T_body_cam = room.source.T_rig_cam["front"] @ se3_inverse(T_BODY_OPTICAL)
     true = [g.T_map_rig @ T_body_cam for g in room.ground_truth]
     moved = se3_inverse(conversions.from_pose(odometry[0].pose.pose)) @ conversions.from_pose(odometry[-1].pose.pose)
@@ -198,6 +203,10 @@ def test_own_odometry_frame_on_tf(client, room, start):
         assert a.header.stamp == b.header.stamp
         assert pose_error(T, poses[conversions.stamp_ns(a.header.stamp)])[0] < 1e-6
     assert pose_error(conversions.from_transform(first[0].transform), np.eye(4)) == pytest.approx((0, 0), abs=1e-6)
+    odometry = client.messages("/mapping/odometry")
+    assert {(o.header.frame_id, o.child_frame_id) for o in odometry} == {("odom", "base_link")}
+    for o, b in zip(odometry, second, strict=True):
+        assert pose_error(conversions.from_pose(o.pose.pose), conversions.from_transform(b.transform))[0] < 1e-6
 
 
 def _kinds():

@@ -3,7 +3,9 @@
 """Who touches the pipeline: the worker, and nobody else."""
 import gc
 import threading
+import time
 import weakref
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,8 +15,11 @@ from helpers.fake_pipeline import FakePipeline, Recorder
 from helpers.harness import LATCHED, START_NS, image_message
 from nav_msgs.msg import OccupancyGrid, Path
 from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from rclpy.time import Time
 from sensor_msgs.msg import Image, PointCloud2
 from std_srvs.srv import Trigger
+from tf2_msgs.msg import TFMessage
 from vision_msgs.msg import Detection3DArray, VisionClass
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -24,17 +29,18 @@ from lsm_ros.ros.node import MappingNode
 from lsm_ros.srv import GetBlocks, GoalNear, LoadMap, QueryText, SaveMap, SetLabels
 
 PLACE = "/threads/mapping"
+CALLS = 100
 FOR_ANY_THREAD = {"texts", "sentence", "learn"}
 PUBLISHED = {"map_cloud": PointCloud2, "occupancy": OccupancyGrid, "distance_field": OccupancyGrid, "mesh": Marker,
              "path": Path, "objects": Detection3DArray, "markers": MarkerArray, "regions": MarkerArray}
 
 
-@pytest.fixture
-def running(ros, tmp_path):
+@contextmanager
+def spun(ros, folder, **changes):
     """A node in this process, spun in a thread as its program does; `touched` has what was used of its pipeline, and where."""
     touched = []
-    values = {"map_directory": str(tmp_path), "odom_frame": "", "image_reliability": "reliable", "map_rate_hz": 10.0,
-              "mesh_rate_hz": 5.0}
+    values = {"map_directory": str(folder), "odom_frame": "", "image_reliability": "reliable", "map_rate_hz": 10.0,
+              "mesh_rate_hz": 5.0, **changes}
     node = MappingNode(lambda config: Recorder(FakePipeline(config), touched), namespace="/threads", context=ros,
                        parameter_overrides=[Parameter(n, value=v) for n, v in values.items()])
     executor = MappingExecutor(node.waiting_groups, threads=3, context=ros)
@@ -47,11 +53,19 @@ def running(ros, tmp_path):
 
     thread = threading.Thread(target=spin, name="executor")
     thread.start()
-    yield SimpleNamespace(node=node, touched=touched)
-    stop.set()
-    thread.join()
-    executor.shutdown(timeout_sec=5.0)
-    node.destroy_node()
+    try:
+        yield SimpleNamespace(node=node, touched=touched)
+    finally:
+        stop.set()
+        thread.join()
+        executor.shutdown(timeout_sec=5.0)
+        node.destroy_node()
+
+
+@pytest.fixture
+def running(ros, tmp_path):
+    with spun(ros, tmp_path) as made:
+        yield made
 
 
 def test_only_the_worker_touches_the_pipeline(client, running):
@@ -95,6 +109,51 @@ def test_only_the_worker_touches_the_pipeline(client, running):
     others = {(name, thread) for name, thread in used if thread != "mapping"}
     assert {name for name, _ in others} <= FOR_ANY_THREAD, f"another thread than the worker used {sorted(others)}"
     assert {name for name, _ in others} >= {"sentence", "learn"}  # so that a text encoder that loads does not hold up frames
+
+
+def test_each_of_a_hundred_calls_at_once_is_answered(ros, client, running):
+    """One works, the others are refused by name; none is lost while the node does not come to read them."""
+    client.wait(lambda: running.node.report.active, 10, "the node to be active")
+    go_on = threading.Event()
+    running.node.mapper.worker.call(lambda: go_on.wait(30))
+    with client.lock:
+        asking = client.node.create_client(LoadMap, f"{PLACE}/load_map", qos_profile=QoSProfile(depth=CALLS))
+    assert asking.wait_for_service(timeout_sec=10.0)
+    held = threading.Event()
+    running.node.executor.create_task(held.wait, 30)  # the node is busy: what is called meanwhile has to wait for it
+    futures = [asking.call_async(LoadMap.Request(name="floor")) for _ in range(CALLS)]
+    time.sleep(0.5)
+    held.set()
+    client.wait(lambda: sum(f.done() for f in futures) == CALLS - 1, 10, "the refusals")
+    go_on.set()
+    client.wait(lambda: all(f.done() for f in futures), 10, "the answer of the call that works")
+    answers = [f.result() for f in futures]
+    assert sum(a.success for a in answers) == 1
+    assert {a.message for a in answers if not a.success} == {"another service call is at work; call again"}
+
+
+def test_tf_is_read_while_a_camera_waits_for_room(ros, client, tmp_path):
+    """In a replay an image waits until there is room for it, and what would make room may wait for TF."""
+    with spun(ros, tmp_path, **{"replay": True, "limits.queue_frames": 1, "limits.input_megabytes": 8.0}) as running:
+        client.wait(lambda: running.node.report.active, 10, "the node to be active")
+        client.publisher(Image, "/threads/camera/image")
+        client.publisher(TFMessage, "/tf")
+        client.wait_matched("/threads/camera/image", "/tf")
+        inputs, go_on = running.node.connections.inputs, threading.Event()
+        running.node.mapper.worker.call(lambda: go_on.wait(30))
+        picture = np.zeros((480, 640, 3), np.uint8)
+        for i in range(14):
+            client.send(Image, "/threads/camera/image", image_message(picture, START_NS + i * 10**8, "optical", "rgb8"))
+        worker = running.node.mapper.worker
+        client.wait(lambda: worker.counts.waiting == 1 and inputs.waiting_bytes > 7e6, 10, "all that has room")
+        time.sleep(0.2)  # the next image waits in the callback of its topic
+        client.send_odometry(np.eye(4), START_NS)
+        buffer = running.node.connections.tf_in.buffer
+        try:
+            client.wait(lambda: buffer.can_transform("odom", "base_link", Time()), 5, "TF")
+            assert inputs.cameras["camera"].received < 14
+        finally:
+            go_on.set()
 
 
 def test_the_recorder_notes_who_looks_up_and_who_calls():

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +40,27 @@ def test_sentences_say_what_was_not_taken_in(language):
     assert language.sentence("red " * 20).remarks == ("only the first 6 of 20 word pieces count",)
     long = language.sentence("chair " * LONGEST_QUERY)
     assert f"first {LONGEST_QUERY} characters" in long.remarks[0] and np.allclose(long.vector, np.eye(DIM)[3])
+
+
+@pytest.mark.parametrize("ask", [lambda language, n: language.sentence(f"red {n}"),
+                                 lambda language, n: language.names(LabelSpace({n: f"red {n}"}), 0.2)], ids=["texts", "names"])
+def test_two_that_ask_at_once_load_one_encoder_and_use_it_in_turn(language, ask):
+    """A tokenizer and a network keep what they work on between calls."""
+    inside, together = [], []
+
+    def encode(texts, encode=language.words.encode):
+        inside.append(texts)
+        together.append(len(inside))
+        time.sleep(0.02)
+        inside.pop()
+        return encode(texts)
+
+    language.words.encode = encode
+    make = language._make
+    language._make = lambda name: time.sleep(0.02) or make(name)
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: ask(language, n), range(1, 5)))
+    assert language.made == ["words"] and together == [1] * 4
 
 
 @pytest.mark.parametrize(("text", "said"), [("", "empty"), (" \t\n", "empty"), ("стул", "knows no word"),

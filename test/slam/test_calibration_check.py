@@ -8,7 +8,7 @@ import pytest
 from helpers.matched_points import PointMatcher, Points
 
 from lsm_ros.geometry import CameraIntrinsics, se3_exp, transform_points
-from lsm_ros.slam.focal import CHECKED_PAIRS, CalibrationCheck
+from lsm_ros.slam.focal import CHECKED_PAIRS, MOST_CHECKED, CalibrationCheck
 
 TRUE = CameraIntrinsics(640, 480, 525.0, 525.0, 319.5, 239.5)
 
@@ -59,3 +59,13 @@ def test_it_takes_several_pairs():
 
 def test_straight_motion_shows_nothing_and_says_nothing():
     assert checked(replace(TRUE, fx=900.0, fy=900.0), count=16, turn=0.0).wrong_px is None
+
+
+def test_a_camera_that_never_turns_is_not_matched_for_ever(monkeypatch):
+    """It runs with each keyframe, in the time of a frame."""
+    check, matched = CalibrationCheck(PointMatcher(), TRUE), []
+    monkeypatch.setattr(check.model, "correspond", lambda a, b, find=check.model.correspond: matched.append(a) or find(a, b))
+    monkeypatch.setattr(check, "_take", lambda *_: None)
+    for tokens in images(TRUE, MOST_CHECKED + 20, turn=0.0):
+        check.add(tokens)
+    assert len(matched) == MOST_CHECKED - 1 and check._first is None and check.wrong_px is None

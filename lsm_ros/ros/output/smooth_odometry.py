@@ -37,6 +37,11 @@ class SmoothOdometry:
         self._anchor: TrajectoryPose | None = None
         self._version: tuple[int, int] | None = None
 
+    def begin(self, T_odom_base: np.ndarray) -> None:
+        """The next frame is there, (4, 4), whatever was before."""
+        self.T_odom_base = T_odom_base.copy()
+        self.restart()
+
     def restart(self) -> None:
         """The map is another one: the next frame adds no motion."""
         self._last, self._anchor, self._version = None, None, None

@@ -47,6 +47,58 @@ def test_no_warnings():
     assert done.returncode == 0, done.stderr
 
 
+TWO_JOBS = """
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+#define MAX_THREADS 64
+#include "cpu_threads.h"
+
+static int done[2][ITEMS], late;
+typedef struct { job j; int which, over; } counted;
+
+static void work(job *j, int first, int last) {
+    counted *c = (counted *)j;
+    for (int i = first; i < last; i++) done[c->which][i]++;
+    usleep(first == ITEMS - 1 ? 50000 : 1000); /* the last item, which a helper may have, takes longest */
+    if (c->over) late++;
+}
+
+static counted jobs[2] = {{{.work = work}, 0, 0}, {{.work = work}, 1, 0}};
+
+static void *caller(void *c) {
+    run(&((counted *)c)->j, ITEMS, 1, 4);
+    ((counted *)c)->over = 1;
+    return NULL;
+}
+
+int main(void) {
+    pthread_t threads[2];
+    alarm(20); /* ends a program that waits for ever */
+    for (int round = 1; round <= 20; round++) {
+        for (int i = 0; i < 2; i++) jobs[i].over = 0;
+        for (int i = 0; i < 2; i++) pthread_create(&threads[i], NULL, caller, &jobs[i]);
+        for (int i = 0; i < 2; i++) pthread_join(threads[i], NULL);
+        for (int i = 0; i < 2 * ITEMS; i++) if (done[i / ITEMS][i % ITEMS] != round) return 1;
+    }
+    usleep(100000);
+    return late ? 2 : 0;
+}
+"""
+
+
+@needs_cc
+def test_two_that_work_at_once_both_end_and_each_waits_for_the_helpers_of_its_own(tmp_path):
+    """As two maps in one process do. The one that comes second works alone."""
+    source, program = tmp_path / "two.c", tmp_path / "two"
+    source.write_text(TWO_JOBS)
+    subprocess.run(["cc", "-O1", "-std=gnu11", "-DITEMS=7", "-pthread", "-I", str(native.SOURCES), str(source), "-o",
+                    str(program)], check=True)
+    ended = subprocess.run([str(program)]).returncode
+    said = {0: "", 1: "an item was not done once", 2: "a helper was at work after the end"}
+    assert said.get(ended, "one waits for ever") == ""
+
+
 @needs_cc
 @pytest.mark.parametrize("flags", [("-O0",), ("-DLSM_NARROW",)])
 def test_neither_vectors_nor_optimisation_change_the_bits(tmp_path, monkeypatch, flags):

@@ -6,15 +6,15 @@
  */
 typedef struct job {
     void (*work)(struct job *, int first, int last);
-    int count, chunk, next, wanted;
+    int count, chunk, next, wanted, helping;
 } job;
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake, idle;
     job *current;
-    int helping, workers, registered;
-} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0, 0};
+    int workers, registered;
+} pool = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, NULL, 0, 0};
 
 static void run_job(job *j) {
     for (;;) {
@@ -30,11 +30,11 @@ static void *help(void *nothing) {
         while (!pool.current || pool.current->wanted == 0) pthread_cond_wait(&pool.wake, &pool.lock);
         job *j = pool.current;
         j->wanted--;
-        pool.helping++;
+        j->helping++;
         pthread_mutex_unlock(&pool.lock);
         run_job(j);
         pthread_mutex_lock(&pool.lock);
-        if (--pool.helping == 0) pthread_cond_signal(&pool.idle);
+        if (--j->helping == 0) pthread_cond_broadcast(&pool.idle); /* who waits may wait for another job */
     }
     return nothing;
 }
@@ -45,7 +45,7 @@ static void forget_threads(void) {
     pthread_cond_init(&pool.wake, NULL);
     pthread_cond_init(&pool.idle, NULL);
     pool.current = NULL;
-    pool.helping = pool.workers = 0;
+    pool.workers = 0;
 }
 
 static void run(job *j, int count, int chunk, int threads) {
@@ -54,6 +54,7 @@ static void run(job *j, int count, int chunk, int threads) {
     j->chunk = chunk;
     j->next = 0;
     j->wanted = threads - 1;
+    j->helping = 0;
     if (threads < 2 || count <= chunk) {
         run_job(j);
         return;
@@ -75,6 +76,6 @@ static void run(job *j, int count, int chunk, int threads) {
     if (!mine) return;
     pthread_mutex_lock(&pool.lock);
     pool.current = NULL;
-    while (pool.helping) pthread_cond_wait(&pool.idle, &pool.lock);
+    while (j->helping) pthread_cond_wait(&pool.idle, &pool.lock);
     pthread_mutex_unlock(&pool.lock);
 }
