@@ -122,7 +122,7 @@ def test_a_missing_file_or_package_is_named(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="segmenter onnx: there is no file ''; semantics.segmenter_model is the model"):
         segmenter_of("")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ImportError, match="segmenter onnx needs ONNX Runtime: pip install onnxruntime"):
+    with pytest.raises(ImportError, match="m.onnx needs ONNX Runtime: pip install onnxruntime"):
         segmenter_of(colours(tmp_path / "m.onnx"))
 
 
