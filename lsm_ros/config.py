@@ -96,8 +96,8 @@ class TrackingConfig:
     min_match_fraction: float = param(0.05, "below this share of matched points the frame is not used", low=0.0, high=1.0)
     min_inliers: int = param(20, "fewest matched points of an accepted pose", low=6, high=1000)
     relocalize_match_fraction: float = param(0.15, "share of matched points that regains a lost pose", low=0.0, high=1.0)
-    sigma_px: float = param(2.5, "standard deviation of a match, errors of the calibration included", unit="px", low=0.05,
-                            high=10.0)
+    sigma_px: float = param(2.5, "largest standard deviation of a match, errors of the calibration included; less is taken "
+                            "where matches agree better", unit="px", low=0.05, high=10.0)
     depth_sigma: float = param(0.0015, "standard deviation of depth at 1 m; it grows with the square of depth", unit="m",
                                low=0.0001, high=0.5)
     huber: float = param(1.345, "Huber threshold in standard deviations", low=0.1, high=10.0)
