@@ -94,7 +94,7 @@ def test_replay_waits_instead_of_dropping(client, room, start):
     client.wait(lambda: len(client.messages("/mapping/pose")) == 2, 10, "the first poses")
     before = node.resident_bytes()
     start_s = time.monotonic()
-    robot.drive(count - 2, pause=0.01)
+    robot.drive(count - 2, pause=0.0)
     sent_s = time.monotonic() - start_s
     client.wait(lambda: len(client.messages("/mapping/pose")) == count, 30, "a pose for each frame")
     taken_s = time.monotonic() - start_s
