@@ -73,7 +73,7 @@ class LandmarkBackEnd:
         self._running: tuple[Branch, Future[Outcome]] | None = None
 
     def add(self, keyframe: Keyframe, new: TrackedFrame) -> None:
-        """A new keyframe of the graph, made of a frame set. Where many wait already, the next `take` waits for them."""
+        """A new keyframe of the graph, made of a frame set. Where many wait already, the next `take` waits for the thread."""
         self._waiting.append((keyframe.id, new))
 
     def ask(self, work: Work) -> None:
@@ -82,10 +82,10 @@ class LandmarkBackEnd:
         self._asked.append(work)
 
     def take(self, wait: bool) -> Tidied:
-        """Gives the graph what was found since, and goes on with what waits. wait: until all is done. An error of the thread is
-        raised here."""
-        done, wait = Tidied(), wait or len(self._waiting) > MOST_WAITING
-        if self._running is not None and (wait or self._running[1].done()):
+        """Gives the graph what was found since, and goes on with what waits. wait: until all is done; else, where many
+        keyframes wait, until the thread can go on with them. An error of the thread is raised here."""
+        done = Tidied()
+        if self._running is not None and (wait or len(self._waiting) > MOST_WAITING or self._running[1].done()):
             (branch, future), self._running = self._running, None
             outcome = future.result()
             done = outcome.tidied(branch.merge(self._graph))

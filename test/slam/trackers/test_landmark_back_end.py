@@ -96,7 +96,10 @@ def test_frames_and_new_keyframes_do_not_wait_until_there_are_many(frame_sets, m
 
     threading.Thread(target=open_once_there_are_many, daemon=True).start()
     feed(pipeline, frames, MOST_WAITING + 2)
-    assert gate.open.is_set(), "one more had to wait"
+    assert gate.open.is_set(), "one more had to wait for the thread"
+    assert len(gate.threads) == 2 and threading.main_thread() not in gate.threads, "which goes on with all that waited"
+    assert 0 in graph.places and not pipeline.tracker._back._waiting
+    pipeline.tracker.catch_up()
     assert linked_with(graph, 2) and 2 in graph.places
 
 
