@@ -42,3 +42,29 @@ def test_an_exact_calibration_is_believed_and_a_wrong_one_is_not(focal, low, hig
                        for f in frame_set.frames)
         pipeline.process(replace(frame_set, frames=frames, T_odom_base=None))
     assert low <= pipeline.tracker.graph.match_sigma_px <= high
+
+
+def test_matches_that_are_farther_off_than_is_usual_are_not_lost(monkeypatch):
+    """Neither by a pose nor by bundle adjustment: what is 3 px off may be right, for the first poses did not know better."""
+    source, pipeline, shifted = RoomSource(seed=3, frames=150, width=320, height=240, labels=False), MappingPipeline(CONFIG), {}
+    tracker = pipeline.tracker
+    match = tracker.model.match
+
+    def with_errors(*args):
+        found = match(*args)
+        found.pixels_a[::8] += (3.0, 0.0)
+        shifted[id(args[1])] = len(found)
+        return found
+
+    for i in range(0, 24, 2):
+        pipeline.process(replace(source.frame_set(i), T_odom_base=None))
+    assert tracker.graph.sigma_px < 0.8
+    monkeypatch.setattr(tracker.model, "match", with_errors)
+    before = len(tracker.graph.keyframes)
+    _, tracked = tracker.track(replace(source.frame_set(24), T_odom_base=None))
+    asked = sum(shifted[id(tracker.graph.keyframes[i].views[camera].tokens)] for i, camera in tracked.matches)
+    kept = sum(len(m) for m in tracked.matches.values())
+    assert kept > 0.95 * asked > 200
+    keyframe, _ = tracker.add_keyframe(tracked, tracked.pose.T_map_rig)
+    links = [x for x in tracker.graph.links_of(keyframe.id) if x.observer == keyframe.id and x.anchor < before]
+    assert links and sum(len(x.matches) for x in links) > 0.95 * kept
