@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_ros.files import write_text
 from lsm_ros.mapping import store
 from lsm_ros.mapping.objects import FILE, read_objects
 from lsm_ros.semantics.objects import Box, MapObject, ObjectKeeper
@@ -45,9 +44,7 @@ def change(folder: Path, args: argparse.Namespace) -> list[MapObject]:
 
 def write_objects(folder: Path, keeper: ObjectKeeper) -> None:
     """Writes other objects into a map. OSError."""
-    saved = store.saved_map(folder)
-    write_text(saved / FILE, json.dumps(keeper.to_dict(), indent=1))
-    store.write_sums(saved)
+    store.rewrite_file(store.saved_map(folder), FILE, json.dumps(keeper.to_dict(), indent=1))
 
 
 def _whole(text: str) -> int:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from lsm_ros.files import write_text
+
 SUMS = "checksums.sha256"
 GRID = ("occupancy.pgm", "occupancy.yaml")  # for map_server, beside the map
 OWN = ("map.json", "graph.npz", "map/voxel_map.npz", "language.safetensors", "objects.json", SUMS, *GRID)
@@ -19,7 +21,19 @@ _MOST_BYTES = 1_000_000
 def write_sums(folder: Path) -> None:
     """Writes the checksums of all files in a folder, in place of those that were there."""
     names = sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file() and p.name != SUMS)
-    (folder / SUMS).write_text("".join(f"{_digest(folder / name)}  {name}\n" for name in names))
+    _write(folder, {name: _digest(folder / name) for name in names})
+
+
+def rewrite_file(folder: Path, name: str, text: str) -> None:
+    """Puts another text into a file of a saved map. The checksums lack it meanwhile, so that the map is whole whenever this
+    ends early; those of other files stay as they are. OSError; errors of `read_sums`."""
+    if not (folder / SUMS).exists():  # of a map of before
+        write_text(folder / name, text)
+        return
+    others = {n: digest for n, digest in read_sums(folder).items() if n != name}
+    _write(folder, others)
+    write_text(folder / name, text)
+    _write(folder, {**others, name: _digest(folder / name)})
 
 
 def read_sums(folder: Path) -> dict[str, str]:
@@ -55,6 +69,10 @@ def changed_files(folder: Path) -> list[str]:
     """Names of the files that are no longer as they were written, or are gone. Errors as of `read_sums`."""
     return [name for name, digest in read_sums(folder).items()
             if not (folder / name).is_file() or _digest(folder / name) != digest]
+
+
+def _write(folder: Path, sums: dict[str, str]) -> None:
+    write_text(folder / SUMS, "".join(f"{digest}  {name}\n" for name, digest in sorted(sums.items())))
 
 
 def _digest(path: Path) -> str:

@@ -9,8 +9,10 @@ import pytest
 from helpers.saved_maps import edited, files_of, flip, flips
 
 from lsm_ros.config import from_dict
+from lsm_ros.files import write_text
 from lsm_ros.mapping import store
 from lsm_ros.mapping.pipeline import MappingPipeline
+from lsm_ros.mapping.store import sums
 from lsm_sim.source import RoomSource
 
 CONFIG = from_dict({"fusion.voxel_size": 0.08})
@@ -204,6 +206,27 @@ def test_a_grid_that_people_retouched_does_not_matter(saved, tmp_path):
     (folder / "occupancy.pgm").write_bytes(b"P5\n1 1\n255\n\1")
     assert store.changed_files(folder) == ["occupancy.pgm"]
     MappingPipeline(CONFIG).load(folder)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3])
+def test_a_map_is_whole_whenever_a_change_of_its_objects_is_killed(saved, tmp_path, monkeypatch, step):
+    folder, calls = tmp_path / "map", []
+    shutil.copytree(saved, folder)
+    (folder / "notes.txt").write_text("mine")
+
+    def killed(target, text):
+        calls.append(target)
+        if len(calls) == step:
+            raise KeyboardInterrupt
+        write_text(target, text)
+
+    monkeypatch.setattr(sums, "write_text", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.rewrite_file(folder, "objects.json", "{}")
+    store.read_meta(folder)
+    monkeypatch.undo()
+    store.rewrite_file(folder, "objects.json", '{"a": 1}')
+    assert store.read_sums(folder).keys() == store.read_sums(saved).keys() and not store.changed_files(folder)
 
 
 def test_a_map_without_its_checksums_is_refused(saved, running, tmp_path):
