@@ -20,6 +20,7 @@ OTHER_CLASS = 0.4  # overlap from which a thing of another class is the same thi
 OLD_SHARE = 0.8  # of what a thing was called before
 FREE_WAY = 0.1  # metres
 MOST_OBJECTS = 100_000
+FARTHEST = 100_000.0  # metres from where the map began, and largest side, of what a person adds
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,7 @@ class ObjectKeeper:
 
     def rename(self, number: int, name: str) -> MapObject:
         """Gives an object a name; an empty one takes it back. ValueError for another number or a name of no use."""
-        if len(name) > 200 or not name.isprintable():
-            raise ValueError(f"a name has at most 200 characters, all of which can be printed; got {name[:40]!r}")
+        _check_name(name)
         self.objects[number] = replace(self.find(number), name=name.strip(), stale=False)
         return self.objects[number]
 
@@ -155,10 +155,15 @@ class ObjectKeeper:
             self.objects[number] = replace(self.objects[number], deleted=True)
 
     def add(self, label: str, box: Box) -> MapObject:
-        """Adds an object that the map need not show. ValueError for a box without a size."""
+        """Adds an object that the map need not show. ValueError for a box without a size or out of reach, and for a class that
+        is no name."""
         if not (np.isfinite([*box.centre, *box.size, box.yaw]).all() and (box.size > 0).all()) or not label.strip():
             raise ValueError(f"an object needs a class and a box with a size, got {label!r} and {box.size.tolist()} m at "
                              f"{box.centre.tolist()}")
+        if max(np.abs(box.centre).max(), box.size.max()) > FARTHEST:
+            raise ValueError(f"an object is at most {FARTHEST:g} m away and as large; got {box.size.tolist()} m at "
+                             f"{box.centre.tolist()}")
+        _check_name(label)
         return self._add(MapObject(0, label.strip(), box, box.centre, 0, {label.strip(): 1.0}, 1.0,
                                    keyframe=nearest(self._poses, box.centre), origin=PERSON, locked=True))
 
@@ -179,6 +184,11 @@ class ObjectKeeper:
             raise ValueError(f"the numbers of objects come twice, or are not from 1 to {made._next - 1}")
         made._poses = {i: T.copy() for i, T in poses.items()}
         return made
+
+
+def _check_name(name: str) -> None:
+    if len(name) > 200 or not name.isprintable():
+        raise ValueError(f"a name has at most 200 characters, all of which can be printed; got {name[:40]!r}")
 
 
 def by_person(known: MapObject) -> bool:

@@ -58,9 +58,9 @@ class Regions:
 
     def at(self, point: np.ndarray) -> Region | None:
         """The region that a point (2,) or (3,) of the map lies in."""
-        column, row = np.floor((np.asarray(point)[:2] - (self.origin_x, self.origin_y)) / self.resolution).astype(int)
-        inside = 0 <= row < self.labels.shape[0] and 0 <= column < self.labels.shape[1]
-        number = int(self.labels[row, column]) if inside else 0
+        column, row = np.floor((np.asarray(point)[:2] - (self.origin_x, self.origin_y)) / self.resolution)
+        inside = 0 <= row < self.labels.shape[0] and 0 <= column < self.labels.shape[1]  # of any floats, NaN too
+        number = int(self.labels[int(row), int(column)]) if inside else 0
         return next((r for r in self.regions if r.number == number), None)
 
     def points(self, cells: np.ndarray) -> np.ndarray:

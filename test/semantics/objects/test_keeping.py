@@ -127,6 +127,16 @@ def test_additions_without_class_or_size_are_refused(label, size):
         ObjectKeeper().add(label, Box(np.zeros(3), np.array(size, float), 0.0))
 
 
+@pytest.mark.parametrize(("label", "centre", "size", "message"), [
+    ("dock", 1e30, 1.0, "at most 100000 m"), ("dock", -1e6, 1.0, "at most 100000 m"), ("dock", 0.0, 1e30, "at most 100000 m"),
+    ("a\nb", 0.0, 1.0, "can be printed"), ("x" * 201, 0.0, 1.0, "200 characters")])
+def test_additions_out_of_reach_or_with_a_class_that_is_no_name_are_refused(label, centre, size, message):
+    keeper = ObjectKeeper()
+    with pytest.raises(ValueError, match=message):
+        keeper.add(label, Box(np.full(3, centre), np.full(3, size), 0.0))
+    assert not keeper.objects
+
+
 @pytest.mark.parametrize("name", ["x" * 201, "a\nb"])
 def test_names_of_no_use_are_refused(name):
     keeper = ObjectKeeper()

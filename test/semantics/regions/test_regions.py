@@ -43,6 +43,8 @@ def test_a_door_parts_two_rooms():
     assert door.regions == (1, 2) and door.width == pytest.approx(0.8, abs=0.25)
     assert np.allclose(door.centre, [2.05, 4.1], atol=0.3)
     assert found.at(np.array([0.0, 3.0, 1.0])) is small and found.at(np.array([4.0, 3.0])) is large
+    with np.errstate(all="raise"):
+        assert [found.at(np.array(p)) for p in ([1e30, 3.0], [np.nan, 3.0], [np.inf, 3.0])] == [None] * 3
     assert found.at(np.array([-9.0, 3.0])) is None and found.at(np.array([2.05, 2.5])) is None
 
 
