@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ from lsm_ros.config_semantics import ObjectsConfig, RegionsConfig, SemanticsConf
 from lsm_ros.parameters import check, choices_of, param, walk
 from lsm_ros.reading import read_yaml_file
 from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, POINT_FEATURES, TRACKERS
+
+_EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 2e-2: a number to everybody but YAML 1.1, which wants 2.0e-2
 
 
 @dataclass(frozen=True)
@@ -297,7 +300,7 @@ def from_dict(values: Mapping[str, Any], base: Config | None = None) -> Config:
 
             close = difflib.get_close_matches(name, known, 1)
             raise ValueError(f"unknown parameter {name!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
-        if isinstance(value, int) and not isinstance(value, bool) and isinstance(known[name].default, float):
+        if isinstance(known[name].default, float) and _is_number(value):
             value = float(value)
         stage, _, leaf = name.rpartition(".")
         (stages.setdefault(stage, {}) if stage else top)[leaf] = value
@@ -306,6 +309,11 @@ def from_dict(values: Mapping[str, Any], base: Config | None = None) -> Config:
             check(f"{stage}.{leaf}", known[f"{stage}.{leaf}"], value)
         top[stage] = dataclasses.replace(getattr(base, stage), **changes)
     return dataclasses.replace(base, **top)
+
+
+def _is_number(value: Any) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or (
+        isinstance(value, str) and _EXPONENT.fullmatch(value) is not None)
 
 
 def load_config(path: str | Path | None, base: Config | None = None) -> Config:

@@ -41,6 +41,19 @@ def test_whole_numbers_do_for_floats():
     assert from_dict({"fusion.voxel_size": 1}).fusion.voxel_size == 1.0
 
 
+@pytest.mark.parametrize(("text", "value"), [("2e-2", 0.02), ("1E-1", 0.1), ("+1.5e-1", 0.15)])
+def test_numbers_with_an_exponent_are_numbers_although_yaml_has_them_as_text(tmp_path, text, value):
+    (tmp_path / "c.yaml").write_text(f"fusion.voxel_size: {text}\n")
+    assert load_config(tmp_path / "c.yaml").fusion.voxel_size == value
+    with pytest.raises(ValueError, match="seed: expected int, got '1e3'"):
+        from_dict({"seed": "1e3"})
+
+
+def test_numbers_with_an_exponent_have_the_same_bounds():
+    with pytest.raises(ValueError, match="fusion.voxel_size: "):
+        from_dict({"fusion.voxel_size": "1e999"})
+
+
 def test_reads_yaml_and_ros_parameter_files(tmp_path):
     plain = tmp_path / "plain.yaml"
     plain.write_text("fusion:\n  voxel_size: 0.1\ntracking.references: 2\n")
