@@ -15,10 +15,15 @@ from lsm_ros.types import Frame
 
 class SmallSegmenter(Segmenter):
     """Names are those of `semantics.label_space`, else of the training; weights those of `semantics.weights`, else the
-    package's own. Features less similar to every name than `semantics.min_similarity` have no label."""
+    package's own. Features less similar to every name than `semantics.min_similarity` have no label. ValueError for
+    settings of the segmenters that read a model."""
 
     def __init__(self, config: Config) -> None:
         wanted = config.semantics
+        for name in ("segmenter_model", "segmenter_labels"):
+            if getattr(wanted, name):
+                raise ValueError(f"segmenter lsm_small has no use for semantics.{name} ({getattr(wanted, name)!r}): "
+                                 "its weights are semantics.weights, its names semantics.label_space")
         self._describer = Describer.load(wanted.weights, config.pairs.precision)
         self._language = language_of(self._describer)
         self.label_space = find_label_space(wanted.label_space) if wanted.label_space else self._language.trained_space

@@ -37,6 +37,12 @@ def test_labels_of_single_frames(room):
     assert np.mean(right) > 0.4, right  # by chance: below 0.1
 
 
+@pytest.mark.parametrize("name", ["semantics.segmenter_model", "semantics.segmenter_labels"])
+def test_settings_of_other_segmenters_are_refused_by_name(name):
+    with pytest.raises(ValueError, match=rf"has no use for {name} \('voc'\).*semantics.label_space"):
+        make_segmenter(from_dict({**CONFIG, name: "voc"}))
+
+
 def test_other_names_and_what_is_unlike_all_of_them(room, tmp_path):
     space = tmp_path / "two.yaml"
     space.write_text("3: floor\n9: wall\n")
