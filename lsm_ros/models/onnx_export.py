@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -185,11 +186,14 @@ def _describe(onnx: ModuleType, path: Path, details: Mapping[str, str]) -> None:
 
 @contextmanager
 def _quiet():
-    """Context without the exporter's warnings about operators of packages that are not used."""
+    """Context without the exporter's warnings about operators of packages that are not used, and about its own code."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            yield
     finally:
         logger.setLevel(level)

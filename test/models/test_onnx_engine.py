@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """Engines that run ONNX files, and the answers that they are compared with."""
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -216,3 +217,10 @@ def test_files_that_are_no_two_parts_of_the_network_are_refused(parts, tmp_path)
     parts.changed = {"decoder": {"size": "64x64"}}
     with pytest.raises(ValueError, match=r"not the parts of one network \(size\)"):
         OnnxNetwork(tmp_path / "net_encoder.onnx")
+
+
+def test_warnings_of_the_exporter_about_its_own_code_do_not_reach_people(recwarn):
+    with onnx_export._quiet():
+        warnings.warn("`isinstance(treespec, LeafSpec)` is deprecated", FutureWarning, stacklevel=1)
+        warnings.warn("this one is worth a look", UserWarning, stacklevel=1)
+    assert [str(w.message) for w in recwarn] == ["this one is worth a look"]
