@@ -51,7 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     previous, as_python_does = _terminate_by_exception(), warnings.formatwarning
     warnings.formatwarning = plain_warning
     try:
-        return int(args.run(args))
+        status = int(args.run(args))
+        sys.stdout.flush()  # here, where a reader that has gone is no error
+        return status
     except KeyboardInterrupt:
         print("lsm: interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -80,6 +80,15 @@ class TestExitStatus:
         done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0 and done.stderr == "" and done.stdout.startswith("| parameter")
 
+    def test_reader_of_the_pipe_has_gone_before_the_last_words_are_written(self):
+        script = ("import time\nfrom lsm_ros import cli\nimport lsm_ros.commands.params as p\n"
+                  "def run(args):\n    time.sleep(1.0)\n    print('kept in the buffer')\n    return 0\n"
+                  "p.run = run\nraise SystemExit(cli.main(['params']))\n")
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+        done = subprocess.run(["bash", "-c", f'set -o pipefail; {sys.executable} -c "$0" | true', script], cwd=ROOT,
+                              capture_output=True, text=True, env=env)
+        assert done.returncode == 0 and done.stderr == ""
+
     @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_signals_leave_nothing(self, tmp_path, number, status):
         script = ("import sys, time\nfrom lsm_ros import cli, files\nfrom pathlib import Path\n"
