@@ -3,6 +3,7 @@
 """Readings of an IMU on their way to the worker: the node and TF are stand-ins."""
 import numpy as np
 import pytest
+from helpers.unread import Unread
 from sensor_msgs.msg import Imu
 
 from lsm_ros.config import from_dict
@@ -14,15 +15,6 @@ from lsm_ros.types import Frame, FrameSet
 
 MS = 1_000_000
 T_RIG_IMU = make_se3(np.eye(3), [0.1, 0.2, 0.3])
-
-
-class Unread:
-    """Reads nothing: callbacks are called by hand."""
-
-    group = None
-
-    def read(self, *subscriptions):
-        pass
 
 
 class Node:

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from helpers.unread import Unread
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -15,15 +16,6 @@ from lsm_ros.ros.problems import Problems
 
 MS = 1_000_000
 S = 1_000_000_000
-
-
-class Unread:
-    """Reads nothing: callbacks are called by hand."""
-
-    group = None
-
-    def read(self, *subscriptions):
-        pass
 
 
 class Node:
