@@ -12,7 +12,7 @@ from lsm_ros.slam.graph.bundle import GATE, NEAR
 
 CLEAR_SHARE = 0.67  # of the points; a refined guess that explains as many needs no other proposal
 RAYLEIGH_MEDIAN = 1.1774  # of the length of a plane error, in its standard deviations along each axis
-FAR_OFF = 2.0  # times that: the proposal is near, so what is this far off does not count at all
+FAR_OFF = 2.0  # times the gate: the proposal is near, so what is this far off does not count at all
 CONVERGED = 1e-5  # of a step, metres and radians
 BETTER = 1.25  # times as well must another proposal explain the points: one step of a pattern explains them nearly as well
 

@@ -73,7 +73,7 @@ class KeyframeDense:
 
         background: what has been found since; one keyframe after the other is worked on in a thread, whose errors are raised
         here."""
-        for i in self._waiting.keys() - self._graph.keyframes.keys():
+        for i in [i for i in self._waiting if i not in self._graph.keyframes]:
             del self._waiting[i]
             self._priors.forget(i)
         if not background or everything:
@@ -100,7 +100,7 @@ class KeyframeDense:
         for camera in new.tokens:
             known = [(k, k.T_map_rig) for k in self._graph.keyframes.values() if camera in k.views]
             count = PRIOR_PARTNERS if self._priors.is_used else PARTNERS
-            best = partners(known, new.stamp_ns, camera, T, BASELINE, 1.0 / typical, count)
+            best = partners(known, new.stamp_ns, T, BASELINE, 1.0 / typical, count)
             jobs[camera] = new.tokens[camera], seen_from(new, camera, T, best)
 
         def find() -> Found:
@@ -143,8 +143,8 @@ class KeyframeDense:
         return KeyframeDepth(i, new.T_rig_cam[camera], depth, prior_scale=scale)
 
 
-def partners(known: Iterable[Partner], stamp_ns: int, camera: str, T_map_rig: np.ndarray, baseline: float, depth: float,
-             count: int) -> list[Partner]:
+def partners(known: Iterable[Partner], stamp_ns: int, T_map_rig: np.ndarray, baseline: float, depth: float, count: int
+             ) -> list[Partner]:
     """Frames or keyframes, of those known, from which the depth of a rig at T_map_rig is seen best: near the wished baseline,
     relative to the median depth, and turned little."""
     scored = []

@@ -223,7 +223,7 @@ class TwoViewTracker(LandmarkTracker):
         """Makes a keyframe of a frame set; its landmarks take their depth from recent frames."""
         for camera, tokens in new.tokens.items():
             known = [(t, T) for t, T in self._recent if camera in t.tokens]
-            best = partners(known, new.stamp_ns, camera, T_map_rig, BASELINE, 1.0 / self._typical(), PARTNERS)
+            best = partners(known, new.stamp_ns, T_map_rig, BASELINE, 1.0 / self._typical(), PARTNERS)
             if best:
                 pairs = seen_from(new, camera, T_map_rig, best)
                 tokens.adopt(self.model.dense(tokens, pairs, self._typical(), quick=True), SURE)

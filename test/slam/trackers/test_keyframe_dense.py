@@ -155,6 +155,6 @@ def test_partners_are_near_the_wished_baseline_and_turned_little():
 
     here, best, second = at(0.0, stamp=7), at(0.21, stamp=1), at(0.3, stamp=2)
     known = [here, at(0.05, stamp=3), at(1.1, stamp=4), at(0.2, turn=0.7, stamp=5), second, best, at(0.21, stamp=7)]
-    found = partners(known, 7, "front", np.eye(4), 0.1, 2.0, 3)
+    found = partners(known, 7, np.eye(4), 0.1, 2.0, 3)
     assert [o for o, _ in found] == [best[0], second[0]]
-    assert partners(known, 7, "front", np.eye(4), 0.1, 2.0, 1)[0][0] is best[0]
+    assert partners(known, 7, np.eye(4), 0.1, 2.0, 1)[0][0] is best[0]
