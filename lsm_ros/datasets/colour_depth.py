@@ -18,11 +18,10 @@ from lsm_ros.datasets.base import (
     WarningLog,
     fit_to,
     read_camera_file,
-    read_color,
     read_plain,
     usual_size,
 )
-from lsm_ros.datasets.images import DEFAULT_RATE_HZ, list_images
+from lsm_ros.datasets.images import DEFAULT_RATE_HZ, list_images, read_of_size
 from lsm_ros.geometry.camera import CameraIntrinsics
 from lsm_ros.reading import read_text
 from lsm_ros.types import Frame, FrameSet
@@ -93,16 +92,10 @@ class ColourDepthSource(LoggedSource):
     def __iter__(self) -> Iterator[FrameSet]:
         for i, (number, file) in enumerate(sorted(self._colours.items())):
             stamp_ns = round(i * 1e9 / self._rate_hz)
-            try:
-                image = read_color(file)
-            except ValueError as error:
-                self._log.add("image skipped", str(error))
-                continue
-            if image.shape[:2] != self._size:
-                self._log.add("image skipped: other size than the others", f"{file.name}, {image.shape[1]}x{image.shape[0]}")
-                continue
-            frame = Frame(stamp_ns, self.cameras[0], image, self._camera.intrinsics, self._depth(number))
-            yield FrameSet(stamp_ns, (frame,), {self.cameras[0]: T_BODY_OPTICAL})
+            image = read_of_size(file, self._size, self._log, "the others")
+            if image is not None:
+                frame = Frame(stamp_ns, self.cameras[0], image, self._camera.intrinsics, self._depth(number))
+                yield FrameSet(stamp_ns, (frame,), {self.cameras[0]: T_BODY_OPTICAL})
 
     def close(self) -> None:
         """Does nothing: no file is held open."""

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from lsm_ros.datasets.base import (
     IMAGE_SUFFIXES,
     T_BODY_OPTICAL,
@@ -102,17 +104,10 @@ class ImageFolderSource(LoggedSource):
     def __iter__(self) -> Iterator[FrameSet]:
         camera = self.camera_file.intrinsics
         for stamp_ns, file in zip(self._stamps, self._files, strict=True):
-            try:
-                image = read_color(file)
-            except ValueError as error:
-                self._log.add("image skipped", str(error))
-                continue
-            if image.shape[:2] != self._size:
-                self._log.add(f"image skipped: other size than most, which are {self._size[1]}x{self._size[0]}",
-                              f"{file.name}, {image.shape[1]}x{image.shape[0]}")
-                continue
-            frame = Frame(stamp_ns, self.cameras[0], image, camera)
-            yield FrameSet(stamp_ns, (frame,), {self.cameras[0]: T_BODY_OPTICAL})
+            image = read_of_size(file, self._size, self._log, f"most, which are {self._size[1]}x{self._size[0]}")
+            if image is not None:
+                frame = Frame(stamp_ns, self.cameras[0], image, camera)
+                yield FrameSet(stamp_ns, (frame,), {self.cameras[0]: T_BODY_OPTICAL})
 
     def close(self) -> None:
         """Does nothing: no file is held open."""
@@ -163,3 +158,17 @@ def stamps_from_names(stems: list[str]) -> list[int] | None:
             if all(first <= int(n) < end for n in numbers):
                 return [int(n) * unit for n in numbers]
     return None
+
+
+def read_of_size(file: Path, size: tuple[int, int], log: WarningLog, others: str) -> np.ndarray | None:
+    """Image file as `read_color` gives it; None, which is logged, if it cannot be read or is not of `size` (height, width),
+    that of the others."""
+    try:
+        image = read_color(file)
+    except ValueError as error:
+        log.add("image skipped", str(error))
+        return None
+    if image.shape[:2] != size:
+        log.add(f"image skipped: other size than {others}", f"{file.name}, {image.shape[1]}x{image.shape[0]}")
+        return None
+    return image
