@@ -15,14 +15,16 @@ from lsm_ros.files import tidy
 from lsm_ros.fusion.files.storage import FILE
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.mapping.store.checks import MOST, check_ends, check_keyframe, check_link, whole
-from lsm_ros.mapping.store.sums import OWN, SUMS, check_files
+from lsm_ros.mapping.store.sums import NONE, OWN, SUMS, WITH_OWN, WITHOUT_OWN, check_files
 from lsm_ros.pairs.base import Matches
 from lsm_ros.reading import open_arrays, reading
 from lsm_ros.slam.graph.keyframes import Keyframe, Link
 from lsm_ros.slam.trackers import Tracker
 from lsm_ros.types import TrackingState
 
-FORMAT, OLDER, WITHOUT_SIGNATURES = 3, (1, 2), 1  # the older ones have no checksums; the first one has other signatures
+FORMAT, WITHOUT_SIGNATURES = 4, 1
+GUARDS = {1: NONE, 2: NONE, 3: WITHOUT_OWN, 4: WITH_OWN}
+"""Formats that are read, and the checksums that maps of each have at least; the first one has other signatures."""
 GRAPH, META, VOXELS = "graph.npz", "map.json", f"map/{FILE}"
 
 
@@ -60,10 +62,10 @@ def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
 def load_graph(folder: Path, tracker: Tracker) -> dict[str, Any]:
     """Fills an empty `tracker` from `folder` and returns what `save_graph` got as meta. FileNotFoundError if there is no
     map; ValueError, naming the file, if it is damaged, does not fit together or is of another kind."""
-    meta, form = read_meta(folder), 0
+    meta = read_meta(folder)
+    form = meta["format"]
     with reading(folder / META):
-        form = whole(meta["format"], "the format")
-        if form not in (FORMAT, *OLDER):
+        if form not in GUARDS:
             raise ValueError(f"format {form!r} is not {FORMAT}")
         if meta["pair_model"] != tracker.model.identity:
             raise ValueError(f"it was made with pair model {meta['pair_model']!r}, not {tracker.model.identity!r}")
@@ -92,13 +94,15 @@ def read_meta(folder: Path) -> dict[str, Any]:
         tidy(folder)  # a save that was killed may have moved it away
     if not (folder / META).is_file():
         raise FileNotFoundError(f"{folder} holds no map ({META} is missing)")
-    has_sums = check_files(folder, (META, GRAPH, VOXELS))
+    guard = check_files(folder, (META, GRAPH, VOXELS))
     with reading(folder / META):
         meta = json.loads((folder / META).read_text())
         if not isinstance(meta, dict):
             raise ValueError(f"it holds a {type(meta).__name__}, not the description of a map")
-        if meta.get("format") not in OLDER and not has_sums:
-            raise ValueError(f"{SUMS} is missing")
+        needed = GUARDS.get(whole(meta.get("format"), "the format"), WITH_OWN)
+    if guard < needed:
+        what = "is missing" if guard == NONE else "is damaged: its last line, the checksum of the others, is missing"
+        raise ValueError(f"{folder / SUMS} {what}")
     return meta
 
 
