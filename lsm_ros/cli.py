@@ -34,8 +34,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lsm_ros {lsm_ros.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, module in COMMANDS.items():
-        summary = (module.__doc__ or "").strip().splitlines()[0]
-        command = commands.add_parser(name, help=summary, description=module.__doc__)
+        summary, *rest = (module.__doc__ or "").strip().splitlines()
+        command = commands.add_parser(name, help=summary, description="\n".join([f"{summary[0].upper()}{summary[1:]}.", *rest]))
         module.add_arguments(command)
         command.add_argument("--debug", action="store_true", help="show the traceback of an error")
         command.set_defaults(run=module.run)

@@ -21,6 +21,7 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -45,7 +46,7 @@ def replacing(target: str | Path) -> Iterator[Path]:
     if _is_special(place):
         yield place
         return
-    missing = [p for p in (place.parent, *place.parent.parents) if not p.exists()]
+    missing = _missing_above(place)
     work, lock, placed = None, -1, False
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -69,9 +70,20 @@ def replacing(target: str | Path) -> Iterator[Path]:
                 _put_back(work, place)
             shutil.rmtree(work, ignore_errors=True)
             os.close(lock)
-        for folder in [] if placed else missing:
-            with suppress(OSError):  # it is not empty: others use it
-                folder.rmdir()
+        if not placed:
+            _remove_empty(missing)
+
+
+@contextmanager
+def making_parents(target: str | Path) -> Iterator[None]:
+    """Makes missing folders above `target`, as `replacing` does; those that are empty after an exception go again. OSError."""
+    missing = _missing_above(Path(target).absolute())
+    try:
+        Path(target).parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        _remove_empty(missing)
+        raise
 
 
 @contextmanager
@@ -96,6 +108,31 @@ def write_text(target: str | Path, text: str) -> None:
     """Writes a text file in UTF-8, as `replacing` does."""
     with replacing_file(target) as file:
         file.write(text.encode())
+
+
+@contextmanager
+def alone_in(folder: Path, patience: float = 10.0) -> Iterator[None]:
+    """The block changes files of a folder according to what it reads there: a second one, of any process, waits until it ends.
+    patience: seconds. TimeoutError when these do not suffice. On a file system without locks nobody waits."""
+    until = time.monotonic() + patience
+    while True:
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            is_there = os.path.samestat(os.fstat(handle), os.stat(folder))  # not exchanged for a new one meanwhile
+        except BlockingIOError:
+            is_there = False
+        except OSError:  # no locks, or the folder has gone, which the block will find
+            is_there = True
+        try:
+            if is_there:
+                yield
+                return
+        finally:
+            os.close(handle)
+        if time.monotonic() > until:
+            raise TimeoutError(f"{folder} is being changed by another process for {patience:g} s; try again")
+        time.sleep(0.02)
 
 
 def tidy(target: str | Path) -> None:
@@ -130,6 +167,17 @@ def _keep_others(place: Path, part: Path, own: Collection[str]) -> None:
                 os.link(old, new, follow_symlinks=False)
             except OSError:  # a file system without links, or another one
                 shutil.copy2(old, new, follow_symlinks=False)
+
+
+def _missing_above(place: Path) -> list[Path]:
+    """Folders above a path that are not there, the lowest first."""
+    return [p for p in place.parents if not p.exists()]
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    for folder in folders:
+        with suppress(OSError):  # it is not empty: others use it
+            folder.rmdir()
 
 
 def _followed(target: str | Path) -> Path:

@@ -14,7 +14,7 @@ import pytest
 
 import lsm_ros
 from lsm_ros import cli
-from lsm_ros.commands import doctor, options
+from lsm_ros.commands import COMMANDS, doctor, options
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -36,6 +36,15 @@ class TestExitStatus:
         text = capsys.readouterr().out
         for command in ("map", "eval", "record", "replay", "params", "doctor"):
             assert command in text and cli.main([command, "--help"]) == 0
+
+    @pytest.mark.parametrize("command", COMMANDS)
+    def test_help_begins_with_a_sentence_of_its_own(self, capsys, command):
+        """argparse makes one paragraph of all lines."""
+        assert cli.main([command, "--help"]) == 0
+        text = " ".join(capsys.readouterr().out.split())
+        summary, *rest = COMMANDS[command].__doc__.strip().splitlines()
+        more = " ".join(" ".join(rest).split())
+        assert f" {summary[0].upper()}{summary[1:]}. {more[:40]}" in text and not summary.endswith(".")
 
     @pytest.mark.parametrize("argv, part", [
         ([], "COMMAND"), (["fly"], "fly"), (["map", "x"], "--out"),

@@ -5,6 +5,7 @@ import ast
 import errno
 import os
 import resource
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from helpers.file_writers import child, names, put_folder, without_exchange
 
 from lsm_ros import files
-from lsm_ros.files import replacing, replacing_file, replacing_folder, write_text
+from lsm_ros.files import alone_in, making_parents, replacing, replacing_file, replacing_folder, write_text
 
 
 @pytest.fixture(params=["exchange", "two renames"])
@@ -112,6 +113,15 @@ class TestWhatFails:
             part.write_text("x")
             raise ZeroDivisionError
         assert names(tmp_path / "new") == ["other"]
+
+    @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.EIO, "Input/output error")])
+    def test_folders_made_for_somebody_else_to_write_in(self, tmp_path, error):
+        with making_parents(tmp_path / "deep" / "er" / "f"):
+            (tmp_path / "deep" / "er" / "f").write_text("x")
+        with pytest.raises((KeyboardInterrupt, OSError)), making_parents(tmp_path / "deep" / "new" / "f"):
+            assert (tmp_path / "deep" / "new").is_dir()
+            raise error
+        assert names(tmp_path / "deep") == ["er"] and names(tmp_path / "deep" / "er") == ["f"]
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.EIO, "Input/output error")])
     def test_between_the_two_renames(self, tmp_path, monkeypatch, error):
@@ -294,6 +304,52 @@ def test_a_mount_point_is_refused_before_the_work():
     with pytest.raises(OSError, match="mount point") as found, replacing_folder("/proc"):
         pytest.fail("the block was entered")
     assert found.value.errno == errno.EBUSY and found.value.filename == "/proc"
+
+
+class TestAloneIn:
+    def test_a_second_one_waits_and_gives_up(self, tmp_path):
+        with alone_in(tmp_path), pytest.raises(TimeoutError, match=f"{tmp_path} is being changed"), alone_in(tmp_path, 0.1):
+            pass
+        with alone_in(tmp_path, 0.1):
+            pass
+
+    def test_other_processes_wait_too_and_a_dead_one_lets_go(self, tmp_path):
+        hold = f"from lsm_ros.files import alone_in\nwith alone_in({str(tmp_path)!r}): print('in', flush=True); input()"
+        other = subprocess.Popen([sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert other.stdout.readline() == "in\n"
+        with pytest.raises(TimeoutError), alone_in(tmp_path, 0.1):
+            pass
+        other.kill()
+        other.communicate()
+        with alone_in(tmp_path, 1.0):
+            pass
+
+    def test_a_folder_that_is_exchanged_at_this_moment_is_locked_anew(self, tmp_path, monkeypatch):
+        put_folder(tmp_path / "map", "old")
+        real = files.fcntl.flock
+
+        def flock(*given):
+            monkeypatch.undo()
+            with replacing_folder(tmp_path / "map") as part:
+                (part / "new").write_text("x")
+            real(*given)
+
+        monkeypatch.setattr(files.fcntl, "flock", flock)
+        with alone_in(tmp_path / "map"), pytest.raises(TimeoutError), alone_in(tmp_path / "map", 0.1):
+            pass
+        assert names(tmp_path / "map") == ["new"]
+
+    def test_nobody_waits_on_a_file_system_without_locks(self, tmp_path, monkeypatch):
+        def flock(*_):
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(files.fcntl, "flock", flock)
+        with alone_in(tmp_path), alone_in(tmp_path):
+            pass
+
+    def test_a_folder_that_is_not_there(self, tmp_path):
+        with pytest.raises(FileNotFoundError), alone_in(tmp_path / "absent"):
+            pass
 
 
 def test_a_file_system_without_locks_is_written_to_and_nothing_is_taken_for_dead(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ import re
 from pathlib import Path
 
 from lsm_ros.commands.options import positive, positive_float
+from lsm_ros.files import making_parents
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,16 +47,17 @@ def run(args: argparse.Namespace) -> int:
     for module in ("onnx", "onnxscript", *(() if args.no_check else ("onnxruntime",))):
         onnx_export.needed(module)  # before gigabytes are read
     tolerance = None if args.no_check else args.tolerance or onnx_export.TOLERANCE
-    if args.part == "depth":
-        from lsm_ros.pairs.depth_priors.exporting import export_prior
+    with making_parents(args.out):
+        if args.part == "depth":
+            from lsm_ros.pairs.depth_priors.exporting import export_prior
 
-        print(_line(args.out, "depth prior", args.size, export_prior(args.weights, args.out, args.size[::-1], tolerance)))
-        return 0
-    model = models.load(args.weights)
-    for part in (args.part,) if args.part else onnx_export.PARTS:
-        path = args.out if args.part else args.out.with_name(f"{args.out.stem}_{part}{args.out.suffix}")
-        errors = onnx_export.export(model, path, part, args.size[::-1], args.batch, tolerance)
-        print(_line(path, part, args.size, errors))
+            print(_line(args.out, "depth prior", args.size, export_prior(args.weights, args.out, args.size[::-1], tolerance)))
+            return 0
+        model = models.load(args.weights)
+        for part in (args.part,) if args.part else onnx_export.PARTS:
+            path = args.out if args.part else args.out.with_name(f"{args.out.stem}_{part}{args.out.suffix}")
+            errors = onnx_export.export(model, path, part, args.size[::-1], args.batch, tolerance)
+            print(_line(path, part, args.size, errors))
     return 0
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from lsm_ros.files import alone_in
 from lsm_ros.mapping import store
 from lsm_ros.mapping.objects import FILE, read_objects
 from lsm_ros.semantics.objects import Box, MapObject, ObjectKeeper
@@ -22,8 +25,13 @@ def listed(folder: Path) -> list[MapObject]:
 
 def change(folder: Path, args: argparse.Namespace) -> list[MapObject]:
     """Makes the changes that the arguments ask for, all or none; returns the objects. Errors as of `listed`; ValueError for
-    what cannot be done."""
-    keeper = keeper_of(folder)
+    what cannot be done; TimeoutError while somebody else changes them."""
+    with changing_objects(folder) as keeper:
+        _change(keeper, args)
+    return keeper.shown()
+
+
+def _change(keeper: ObjectKeeper, args: argparse.Namespace) -> None:
     for number, name in args.rename:
         keeper.rename(_whole(number), name)
     for number in args.lock:
@@ -38,13 +46,16 @@ def change(folder: Path, args: argparse.Namespace) -> list[MapObject]:
         except ValueError as error:
             raise ValueError(f"--add {label}: {error}") from error
         keeper.add(label, Box(np.array(values[:3]), np.array(values[3:]), 0.0))
-    write_objects(folder, keeper)
-    return keeper.shown()
 
 
-def write_objects(folder: Path, keeper: ObjectKeeper) -> None:
-    """Writes other objects into a map. OSError."""
-    store.rewrite_file(store.saved_map(folder), FILE, json.dumps(keeper.to_dict(), indent=1))
+@contextmanager
+def changing_objects(folder: Path) -> Iterator[ObjectKeeper]:
+    """All that is kept of the objects of a map, which is written back when the block ends well. One at a time: others wait
+    before they read. Errors as of `listed`; OSError."""
+    with alone_in(_saved(folder)):
+        keeper = keeper_of(folder)
+        yield keeper
+        store.rewrite_file(_saved(folder), FILE, json.dumps(keeper.to_dict(), indent=1))
 
 
 def _whole(text: str) -> int:
@@ -56,13 +67,17 @@ def _whole(text: str) -> int:
 
 def keeper_of(folder: Path) -> ObjectKeeper:
     """All that is kept of the objects of a map. Errors as of `listed`."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is no folder of a map")
-    saved = store.saved_map(folder)
+    saved = _saved(folder)
     store.read_meta(saved)  # a map that is damaged is refused
     if not (saved / FILE).is_file():
         raise ValueError(f"the map in {saved} was saved without objects, by an older version; map anew")
     return read_objects(saved)
+
+
+def _saved(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder} is no folder of a map")
+    return store.saved_map(folder)
 
 
 def as_json(objects: list[MapObject]) -> str:

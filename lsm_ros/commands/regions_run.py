@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_ros.commands.objects_run import keeper_of, write_objects
+from lsm_ros.commands.objects_run import changing_objects, keeper_of
 from lsm_ros.commands.querying import fusion_config
 from lsm_ros.config import Config, from_dict
 from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.mapping import store
 from lsm_ros.mapping.objects import REGION, pins_of
 from lsm_ros.reading import reading
-from lsm_ros.semantics.objects import Box
+from lsm_ros.semantics.objects import Box, ObjectKeeper
 from lsm_ros.semantics.regions import Regions, find_regions, with_names
 
 _PIN = np.full(3, 0.1)  # metres
@@ -38,8 +38,14 @@ def listed(folder: Path) -> Regions:
 
 
 def name(folder: Path, wanted: Sequence[Sequence[str]]) -> None:
-    """Names regions: x, y and name of each. Errors as of `listed`; ValueError for a point in no region, and no number."""
-    found, keeper = listed(folder), keeper_of(folder)
+    """Names regions: x, y and name of each. Errors as of `listed`; ValueError for a point in no region, and no number;
+    TimeoutError while somebody else changes the map's objects."""
+    found = listed(folder)
+    with changing_objects(folder) as keeper:
+        _name(found, keeper, wanted)
+
+
+def _name(found: Regions, keeper: ObjectKeeper, wanted: Sequence[Sequence[str]]) -> None:
     for x, y, text in wanted:
         try:
             point = np.array([float(x), float(y), 0.0])
@@ -52,7 +58,6 @@ def name(folder: Path, wanted: Sequence[Sequence[str]]) -> None:
             keeper.delete(old.id)
         if text:
             keeper.rename(keeper.add(REGION, Box(point, _PIN, 0.0)).id, text)
-    write_objects(folder, keeper)
 
 
 def as_table(found: Regions) -> str:

@@ -3,11 +3,13 @@
 """Objects of a room that is mapped: found, saved, changed by a person, and found again."""
 import json
 import shutil
+import threading
 
 import numpy as np
 import pytest
 
 from lsm_ros import cli
+from lsm_ros.commands.objects_run import changing_objects, listed
 from lsm_ros.config import from_dict
 from lsm_ros.pipeline import MappingPipeline
 from lsm_ros.semantics.objects import Box
@@ -104,6 +106,25 @@ def test_folders_without_objects_are_refused(mapped, tmp_path, capsys):
     assert "is no folder of a map" in capsys.readouterr().err
     assert cli.main(["objects", str(tmp_path)]) == 2
     assert "holds no map" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("second", [["objects", "--add", "lamp", "0", "0", "1", "0.2", "0.2", "0.2"],
+                                    ["regions", "--name", "POINT", "lab"]])
+def test_a_second_change_waits_for_the_first_and_loses_nothing_of_it(mapped, tmp_path, second):
+    folder = shutil.copytree(mapped[1], tmp_path / "map")
+    x, y = (f"{v:.2f}" for v in mapped[0].regions().regions[0].centre)
+    command, *rest = [b for a in second for b in ([x, y] if a == "POINT" else [a])]
+    results = []
+    other = threading.Thread(target=lambda: results.append(cli.main([command, str(folder), *rest])))
+    with changing_objects(folder) as keeper:
+        keeper.add("vase", Box(np.array([1.0, 1.0, 1.0]), np.full(3, 0.2), 0.0))
+        other.start()
+        other.join(1.5)
+        assert other.is_alive()
+    other.join(20)
+    assert results == [0]
+    added = {o.label for o in listed(folder) if o.origin == "person"}
+    assert "vase" in added and len(added) == 2
 
 
 def test_damaged_objects_are_named(mapped, tmp_path):

@@ -55,7 +55,7 @@ def test_command_writes_nothing_when_the_check_fails(tmp_path, capsys):
     checkpoint.save(models.build("dust3r", **TINY), tmp_path / "net", TINY)
     begin = ["export", str(tmp_path / "net"), str(tmp_path / "out" / "a.onnx"), "--size", "64x32", "--part", "encoder"]
     assert cli.main([*begin, "--tolerance", "1e-12"]) == 2
-    assert "differs from torch" in capsys.readouterr().err and not list((tmp_path / "out").iterdir())
+    assert "differs from torch" in capsys.readouterr().err and not (tmp_path / "out").exists()
     assert cli.main(begin) == 0
     assert "encoder at 64x32, differs from torch by" in capsys.readouterr().out
     assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.onnx", "a.onnx.data", "a.onnx.check.npz"}
