@@ -30,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--map", metavar="MAP", type=Path, help="go on in a map from before: a result of `lsm map`, or a map "
                         "that the node saved. If the frames show no part of it, that is said, and they get a map of their own")
     parser.add_argument("--poses", metavar="DIR", type=Path, help="a result of `lsm sfm` on the folder SOURCE, or a COLMAP "
-                        "model: nothing is tracked, the images are fused at these cameras into map.ply and mesh.ply")
+                        "model: nothing is tracked, the images are fused at these cameras; saved_map can be gone on with by "
+                        "the pair model that --pairs names (two_view)")
     parser.add_argument("--gaussians", metavar="STRIDE", type=positive, nargs="?", const=2, help="write gaussians.ply, which "
                         "viewers of 3D Gaussian Splatting and `lsm render` read: one Gaussian for each STRIDE x STRIDE (2) "
                         "pixels of the keyframes, where they are at the end (pair model lsm: those that it predicts); "

@@ -10,32 +10,42 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from lsm_ros.commands.choosing import AUTO
+from lsm_ros.commands.gaussian_output import write_all_gaussians
 from lsm_ros.commands.mapping_run import check_out
-from lsm_ros.commands.options import make_config
+from lsm_ros.commands.mapping_run import own_files as map_files
+from lsm_ros.commands.options import assignments, make_config
+from lsm_ros.commands.querying import cloud_of
 from lsm_ros.commands.sfm_output import DENSE
-from lsm_ros.config import Config
+from lsm_ros.commands.sfm_output import RESULT as SFM_RESULT
+from lsm_ros.config import from_dict
 from lsm_ros.datasets.base import read_color
 from lsm_ros.datasets.photographs import SECOND_NS
 from lsm_ros.datasets.tum import write_tum
 from lsm_ros.files import replacing_folder, write_text
+from lsm_ros.fusion.files import feature_file
+from lsm_ros.fusion.files.feature_file import write_features
 from lsm_ros.fusion.files.mesh_ply import write_mesh
 from lsm_ros.fusion.files.ply import read_ply, write_ply
-from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.geometry import CameraIntrinsics, Rectifier, se3_inverse, transform_points
-from lsm_ros.mapping.observations import observation_of
+from lsm_ros.mapping import store
+from lsm_ros.mapping.pipeline import MappingPipeline
+from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.pairs.dense import dense_inverse_depth
+from lsm_ros.reading import reading
 from lsm_ros.sfm.colmap_files import PosedImage, read_cameras
 from lsm_ros.sfm.views import LEAST_CONFIDENCE, DenseStore
-from lsm_ros.slam.trackers import FrameDepth, KeyframeDepth
+from lsm_ros.slam.trackers import FrameDepth
 from lsm_ros.types import Frame, TrajectoryPose
 
 RESULT = "posed.json"
-FILES = (RESULT, "trajectory.tum", "map.ply", "mesh.ply")
+METRIC_STD = 0.1  # of the metres of a network
 WIDTH = 640  # pixels at which images are fused
 PARTNERS = 4  # images from which the depth of one comes
 KEPT = 16  # images in memory: those nearby are partners of each other
@@ -53,43 +63,101 @@ class PosedView:
     pose: np.ndarray
 
 
+def own_files(out: Path) -> list[str]:
+    """Names of the files below `out` that results may have; others there are not replaced."""
+    return [RESULT, *map_files(out)]
+
+
 def map_posed(args: argparse.Namespace) -> str:
     """Fuses the images of args.source at the cameras in args.poses and returns a summary. ValueError, FileNotFoundError and
     OSError for bad input."""
-    config = make_config(args.config, args.set, args.pairs, args.seed, args.weights)
+    if args.map is not None:
+        raise ValueError(f"--map {args.map}: --poses makes a map of its own; then go on in it with `lsm map SOURCE --map "
+                         f"{args.out}`")
+    config = make_config(args.config, args.set, None if args.pairs == AUTO else args.pairs, args.seed, args.weights,
+                         from_dict({"pairs.model": "two_view"}))
+    camera = assignments(args.source_option, "--source-option").get("camera", "camera")
     out = check_out(args.out, args.source, args.overwrite, RESULT, "lsm map --poses")
     images = read_cameras(args.poses if (args.poses / "cameras.bin").is_file() else args.poses / "sparse" / "0")
     images = images[::args.stride][:args.max_frames]
     cloud = args.poses / "map.ply"
     points = read_ply(cloud).points.astype(np.float64) if cloud.is_file() else np.zeros((0, 3))
-    with replacing_folder(out, FILES) as fresh:
-        voxels, without = fuse(images, args.source, DenseStore(args.poses / DENSE), points, config, args.quiet)
-        if not voxels.observations:
-            raise ValueError(f"none of {len(images)} images of {args.poses} gave depth: "
-                             f"{without[0] if without else 'there is none'}")
-        snapshot = voxels.snapshot()
-        poses = [TrajectoryPose(n * SECOND_NS, image.pose) for n, image in enumerate(images)]
-        write_tum(fresh / "trajectory.tum", poses, "given cameras: optical frame in the map; images: "
-                  + " ".join(i.name for i in images))
-        write_ply(fresh / "map.ply", snapshot)
-        write_mesh(fresh / "mesh.ply", voxels.mesh())
-        about = {"images": len(images), "fused": len(voxels.observations), "voxels": len(snapshot.points_map),
-                 "voxel_size": snapshot.voxel_size, "without_depth": without, "config_hash": config.digest()}
-        write_text(fresh / RESULT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+    metric_std = metric_std_of(args.poses)
+    with replacing_folder(out, own_files(out)) as fresh:
+        pipeline = MappingPipeline(config)
+        try:
+            check_unit(pipeline, metric_std)
+            source = PosedSource(args.source, DenseStore(args.poses / DENSE), points, camera)
+            without = fuse(pipeline, images, source, args.quiet)
+            if not pipeline.map.observations:
+                raise ValueError(f"none of {len(images)} images of {args.poses} gave depth: "
+                                 f"{without[0] if without else 'there is none'}")
+            if metric_std is not None:
+                pipeline.take_for_metres("model", metric_std)
+            about = {"images": len(images), "fused": len(pipeline.map.observations), "without_depth": without,
+                     "pair_model": pipeline.model.identity, "is_metric": metric_std is not None,
+                     "config_hash": config.digest(), **write_map(fresh, pipeline, images, args)}
+            write_text(fresh / RESULT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+        finally:
+            pipeline.close()
     lines = [f"without depth: {line}" for line in without[:20]]
     return "\n".join([*lines, f"{about['fused']} of {about['images']} images fused, {about['voxels']} voxels of "
-                      f"{snapshot.voxel_size:g}", str(args.out) + os.sep])
+                      f"{about['voxel_size']:g}", str(args.out) + os.sep])
 
 
-def fuse(images: list[PosedImage], folder: Path, store: DenseStore, points: np.ndarray, config: Config, quiet: bool
-         ) -> tuple[VoxelMap, list[str]]:
-    """The voxel map of images of a folder, and which of them gave nothing and why. points (P, 3): of the model, for depth by
-    flow where there are no dense views."""
-    voxels, without = VoxelMap(config.fusion), []
-    loaded = lru_cache(KEPT)(lambda k: load_view(images[k], folder))
+def metric_std_of(folder: Path) -> float | None:
+    """Relative standard deviation of the metres of a result of `lsm sfm`; None where its lengths are no metres."""
+    path = folder / SFM_RESULT
+    if not path.is_file():
+        return None
+    with reading(path):
+        models = json.loads(path.read_text())["models"]
+        return METRIC_STD if models[0]["is_metric"] else None
+
+
+def check_unit(pipeline: MappingPipeline, metric_std: float | None) -> None:
+    """ValueError for a pair model in metres with poses that have another unit."""
+    if pipeline.model.is_metric and metric_std is None:
+        raise ValueError(f"pair model {pipeline.model.name!r} takes lengths for metres, which those of these poses are not: "
+                         "give --pairs two_view, dust3r or lsm, or poses from a metric network")
+
+
+def write_map(fresh: Path, pipeline: MappingPipeline, images: list[PosedImage], args: argparse.Namespace) -> dict[str, Any]:
+    """Writes the files of the map; returns what is to be known of it."""
+    snapshot = pipeline.snapshot()
+    poses = [TrajectoryPose(n * SECOND_NS, image.pose) for n, image in enumerate(images)]
+    write_tum(fresh / "trajectory.tum", poses, "given cameras: optical frame in the map; images: "
+              + " ".join(i.name for i in images))
+    write_ply(fresh / "map.ply", snapshot)
+    write_mesh(fresh / "mesh.ply", pipeline.map.mesh())
+    if pipeline.map.has_features and pipeline.semantics.language is not None:
+        write_features(fresh / feature_file.FILE, cloud_of(pipeline.map))
+        pipeline.semantics.language.write(fresh / LANGUAGE_FILE)
+    if args.gaussians:
+        write_all_gaussians(fresh, pipeline, args.gaussians, args.keyframe_gaussians)
+    if not args.no_map:
+        pipeline.save(fresh / store.SAVED)
+    return {"voxels": len(snapshot.points_map), "voxel_size": snapshot.voxel_size}
+
+
+@dataclass(frozen=True)
+class PosedSource:
+    """Images in a folder; their dense views, where there are some; points (P, 3) of the model, for depth by flow where there
+    are none. camera: name that the images have in the map."""
+
+    folder: Path
+    store: DenseStore
+    points: np.ndarray
+    camera: str
+
+
+def fuse(pipeline: MappingPipeline, images: list[PosedImage], source: PosedSource, quiet: bool) -> list[str]:
+    """Gives the images to a map; returns which of them gave nothing and why."""
+    without, points, config = [], source.points, pipeline.config
+    loaded = lru_cache(KEPT)(lambda k: load_view(images[k], source.folder))
     seen = [visible(i, points) for i in images]
     for n, image in enumerate(tqdm(images, desc="fusing", unit="image", disable=quiet, file=sys.stderr)):
-        dense = store.read(image.name)
+        dense = source.store.read(image.name)
         if dense is not None:
             view = PosedView(image.name, dense.rgb, dense.camera, image.pose)
             depth, confidence = dense.depth, np.where(dense.confidence > LEAST_CONFIDENCE, 1 - 1 / dense.confidence.clip(1), 0)
@@ -105,10 +173,9 @@ def fuse(images: list[PosedImage], folder: Path, store: DenseStore, points: np.n
         if not depth.any():
             without.append(f"{image.name}: no pixel has a depth that is sure enough")
             continue
-        frame = Frame(n * SECOND_NS, "camera", view.rgb, view.camera)
-        given = KeyframeDepth(n, np.eye(4), FrameDepth(frame, view.camera, depth, confidence.astype(np.float32), False))
-        voxels.add(observation_of(given, n, config), image.pose)
-    return voxels, without
+        frame = Frame(n * SECOND_NS, source.camera, view.rgb, view.camera)
+        pipeline.place(FrameDepth(frame, view.camera, depth, confidence.astype(np.float32), False), image.pose)
+    return without
 
 
 def visible(image: PosedImage, points: np.ndarray) -> np.ndarray:

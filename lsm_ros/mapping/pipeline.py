@@ -23,6 +23,7 @@ from lsm_ros.mapping.fuser import Fuser
 from lsm_ros.mapping.levelling import Levelling
 from lsm_ros.mapping.limits import bound_keyframes
 from lsm_ros.mapping.observations import cloud_of
+from lsm_ros.mapping.posed import place
 from lsm_ros.mapping.readings import Readings
 from lsm_ros.mapping.scale import ScaleKeeper
 from lsm_ros.mapping.session import MapSession
@@ -240,6 +241,18 @@ class MappingPipeline(Readings):
         newest = self.tracker.progress.newest
         assert newest is not None  # the frame set has a pose
         return replace(update, state=TrackingState.RELOCALIZED, T_map_rig=newest.T_map_rig)
+
+    def place(self, view: FrameDepth, T_map_cam: np.ndarray) -> None:
+        """Takes an image whose camera, pose (4, 4) and depth are known as a keyframe, which goes into the map as it is; nothing
+        is tracked and nothing moves. Its frame has intrinsics without distortion."""
+        given = place(self.tracker, view, T_map_cam)
+        self._fuser.add([given], self.tracker.graph)
+        self._atlas.here.history.add(view.frame.stamp_ns, self.tracker.graph.keyframes[given.keyframe].T_map_rig,
+                                     self.tracker.graph, given.keyframe)
+
+    def take_for_metres(self, source: str, std: float) -> None:
+        """Lengths of the map are metres as `source` says, with a relative standard deviation."""
+        self._atlas.here.scale.recall({"is_metric": True, "source": source, "std": std})
 
     def settle(self) -> None:
         """Makes the map what it would be had all keyframes been fused with their final poses."""

@@ -26,9 +26,13 @@ SMALL = SHIPPED["lsm_small"]
 
 def walk(count, turn=0.09):
     """(count, 4, 4) poses that go round in the textured room and look across it."""
-    turns = [so3_exp(np.array([0.02 * k, turn * k - 0.3, 0])) for k in range(count)]
-    places = [np.array([0.35 * np.sin(0.9 * k) - 0.1 * k, 0.1 * np.cos(k), -1.5 + 0.12 * k]) for k in range(count)]
-    return np.stack([make_se3(R, t) for R, t in zip(turns, places, strict=True)])
+    return np.stack([walk_at(k, turn) for k in range(count)])
+
+
+def walk_at(k, turn=0.09):
+    """(4, 4) pose of step k of `walk`, which need not be whole."""
+    return make_se3(so3_exp(np.array([0.02 * k, turn * k - 0.3, 0])),
+                    np.array([0.35 * np.sin(0.9 * k) - 0.1 * k, 0.1 * np.cos(k), -1.5 + 0.12 * k]))
 
 
 def seen(boards, T):
@@ -199,7 +203,10 @@ def test_networks_write_dense_views_which_become_a_map(network, method, tmp_path
     assert len(read_ply(out / "map.ply").points) > 5 * about["models"][0]["points"]
     assert cli.main(["map", str(folder), "--poses", str(out), "--out", str(tmp_path / "map"), "--quiet"]) == 0
     assert len(read_ply(tmp_path / "map" / "map.ply").points) > 200
-    assert json.loads((tmp_path / "map" / "posed.json").read_text())["fused"] == 6
+    about = json.loads((tmp_path / "map" / "posed.json").read_text())
+    assert about["fused"] == 6 and about["is_metric"] == (method == "sparse")
+    saved = json.loads((tmp_path / "map" / "saved_map" / "map.json").read_text())
+    assert len(saved["keyframes"]) == 6 and saved["scale"]["is_metric"] == (method == "sparse")
 
 
 def test_photographs_at_their_cameras_become_a_map(photographs, result, tmp_path, capsys):
@@ -215,6 +222,21 @@ def test_photographs_at_their_cameras_become_a_map(photographs, result, tmp_path
     assert np.median(near) < 0.25  # where the points of the model are
     fused, given = (read_tum(folder / "trajectory.tum")[3].T_map_rig for folder in (out, result))
     assert np.allclose(fused, given, atol=1e-5)
+    assert about["pair_model"] == "two_view" and not about["is_metric"]
+    (tmp_path / "more").mkdir()
+    steps = np.arange(4.0, 5.6, 0.08)
+    for n, s in enumerate(steps):
+        save(tmp_path / "more" / f"{n:02d}.png", seen(textured.room(0), walk_at(s)))
+    assert cli.main(["map", str(tmp_path / "more"), "--map", str(out), "--out", str(tmp_path / "on"), "--pairs", "two_view",
+                     "--no-report", "--quiet"]) == 0
+    went_on = read_tum(tmp_path / "on" / "trajectory.tum")
+    assert len(went_on) >= 14 and "could not be joined" not in capsys.readouterr().out
+    both = np.stack([p.T_map_rig for p in read_tum(result / "trajectory.tum")] + [p.T_map_rig for p in went_on])
+    turn, shift = pose_errors(both, np.concatenate([walk(8), [walk_at(steps[round(p.stamp_ns * 1e-9 * 30)]) for p in went_on]]))
+    assert turn < 1.5 and shift < 0.05
+    assert cli.main([*arguments, "--map", str(out)]) == 2 and "--poses makes a map of its own" in capsys.readouterr().err
+    assert cli.main([*arguments[:-2], str(tmp_path / "no"), "--pairs", "depth", "--quiet"]) == 2
+    assert "takes lengths for metres" in capsys.readouterr().err
     assert cli.main(arguments) == 2 and "--overwrite" in capsys.readouterr().err
     assert cli.main([*arguments, "--overwrite"]) == 0
     (tmp_path / "wrong").mkdir()

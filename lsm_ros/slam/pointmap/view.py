@@ -145,6 +145,12 @@ class PointmapView(KeyframeView):
 PointmapKeyframe = Keyframe[PointmapView]
 
 
+def grid_corners(crop: Crop) -> np.ndarray:
+    """(N, 2) float64 pixels of the frame at which a pointmap has landmarks: every 16th of the network's in each direction."""
+    y, x = np.mgrid[LANDMARK_STEP // 2:crop.height:LANDMARK_STEP, LANDMARK_STEP // 2:crop.width:LANDMARK_STEP]
+    return crop.to_image(np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
+
+
 def frame_depth(points_cam: np.ndarray, confidence: np.ndarray, crop: Crop, intrinsics: CameraIntrinsics, least: float
                 ) -> tuple[DenseDepth, float]:
     """Depth of a frame with these intrinsics from a pointmap (h, w, 3); see `PointmapView.dense`."""

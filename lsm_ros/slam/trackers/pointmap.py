@@ -26,11 +26,11 @@ from lsm_ros.slam.pointmap.matching import match_pair
 from lsm_ros.slam.pointmap.pose import predict_for, solve_pair
 from lsm_ros.slam.pointmap.ray_bundle import RayNoise
 from lsm_ros.slam.pointmap.view import (
-    LANDMARK_STEP,
     PointmapKeyframe,
     PointmapView,
     find_focal,
     frame_depth,
+    grid_corners,
     on_rays,
     sane_confidence,
     why_not_a_camera,
@@ -260,9 +260,7 @@ class PointmapTracker(Tracker[PointmapFrame]):
         else:
             self._learn_focal(camera, find_focal(points, confidence, self.config.pointmap.min_confidence), tokens.crop)
             new.intrinsics[camera] = with_focal(new.intrinsics[camera], self.cameras.focal_px[camera])
-        height, width = confidence.shape
-        y, x = np.mgrid[LANDMARK_STEP // 2:height:LANDMARK_STEP, LANDMARK_STEP // 2:width:LANDMARK_STEP]
-        corners = tokens.crop.to_image(np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
+        corners = grid_corners(tokens.crop)
         nothing = np.full(len(corners), np.nan)
         view = PointmapView(camera, tokens, new.intrinsics[camera], new.T_rig_cam[camera], corners,
                             new.intrinsics[camera].unproject(corners), nothing, nothing, crop=tokens.crop,
