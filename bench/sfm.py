@@ -6,8 +6,9 @@
 
 Without FOLDER: images of three simulated rooms (lsm_sim), unordered, with pairs made from the truth at four levels of noise
 (see bench/sfm_truth.py), which measures graph and alignment without the network; then how pairs and time grow with the number
-of images, up to 400. With FOLDER: its photographs by `--pairs two_view`, and by COLMAP (incremental, exhaustive matching) in
-the same run; --gt: poses in TUM format whose stamps are those of trajectory.tum, for ATE after the similarity that fits best.
+of images, up to 400. With FOLDER: its photographs by `--pairs two_view`, and by COLMAP (incremental and, where it has one,
+global, after exhaustive matching) in the same run; --gt: poses in TUM format whose stamps are those of trajectory.tum, for ATE
+after the similarity that fits best. pycolmap also opens our model and computes its reprojection error.
 """
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ from lsm_ros.evaluation.cost import peak_rss_bytes
 from lsm_ros.geometry import CameraIntrinsics, umeyama
 from lsm_ros.sfm.network_road import NetworkOptions, reconstruct_from_pairs
 from lsm_ros.sfm.views import DenseStore
+from lsm_ros.types import TrajectoryPose
 
 NOISE = (0.002, 0.01, 0.03, 0.1)
 SEEDS = (3, 11, 23)
@@ -136,63 +138,92 @@ def growth(quick: bool) -> list[dict[str, Any]]:
 
 
 def photographs(options: argparse.Namespace) -> list[dict[str, Any]]:
-    """Rows of both on one folder."""
-    rows = [ours(options)]
+    """Rows of all on one folder; ratios of time are to COLMAP's incremental mapper."""
     try:
         import pycolmap
     except ImportError:
+        pycolmap = None
         print("COLMAP is left out: pycolmap is not installed (pip install pycolmap, or the extra `bench`)", file=sys.stderr)
-    else:
-        rows.append(colmap(pycolmap, options, rows[0]["names"]))
-    print(f"{'':>22} {'registered':>10} {'ATE m':>8} {'error px':>8} {'s':>7} {'ratio':>6}")
+    rows = [ours(options, pycolmap)]
+    if pycolmap is not None:
+        rows += colmap(pycolmap, options, rows[0]["names"])
+    print(f"{'':>26} {'registered':>10} {'ATE m':>8} {'error px':>8} {'s':>7} {'ratio':>6} {'s/image':>8} {'MB':>6}")
     for row in rows:
         ate = "" if row.get("ate_m") is None else f"{row['ate_m']:.4f}"
-        print(f"{row['name']:>22} {row['registered']:4d} of {row['images']:3d} {ate:>8} {row['error_px']:8.2f} "
-              f"{row['seconds']:7.1f} {row['seconds'] / rows[-1]['seconds']:6.2f}")
+        ratio = row["seconds"] / rows[min(1, len(rows) - 1)]["seconds"]
+        print(f"{row['name']:>26} {row['registered']:4d} of {row['images']:3d} {ate:>8} {row['error_px']:8.2f} "
+              f"{row['seconds']:7.1f} {ratio:6.2f} {row['seconds'] / row['images']:8.2f} {row['peak_mb']:6.0f}")
+    if pycolmap is not None:
+        print(f"our model in pycolmap: {rows[0]['in_colmap']}")
     return rows
 
 
-def ours(options: argparse.Namespace) -> dict[str, Any]:
-    """`lsm sfm --pairs two_view`."""
+def ours(options: argparse.Namespace, pycolmap: Any) -> dict[str, Any]:
+    """`lsm sfm --pairs two_view`; and its model as pycolmap, unless that is None, reads it."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out"
         extra = [] if options.calibration is None else ["--calibration", str(options.calibration)]
         began = time.perf_counter()
         if cli.main(["sfm", str(options.folder), "--out", str(out), "--no-report", "--quiet", *extra]) != 0:
             raise ValueError("lsm sfm failed, see above")
-        seconds = time.perf_counter() - began
+        seconds, peak = time.perf_counter() - began, peak_rss_bytes() / 2**20
         about = json.loads((out / "sfm.json").read_text())
         poses = read_tum(out / "trajectory.tum")
+        in_colmap = None if pycolmap is None else read_back(pycolmap, out / "sparse" / "0")
     stamps = {i["name"]: round(i["stamp_s"] * 1e9) for i in about["images"] if i["stamp_s"] is not None}
     return {"name": "lsm sfm two_view", "registered": about["models"][0]["images"], "images": len(about["images"]),
             "error_px": about["models"][0]["mean_reprojection_error_px"], "seconds": seconds, "pairs": about["pairs"],
-            "names": stamps, "ate_m": ate_of(poses, options.gt), "peak_mb": peak_rss_bytes() / 2**20}
+            "names": stamps, "ate_m": ate_of(poses, options.gt), "peak_mb": peak, "in_colmap": in_colmap}
 
 
-def colmap(pycolmap: Any, options: argparse.Namespace, stamps: dict[str, int]) -> dict[str, Any]:
-    """COLMAP's incremental mapper on the same images, one camera, matched exhaustively."""
-    from lsm_ros.types import TrajectoryPose
+def read_back(pycolmap: Any, folder: Path) -> str:
+    """What COLMAP says of a model."""
+    model = pycolmap.Reconstruction(folder)
+    model.update_point_3d_errors()
+    return (f"{model.num_reg_images()} images, {model.num_points3D()} points, mean reprojection error "
+            f"{model.compute_mean_reprojection_error():.4f} px")
 
+
+def colmap(pycolmap: Any, options: argparse.Namespace, stamps: dict[str, int]) -> list[dict[str, Any]]:
+    """COLMAP's mappers on the same images, one camera, matched exhaustively; the time of each is with that of features and
+    matches, and memory is that of the process so far."""
+    rows = []
+    pycolmap.logging.minloglevel = 2  # it writes several lines for each image
     with tempfile.TemporaryDirectory() as folder:
-        database, out = Path(folder) / "database.db", Path(folder) / "out"
-        out.mkdir()
+        database = Path(folder) / "database.db"
         began = time.perf_counter()
         pycolmap.extract_features(database, options.folder, camera_mode=pycolmap.CameraMode.SINGLE)
         pycolmap.match_exhaustive(database)
-        models = pycolmap.incremental_mapping(database, options.folder, out)
-        seconds = time.perf_counter() - began
-    if not models:
-        raise ValueError("COLMAP made no model")
-    model = max(models.values(), key=lambda m: m.num_reg_images())
+        matched = time.perf_counter() - began
+        for name in ("incremental", "global"):
+            mapping = getattr(pycolmap, f"{name}_mapping", None)
+            if mapping is None:
+                continue
+            out = Path(folder) / name
+            out.mkdir()
+            began = time.perf_counter()
+            models = mapping(database, options.folder, out)
+            seconds = matched + time.perf_counter() - began
+            if not models:
+                raise ValueError(f"COLMAP made no model ({name})")
+            model = max(models.values(), key=lambda m: m.num_reg_images())
+            rows.append({"name": f"COLMAP {pycolmap.__version__} {name}", "registered": model.num_reg_images(),
+                         "images": len(stamps), "seconds": seconds, "error_px": model.compute_mean_reprojection_error(),
+                         "ate_m": ate_of(poses_of(model, stamps), options.gt), "peak_mb": peak_rss_bytes() / 2**20})
+    return rows
+
+
+def poses_of(model: Any, stamps: dict[str, int]) -> list[TrajectoryPose]:
+    """T_world_cam of a model of COLMAP, in order of time."""
     poses = []
     for image in model.images.values():
+        if not getattr(image, "has_pose", True):
+            continue
         T = np.eye(4)
         pose = image.cam_from_world
         T[:3] = (pose() if callable(pose) else pose).inverse().matrix()
         poses.append(TrajectoryPose(stamps[image.name], T))
-    poses.sort(key=lambda p: p.stamp_ns)
-    return {"name": f"COLMAP {pycolmap.__version__}", "registered": model.num_reg_images(), "images": len(stamps),
-            "seconds": seconds, "error_px": model.compute_mean_reprojection_error(), "ate_m": ate_of(poses, options.gt)}
+    return sorted(poses, key=lambda p: p.stamp_ns)
 
 
 def ate_of(poses: list[Any], truth: Path | None) -> float | None:

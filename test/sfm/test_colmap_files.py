@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from helpers.optional import imported
 
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.geometry.lie import make_se3
@@ -63,6 +65,23 @@ def test_text_and_binary_say_the_same(tmp_path):
     cameras = [x.split() for x in (tmp_path / "cameras.txt").read_text().splitlines() if not x.startswith("#")]
     assert [c[1] for c in cameras] == ["SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "OPENCV", "FULL_OPENCV", "OPENCV_FISHEYE"]
     assert float(cameras[0][5]) == 320.0  # counted from the corner
+
+
+@pytest.mark.parametrize("kind", ["bin", "txt"])
+def test_colmap_reads_it(tmp_path, kind):
+    pycolmap = imported("pycolmap")
+    model = some_model()
+    model = replace(model, pixels=model.pixels + np.random.default_rng(1).normal(size=model.pixels.shape))
+    names = NAMES if kind == "bin" else [n.replace(" ", "_") for n in NAMES]  # COLMAP's text ends names at a space
+    write_model(tmp_path, model, names)
+    for path in tmp_path.iterdir():
+        if path.suffix != f".{kind}":
+            path.unlink()
+    found = pycolmap.Reconstruction(tmp_path)
+    assert {i.name for i in found.images.values()} == {names[n] for n in model.images} and found.num_points3D() == 30
+    assert found.compute_num_observations() == 180
+    found.update_point_3d_errors()
+    assert found.compute_mean_reprojection_error() == pytest.approx(model.errors().mean(), rel=1e-3)
 
 
 def test_errors(tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from helpers.optional import imported
 
 from lsm_ros.fusion.files.feature_file import read_features
 from lsm_ros.fusion.files.gaussian_ply import read_gaussians, write_gaussian_features, write_gaussians
@@ -120,6 +121,20 @@ def test_another_project_reads_the_file(room, tmp_path):
     there = o3d.t.io.read_point_cloud(str(tmp_path / "a.ply"))
     assert np.allclose(there.point.positions.numpy(), cloud.means)
     assert np.allclose(there.point["opacity"].numpy().ravel(), np.log(cloud.opacities / (1 - cloud.opacities)), atol=1e-3)
+
+
+def test_the_readers_of_viewers_read_the_file(room, tmp_path):
+    """By plyfile, as viewers and trainers of 3D Gaussian Splatting read theirs, with the names and units that they use."""
+    plyfile = imported("plyfile")
+    frames, poses = room
+    cloud = gaussians_of(observe(frames[0]), poses[0], 4)
+    write_gaussians(tmp_path / "a.ply", cloud)
+    vertex = plyfile.PlyData.read(str(tmp_path / "a.ply"))["vertex"]
+    columns = [np.stack([np.asarray(vertex[n]) for n in names.split()], 1) for names in (
+        "x y z", "scale_0 scale_1 scale_2", "rot_0 rot_1 rot_2 rot_3", "f_dc_0 f_dc_1 f_dc_2")]
+    for found, expected in zip(columns, (cloud.means, np.log(cloud.scales), cloud.rotations, cloud.sh[:, 0]), strict=True):
+        assert found.dtype == np.float32 and np.allclose(found, expected, atol=1e-5)
+    assert np.allclose(1 / (1 + np.exp(-vertex["opacity"])), cloud.opacities, atol=1e-4)
 
 
 def test_spread_has_the_covariance_of_the_steps():
