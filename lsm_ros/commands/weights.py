@@ -54,9 +54,9 @@ def _row(known: Known) -> tuple[str, ...]:
             known.licence, known.origin.rpartition("/")[0], str(where(known) or "no"))
 
 
-def megabytes(count: int) -> str:
-    """A size for people; 0: it is small."""
-    return "small" if not count else f"{count} MB" if count < 1000 else f"{count / 1000:.1f} GB"
+def megabytes(count: int | None) -> str:
+    """A size for people; 0: it is small, None: it is not known."""
+    return "-" if count is None else "small" if not count else f"{count} MB" if count < 1000 else f"{count / 1000:.1f} GB"
 
 
 def _download(known: Known) -> Path:

@@ -10,10 +10,22 @@ from typing import Any
 
 import torch
 
+from lsm_ros.models.blocks import PATCH
+
 OFFICIAL_HEAD_DIM = 64
 _RN = re.compile(r"(.*scratch\.)layer(?:(\d)_rn|_rn\.(\d))\.weight")
 _HEADS = "downstream_head1.", "downstream_head2."
 _LOCAL = "downstream_head1.head_local_features."
+_FIRST = "patch_embed.proj.weight"
+
+
+def unwrapped(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """`state` without a prefix that all of its keys have, which training on several GPUs and wrappers leave there."""
+    keys = list(state)
+    prefix = next((k.removesuffix(_FIRST) for k in keys if k.endswith(f".{_FIRST}")), "")
+    if not prefix or prefix.count(".") > 2 or not all(k.startswith(prefix) for k in keys):
+        return dict(state)
+    return {k.removeprefix(prefix): v for k, v in state.items()}
 
 
 def alias(key: str) -> str | None:
@@ -47,7 +59,16 @@ def guess(state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
         return "lsm", {}  # the rest follows from the weights once all parts are there
     needed = ("patch_embed.proj.weight", "enc_norm.weight", "dec_norm.weight", "enc_blocks.0.norm1.weight",
               "dec_blocks.0.norm1.weight")
+    patches = {s[-2:]: k for k, s in shapes.items() if k.endswith(_FIRST) and len(s) == 4 and s[-2:] != (PATCH, PATCH)}
+    for (height, width), key in sorted(patches.items()):
+        raise ValueError(f"{key} has patches of {height}x{width} pixels, as DUNE's and DINOv2's encoders do (dunemast3r): such "
+                         f"an encoder is missing here, networks of this family have {PATCH}x{PATCH}")
     absent = [k for k in needed if k not in shapes]
+    prefix = next((k.removesuffix(_FIRST) for k in shapes if k.endswith(f".{_FIRST}")), None)
+    if absent and prefix is not None:
+        others = sorted(k for k in shapes if not k.startswith(prefix))
+        raise ValueError(f"the keys under {prefix!r} may be those of a network of this family, but {len(others)} others belong "
+                         f"to parts that are missing here: {', '.join(others[:4])}, ...")
     if absent:
         raise ValueError(f"no network of this family has these keys: {', '.join(sorted(shapes)[:4])}, ... "
                          f"({len(shapes)} keys); CroCo, DUSt3R and MASt3R have {', '.join(absent)} besides")

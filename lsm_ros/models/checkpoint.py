@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from lsm_ros.files import replacing
-from lsm_ros.models.architecture import alias, complete, explain, guess
-from lsm_ros.models.constructor import class_names, parse_constructor
+from lsm_ros.models.architecture import alias, complete, explain, guess, unwrapped
+from lsm_ros.models.constructor import UnknownClassError, class_names, parse_constructor
 from lsm_ros.models.factory import build, keywords, network_class
 from lsm_ros.models.hub import find_in_hub
 from lsm_ros.models.parts import with_parts
@@ -97,13 +97,14 @@ def read(path: Path) -> tuple[str | None, dict[str, Any], dict[str, torch.Tensor
     if path.suffix == ".safetensors":
         config = path.parent / CONFIG_FILE
         name, keywords = read_config(config) if config.is_file() else (None, {})
-        return name, keywords, read_safetensors(path)[0]
+        return name, keywords, unwrapped(read_safetensors(path)[0])
     content = read_pickle(path)
     state = content.get("model", content.get("state_dict"))
     if state is None and _is_state(content):
-        return None, {}, content
+        return None, {}, unwrapped(content)
     if not _is_state(state):
         raise ValueError(f"{path} has no state dict under 'model'; it has {', '.join(map(str, list(content)[:8]))}")
+    state = unwrapped(state)
     args = content.get("args")
     text = vars(args).get("model") if isinstance(args, argparse.Namespace) else None
     if "croco_kwargs" in content:
@@ -114,10 +115,23 @@ def read(path: Path) -> tuple[str | None, dict[str, Any], dict[str, torch.Tensor
     if isinstance(text, str) and "(" in text:
         try:
             name, keywords = parse_constructor(text)
+        except UnknownClassError as unknown:
+            name, keywords = _kin(path, unknown, state)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         return name, _inference(keywords), dict(state)
     return None, {}, dict(state)
+
+
+def _kin(path: Path, unknown: UnknownClassError, state: Mapping[str, torch.Tensor]) -> tuple[str, dict[str, Any]]:
+    """Network and keywords of a fine-tune that names a class of its own, if its keys are those of a network. ValueError."""
+    try:
+        name, guessed = guess(state)
+    except ValueError as error:
+        raise ValueError(f"{path}: {unknown}; {error}") from error
+    warnings.warn(f"{path} is of {unknown.name!r}, which is not known here; it has the keys of {name!r} and is taken for one: "
+                  "what else that class does is left out", stacklevel=4)
+    return name, {**guessed, **unknown.config}
 
 
 def _is_state(content: Any) -> bool:
@@ -130,9 +144,9 @@ def _read_folder(folder: Path) -> tuple[str | None, dict[str, Any], dict[str, to
         raise FileNotFoundError(f"folder {folder} has no {CONFIG_FILE}")
     name, keywords = read_config(folder / CONFIG_FILE)
     if (folder / WEIGHTS_FILE).is_file():
-        return name, keywords, read_safetensors(folder / WEIGHTS_FILE)[0]
+        return name, keywords, unwrapped(read_safetensors(folder / WEIGHTS_FILE)[0])
     if (folder / PICKLE_FILE).is_file():
-        return name, keywords, read_pickle(folder / PICKLE_FILE)
+        return name, keywords, unwrapped(read_pickle(folder / PICKLE_FILE))
     raise FileNotFoundError(f"folder {folder} has neither {WEIGHTS_FILE} nor {PICKLE_FILE}")
 
 

@@ -14,6 +14,14 @@ _NAMES = {"inf": math.inf}
 _LONGEST = 10000
 
 
+class UnknownClassError(ValueError):
+    """An expression of a class that is not known here. name: of the class; config: its keywords."""
+
+    def __init__(self, name: str, config: dict[str, Any]) -> None:
+        super().__init__(f"the checkpoint is of {name!r}, none of {', '.join(class_names())}")
+        self.name, self.config = name, config
+
+
 def class_names() -> dict[str, str]:
     """Networks by the names of classes under which checkpoints know them: those of our classes, and those of official files."""
     return {**{entry.partition(":")[2]: name for name, entry in NETWORKS.items()}, **OFFICIAL}
@@ -23,7 +31,7 @@ def parse_constructor(text: str) -> tuple[str, dict[str, Any]]:
     """('dust3r', keywords) from "AsymmetricCroCo3DStereo(pos_embed='RoPE100', ...)".
 
     Values are literals, with `inf` and `-inf`, also in lists and dicts. ValueError for anything else: calls, attributes, other
-    names, positional arguments, classes that are not known.
+    names, positional arguments; `UnknownClassError` for classes that are not known.
     """
     if not isinstance(text, str) or len(text) > _LONGEST:
         raise ValueError(f"a constructor must be a string of at most {_LONGEST} characters, got {str(text)[:60]!r}")
@@ -34,13 +42,13 @@ def parse_constructor(text: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
         raise ValueError(f"the constructor {text[:80]!r} is not a class with keywords")
     known = class_names()
-    if call.func.id not in known:
-        raise ValueError(f"the checkpoint is of {call.func.id!r}, none of {', '.join(known)}")
     config: dict[str, Any] = {}
     for keyword in call.keywords:
         if keyword.arg is None or keyword.arg in config:
             raise ValueError(f"the constructor {text[:80]!r} has unnamed or repeated keywords")
         config[keyword.arg] = _value(keyword.value, keyword.arg)
+    if call.func.id not in known:
+        raise UnknownClassError(call.func.id, config)
     return known[call.func.id], config
 
 

@@ -12,7 +12,7 @@ from http.client import HTTPException
 from pathlib import Path
 
 from lsm_ros.files import replacing_file
-from lsm_ros.models.known import KNOWN, Known
+from lsm_ros.models.known import KNOWN, NOT_HERE, Known
 
 
 def weights_folder() -> Path:
@@ -91,6 +91,8 @@ def fetch(known: Known, progress: Callable[[int, int], None] | None = None) -> P
 
     ImportError when the hub's library is missing, OSError when the download fails.
     """
+    if known.network == NOT_HERE:
+        raise OSError(f"{known.name} is of no use here: this package has no network for it, {known.needs} is missing")
     if known.by_hand:
         raise OSError(f"{known.name} is not fetched by this program; it is in {known.by_hand} (docs/two_view.md says how it is "
                       "used)")

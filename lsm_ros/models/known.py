@@ -21,6 +21,7 @@ SHIPPED = {OWN: OWN_WEIGHTS}
 LANGUAGE_FILE = "language.safetensors"
 """Beside weights, and in results and saved maps with language features: what the features mean (`lsm_ros.semantics.codec`)."""
 CLIP = "clip-vit-base-patch32"
+NOT_HERE = "not yet"  # the network is missing in this package
 UNTRIED, RANDOM, TRIED = "no", "random weights", "yes"
 
 
@@ -28,7 +29,8 @@ UNTRIED, RANDOM, TRIED = "no", "random weights", "yes"
 class Known:
     """A checkpoint.
 
-    network: that it belongs to, or its use. megabytes: in float32. hub_id: on Hugging Face, or empty; url: a single file, or
+    network: that it belongs to, or its use, or `NOT_HERE`. megabytes: in float32, None where that is not known. hub_id: on
+    Hugging Face, or empty; url: a single file, or
     empty; files: those of the hub's repository that are needed. by_hand: how one gets it that has neither; package: the module
     that holds it, or empty; shipped: its place in this package. gives: for people. metric: it gives metres, None where that
     has no meaning. needs: packages beside this one, or empty. memory_mb: what a process grows by when it runs, where that was
@@ -37,7 +39,7 @@ class Known:
 
     name: str
     network: str
-    megabytes: int
+    megabytes: int | None
     hub_id: str = ""
     url: str = ""
     licence: str = NON_COMMERCIAL
@@ -92,6 +94,12 @@ def _retrieval(name: str) -> Known:
                  gives="similar images, for mast3r", tried=RANDOM)
 
 
+def _dune(size: str) -> Known:
+    name = f"dunemast3r_cvpr25_{size}"
+    return Known(name, NOT_HERE, None, by_hand="its authors' page/dune", gives="points, descriptors", metric=True,
+                 licence="a licence of its own: NON-COMMERCIAL use only", needs="an encoder with patches of 14 pixels")
+
+
 KNOWN: tuple[Known, ...] = (
     Known(OWN, OWN, 23, licence=f"Apache-2.0: {PRODUCT}", by_hand="this package/weights", shipped=OWN_WEIGHTS,
           gives="points, language features", metric=True, memory_mb=212, tried=TRIED),
@@ -116,6 +124,11 @@ KNOWN: tuple[Known, ...] = (
     Known("large_spatial_model", "lsm", 4435, hub_id="Journey9ni/large_spatial_model", files=("*.pth", "README*", "LICENSE*"),
           licence="terms of DUSt3R, ScanNet and ScanNet++: NON-COMMERCIAL use only",
           gives="points, Gaussians, language features", metric=False, needs=CLIP, tried=RANDOM),
+    Known("MonST3R_PO-TA-S-W_ViTLarge_BaseDecoder_512_dpt", "dust3r", 2285,
+          hub_id="Junyi42/MonST3R_PO-TA-S-W_ViTLarge_BaseDecoder_512_dpt", gives="points, also of what moves", metric=False,
+          licence=f"{NON_COMMERCIAL}, as a fine-tune of DUSt3R", tried=RANDOM),
+    _dune("vitbase"),
+    _dune("vitsmall"),
     _croco("CroCo_V2_ViTLarge_BaseDecoder", 1672),
     _croco("CroCo_V2_ViTBase_BaseDecoder", 801),
     _croco("CroCo_V2_ViTBase_SmallDecoder", 480),

@@ -48,6 +48,16 @@ def test_what_a_product_may_use_stands_apart(own_places, capsys, monkeypatch):
     assert lines[place["Other "]].split("> 2.0 GB")[1].split()[:2] == ["-", "no"]  # needs nothing, was not tried
 
 
+def test_kin_of_these_networks(own_places, capsys):
+    rows = {line.split()[0]: line for line in weights.table() if line}
+    monster = rows["MonST3R_PO-TA-S-W_ViTLarge_BaseDecoder_512_dpt"]
+    assert "dust3r" in monster and "NON-COMMERCIAL" in monster
+    dune = rows["dunemast3r_cvpr25_vitbase"]
+    assert "not yet" in dune and "an encoder with patches of 14 pixels" in dune and " - " in dune
+    assert cli.main(["weights", "--download", "dunemast3r_cvpr25_vitbase"]) == 2
+    assert "an encoder with patches of 14 pixels" in capsys.readouterr().err
+
+
 class Server:
     """Serves bytes on a port of this machine; `claimed`: the length that it reports."""
 

@@ -129,9 +129,38 @@ def test_checkpoint_of_another_model(tmp_path, linear):
     torch.save({"model": {"conv.weight": torch.zeros(3)}}, tmp_path / "b.pth")
     with pytest.raises(ValueError, match="conv.weight"):
         models.load(tmp_path / "b.pth")
-    path = official(tmp_path / "c.pth", linear, "FastDust3R(img_size=3)")
-    with pytest.raises(ValueError, match="FastDust3R"):
-        models.load(path)
+    torch.save({"model": {"conv.weight": torch.zeros(3)}, "args": argparse.Namespace(model="FastDust3R(img_size=3)")},
+               tmp_path / "c.pth")
+    with pytest.raises(ValueError, match="c.pth: the checkpoint is of 'FastDust3R'.*conv.weight"):
+        models.load(tmp_path / "c.pth")
+
+
+def test_fine_tunes_with_the_keys_of_a_network_load(tmp_path, linear):
+    """Those that name a class of their own, and those that were saved with the wrappers of their training."""
+    text = EXPRESSION.replace("AsymmetricCroCo3DStereo", "Endo3R").replace("img_size", "memory=True, img_size")
+    with pytest.warns(UserWarning) as warned:
+        assert same(models.load(official(tmp_path / "a.pth", linear, text)), linear)
+    said = [str(w.message) for w in warned]
+    assert any("of 'Endo3R', which is not known here; it has the keys of 'dust3r'" in w for w in said)
+    assert any("left out: memory" in w for w in said)
+    for prefix in ("module.", "module.model.", "dust3r."):
+        state = {f"{prefix}{k}": v for k, v in linear.state_dict().items()}
+        for content in (state, {"model": state}, {"state_dict": state}):
+            torch.save(content, tmp_path / "b.pth")
+            assert same(models.load(tmp_path / "b.pth", enc_num_heads=2, dec_num_heads=2), linear)
+    write_safetensors(tmp_path / "b.safetensors", state)
+    assert same(models.load(tmp_path / "b.safetensors", enc_num_heads=2, dec_num_heads=2), linear)
+    torch.save({**state, "memory.weight": torch.zeros(2)}, tmp_path / "c.pth")
+    with pytest.raises(ValueError, match=r"c.pth: the keys under 'dust3r.' may be.* 1 others belong to parts .*memory.weight"):
+        models.load(tmp_path / "c.pth")
+
+
+def test_encoders_with_other_patches_are_named(tmp_path, linear):
+    for key in ("patch_embed.proj.weight", "encoder.patch_embed.proj.weight"):
+        state = {k: v for k, v in linear.state_dict().items() if k != "patch_embed.proj.weight"}
+        torch.save({**state, key: torch.zeros(32, 3, 14, 14)}, tmp_path / "a.pth")
+        with pytest.raises(ValueError, match=f"{key} has patches of 14x14 pixels.*encoder is missing here.* 16x16"):
+            models.load(tmp_path / "a.pth")
 
 
 def test_truncated_files(tmp_path, linear):
