@@ -177,7 +177,7 @@ def ours(options: argparse.Namespace, pycolmap: Any) -> dict[str, Any]:
 
 
 def read_back(pycolmap: Any, folder: Path) -> str:
-    """What COLMAP says of a model."""
+    """A model in the words of COLMAP, which reads it."""
     model = pycolmap.Reconstruction(folder)
     model.update_point_3d_errors()
     return (f"{model.num_reg_images()} images, {model.num_points3D()} points, mean reprojection error "

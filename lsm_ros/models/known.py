@@ -30,11 +30,10 @@ class Known:
     """A checkpoint.
 
     network: that it belongs to, or its use, or `NOT_HERE`. megabytes: in float32, None where that is not known. hub_id: on
-    Hugging Face, or empty; url: a single file, or
-    empty; files: those of the hub's repository that are needed. by_hand: how one gets it that has neither; package: the module
-    that holds it, or empty; shipped: its place in this package. gives: for people. metric: it gives metres, None where that
-    has no meaning. needs: packages beside this one, or empty. memory_mb: what a process grows by when it runs, where that was
-    measured (bench/learned.py), else 0. tried: whether this project ran it.
+    Hugging Face, or empty; url: a single file, or empty; files: those of the hub's repository that are needed. by_hand: how
+    one gets it that has neither; package: the module that holds it, or empty; shipped: its place in this package. gives: for
+    people. metric: it gives metres, None where that has no meaning. needs: packages beside this one, or empty. memory_mb: what
+    a process grows by when it runs, where that was measured (bench/learned.py), else 0. tried: whether this project ran it.
     """
 
     name: str
