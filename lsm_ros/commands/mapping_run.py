@@ -8,6 +8,7 @@ import itertools
 import os
 import sys
 import time
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -53,10 +54,12 @@ class Progress:
     frames: int = 0
     expected: int = 0  # frames of the source, less those that are not wanted
     failures: WarningLog = field(default_factory=WarningLog)
+    failed_ns: set[int] = field(default_factory=set)  # stamps of these
     first_ns: int = 0
     last_ns: int = 0
     loops: int = 0
     apart: int = 0  # maps that could not be joined
+    found_later: int = 0  # frames that got their pose once the map was finished
     T_rig_camera: np.ndarray | None = None
     wall_s: float = 0.0
 
@@ -95,6 +98,9 @@ def map_source(args: argparse.Namespace) -> str:
                     pipeline.load(store.saved_map(args.map))
                 progress = feed(pipeline, source, args.stride, args.max_frames, args.quiet)
                 check_result(pipeline, source, progress)
+                if pipeline.counts.without_pose:
+                    with closing(open_source(args.source, **options)) as again:  # so that nothing is reported twice
+                        look_again(pipeline, again, progress, args)
                 truth = find_truth(given_truth, args, source, progress)
                 record = collect(pipeline, source, progress, truth, config, args)
                 write_files(fresh, pipeline, record, args)
@@ -146,6 +152,7 @@ def feed(pipeline: MappingPipeline, source: Source, stride: int, most: int | Non
                 update = pipeline.process(frame_set)
             except (ValueError, cv2.error) as error:  # the pipeline counts it as a frame without a pose
                 progress.failures.add("frames failed, and have no pose", " ".join(str(error).split()))
+                progress.failed_ns.add(frame_set.stamp_ns)
                 continue
             progress.stages.add(update.milliseconds)
             progress.loops += len(update.tracking.closed_loops)
@@ -157,6 +164,15 @@ def feed(pipeline: MappingPipeline, source: Source, stride: int, most: int | Non
         pipeline.settle()
     progress.wall_s = time.perf_counter() - start
     return progress
+
+
+def look_again(pipeline: MappingPipeline, source: Source, progress: Progress, args: argparse.Namespace) -> None:
+    """Looks in the finished map for the frames that got no pose, but for those that failed."""
+    start, total = time.perf_counter(), progress.frames
+    chosen = itertools.islice(every_nth(source, args.stride), args.max_frames)
+    with tqdm(chosen, total=total, desc="looking again", unit="frame", disable=args.quiet, file=sys.stderr) as bar:
+        progress.found_later = pipeline.look_again(f for f in bar if f.stamp_ns not in progress.failed_ns)
+    progress.wall_s += time.perf_counter() - start
 
 
 def note(progress: Progress, source: Source, frame_set: FrameSet) -> None:
@@ -221,7 +237,7 @@ def collect(pipeline: MappingPipeline, source: Source, progress: Progress, truth
              "first_stamp_ns": progress.first_ns, "stamp_offset_ns": stamp_offset_ns}
     found = metrics.build(about, config, snapshot, status, progress.stages, T_rig_camera=progress.T_rig_camera,
                           trajectory_frame=args.frame, frames=progress.frames,
-                          frames_expected=progress.expected, frames_with_pose=len(poses),
+                          frames_expected=progress.expected, frames_with_pose=len(poses), found_later=progress.found_later,
                           loops=progress.loops, wall_s=progress.wall_s, warnings=notes,
                           label_space=pipeline.label_space, errors=errors,
                           truth_name="" if truth is None else truth.name,
@@ -287,8 +303,9 @@ def summary(found: dict[str, Any], out: Path) -> str:
     lost = found["frames_expected"] - found["frames"]
     if lost:
         lines.append(f"warning: {lost} of {found['frames_expected']} frames of the source could not be handed on")
+    later = f", {found['found_later']} found in the finished map" if found["found_later"] else ""
     lines.append(f"{found['frames_with_pose']} of {found['frames_expected']} frames have a pose "
-                 f"({100 * found['coverage']:.1f} %), {found['keyframes']} keyframes, {found['map']['voxels']} voxels, "
+                 f"({100 * found['coverage']:.1f} %{later}), {found['keyframes']} keyframes, {found['map']['voxels']} voxels, "
                  f"{found['frames_per_s']:.1f} frames/s")
     truth = found["ground_truth"]
     if truth:

@@ -46,6 +46,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "frames": ("", "frame sets that were processed"),
     "frames_expected": ("", "frame sets that the source holds, less those that --stride and --max-frames leave out"),
     "frames_with_pose": ("", "those that got a pose"),
+    "found_later": ("", "those of them that were found in the map once it was finished; online.tum is without them"),
     "coverage": ("", "share of frames_expected that got a pose, 0 to 1"),
     "keyframes": ("", "keyframes in the graph at the end"),
     "loops": ("", "keyframes that later frames were joined to again"),
@@ -102,8 +103,8 @@ a relative pose error is null where the path is too short for one step."""
 
 def build(source: dict[str, Any], config: Config, snapshot: MapSnapshot, status: PipelineStatus, stages: StageTimes, *,
           T_rig_camera: np.ndarray, trajectory_frame: str, frames: int, frames_with_pose: int, loops: int,
-          wall_s: float, warnings: list[str], frames_expected: int = 0, label_space: LabelSpace | None = None,
-          errors: TrajectoryErrors | None = None, truth_name: str = "",
+          wall_s: float, warnings: list[str], frames_expected: int = 0, found_later: int = 0,
+          label_space: LabelSpace | None = None, errors: TrajectoryErrors | None = None, truth_name: str = "",
           objects: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """The content of metrics.json from a finished run; source: the keys `source.*`."""
     expected = max(frames, frames_expected)  # cameras that are not together give more frame sets than one has images
@@ -114,6 +115,7 @@ def build(source: dict[str, Any], config: Config, snapshot: MapSnapshot, status:
         "config_hash": config.digest(), "seed": config.seed, "pair_model": config.pairs.model,
         "trajectory_frame": trajectory_frame, "T_rig_camera": T_rig_camera.tolist(),
         "frames": frames, "frames_expected": expected, "frames_with_pose": frames_with_pose,
+        "found_later": found_later,
         "coverage": frames_with_pose / expected if expected else 0.0,
         "keyframes": status.keyframes, "loops": loops, "sessions": status.session + 1,
         "scale": {"is_metric": status.scale_is_metric, "source": status.scale_source, "std": status.scale_std},

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from lsm_ros.mapping.observations import cloud_of
 from lsm_ros.mapping.posed import place
 from lsm_ros.mapping.readings import Readings
 from lsm_ros.mapping.scale import ScaleKeeper
+from lsm_ros.mapping.second_look import SecondLook
 from lsm_ros.mapping.session import MapSession
 from lsm_ros.mapping.status import status_of
 from lsm_ros.mapping.warnings import Warnings
@@ -264,6 +265,14 @@ class MappingPipeline(Readings):
         self._fuser.rescale(self.tracker)
         self._fuser.settle(self.tracker.graph)
         self._prepare.calibrate.finish(self.tracker)
+
+    def look_again(self, frame_sets: Iterable[FrameSet]) -> int:
+        """Looks in the finished map for frames of its session that got no pose, and returns how many were found. They are
+        counted with a pose from then on; what was published stays. frame_sets: all of them, or some, in order of time."""
+        look = SecondLook(self.tracker, self._atlas.here.history, self._prepare, self.trajectory())
+        found = look.look(frame_sets)
+        self.counts.without_pose -= found
+        return found
 
     @property
     def texts(self) -> SharedLanguage:

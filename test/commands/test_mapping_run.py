@@ -11,6 +11,7 @@ from helpers.bags import IMAGE, INFO, TF, BagMaker, S, make
 from lsm_ros import cli
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.mapping.pipeline import MappingPipeline
+from lsm_ros.slam.trackers.depth import DepthTracker
 
 K = CameraIntrinsics(160, 120, 130.0, 130.0, 79.5, 59.5)
 PICTURE = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 255, (400, 500, 3), dtype=np.uint8), (0, 0), 2.0)
@@ -96,6 +97,25 @@ def test_a_frame_that_fails_costs_itself(tmp_path, capsys, monkeypatch, error):
     assert status == 0 and metrics["frames_with_pose"] == FRAMES - 2 and metrics["coverage"] == 0.75
     assert "frames failed, and have no pose (2 times)" in text and str(error).split(")")[-1].strip() in text
     assert {"what": "frames failed, and have no pose", "count": 2} in metrics["source"]["left_out"]
+
+
+def test_frames_that_the_finished_map_shows_are_found_in_it(tmp_path, capsys, monkeypatch):
+    find, calls = DepthTracker._find_pose, []
+
+    def losing(self, new):
+        calls.append(new.stamp_ns)
+        return "somebody stood before it" if len(calls) in (3, 4) else find(self, new)
+
+    monkeypatch.setattr(DepthTracker, "_find_pose", losing)
+    status, text, metrics = mapped(capsys, bag_of(tmp_path / "bag", STAMPS), tmp_path / "out")
+    assert status == 0 and metrics["coverage"] == 1.0 and metrics["found_later"] == 2
+    assert "8 of 8 frames have a pose (100.0 %, 2 found in the finished map)" in text
+    lines = {n: [x for x in (tmp_path / "out" / f"{n}.tum").read_text().splitlines() if x[0] != "#"]
+             for n in ("trajectory", "online")}
+    assert len(lines["trajectory"]) == 8 and len(lines["online"]) == 6
+    x = [float(line.split()[1]) for line in lines["trajectory"]]
+    assert np.abs(np.diff(x) - np.mean(np.diff(x))).max() < 0.002  # the camera goes on steadily
+    assert mapped(capsys, bag_of(tmp_path / "whole", STAMPS), tmp_path / "out2")[2]["found_later"] == 0
 
 
 def test_where_all_fail_it_is_one_line(tmp_path, capsys, monkeypatch):

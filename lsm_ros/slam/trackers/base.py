@@ -154,6 +154,10 @@ class Tracker(ABC, Generic[Tracked]):
         graph. None where no camera can be used."""
 
     @abstractmethod
+    def read(self, frame_set: FrameSet) -> Tracked | None:
+        """A frame set as `locate` takes it, without a pose; frames as for `track`. None where no camera can be used."""
+
+    @abstractmethod
     def can_start(self, new: Tracked) -> bool:
         """True if a map could start from this frame set."""
 
@@ -188,8 +192,8 @@ class Tracker(ABC, Generic[Tracked]):
         """Change of the scale at a keyframe since `depth` (H, W), 0 = none, was taken from it."""
 
     def locate(self, new: Tracked) -> Tracked | None:
-        """Looks for a frame set, tracked in another map, in the whole of this one: a copy of it with its pose here. None where
-        it fits no place, or several, or where a kind of tracking cannot say. Nothing is changed."""
+        """Looks for a frame set, tracked in another map or not at all, in the whole of this one: a copy with its pose here.
+        None where it fits no place, or several, or where a kind of tracking cannot say. Nothing is changed."""
         return None
 
     def confirm(self, new: Tracked, T_map_rig: np.ndarray) -> Tracked | None:

@@ -69,16 +69,22 @@ class LandmarkTracker(Tracker):
 
     def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, TrackedFrame | None]:
         """Pose of the frame set; see `Tracker.track`."""
-        frames = [f for f in frame_set.frames if f.intrinsics is not None]
-        if not frames:
+        new = self.read(frame_set)
+        if new is None:
             return self._lose("no camera is calibrated yet"), None
-        tokens = dict(zip((f.camera for f in frames), self.model.encode(frames), strict=True))
-        new = TrackedFrame(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames if f.intrinsics is not None},
-                           {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames}, frame_set.T_odom_base,
-                           frames={f.camera: f for f in frames})
         reason = self._find_pose(new) if self.graph.keyframes else ""
         self.contradiction = None if new.pose is None else self._contradicted(new, new.pose.T_map_rig)
         return (self._lose(reason) if new.pose is None else self._accept(new, new.pose)), new
+
+    def read(self, frame_set: FrameSet) -> TrackedFrame | None:
+        """A frame set as it is tracked; see `Tracker.read`."""
+        frames = [f for f in frame_set.frames if f.intrinsics is not None]
+        if not frames:
+            return None
+        tokens = dict(zip((f.camera for f in frames), self.model.encode(frames), strict=True))
+        return TrackedFrame(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames if f.intrinsics is not None},
+                            {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames}, frame_set.T_odom_base,
+                            frames={f.camera: f for f in frames})
 
     def _find_pose(self, new: TrackedFrame) -> str:
         """Fills `new.pose` by the first way that works; returns why none did, or ''."""

@@ -88,16 +88,9 @@ class PointmapTracker(Tracker[PointmapFrame]):
 
     def track(self, frame_set: FrameSet) -> tuple[TrackingUpdate, PointmapFrame | None]:
         """Pose of the frame set; the keyframe that it is found in takes its prediction in."""
-        frames = [f for f in frame_set.frames if f.intrinsics is not None]
-        if not self.model.is_metric:
-            frames = frames[:1]
-        if not frames:
+        new = self.read(frame_set)
+        if new is None:
             return self.progress.lose("no camera gave an image"), None
-        seen = [replace(f, intrinsics=None) if f.camera in self.cameras.uncalibrated else f for f in frames]
-        tokens = dict(zip((f.camera for f in frames), self.model.encode(seen), strict=True))
-        new = PointmapFrame(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames if f.intrinsics is not None},
-                            {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames},
-                            frame_set.T_odom_base, frames={f.camera: f for f in frames})
         reason = self._find_pose(new) if self.graph.keyframes else ""
         if new.pose is None:
             return self.progress.lose(reason), new
@@ -107,6 +100,17 @@ class PointmapTracker(Tracker[PointmapFrame]):
             self.progress.reference = new.reference
         pose = PoseStamp(new.stamp_ns, new.pose.T_map_rig, new.T_odom_base)
         return self.progress.accept(pose, map_covariance(new.pose, new.cells), new.fraction), new
+
+    def read(self, frame_set: FrameSet) -> PointmapFrame | None:
+        """A frame set as it is tracked; see `Tracker.read`."""
+        frames = [f for f in frame_set.frames if f.intrinsics is not None][:None if self.model.is_metric else 1]
+        if not frames:
+            return None
+        seen = [replace(f, intrinsics=None) if f.camera in self.cameras.uncalibrated else f for f in frames]
+        tokens = dict(zip((f.camera for f in frames), self.model.encode(seen), strict=True))
+        return PointmapFrame(frame_set.stamp_ns, tokens, {f.camera: f.intrinsics for f in frames if f.intrinsics is not None},
+                             {f.camera: frame_set.T_rig_cam.get(f.camera, np.eye(4)) for f in frames},
+                             frame_set.T_odom_base, frames={f.camera: f for f in frames})
 
     def _find_pose(self, new: PointmapFrame) -> str:
         """Fills `new.pose`; returns why it could not, or ''."""

@@ -73,11 +73,14 @@ class TwoViewTracker(LandmarkTracker):
         for frame in frame_set.frames:
             if frame.intrinsics is not None and frame.camera not in self.cameras.uncalibrated:
                 self.cameras.given_px[frame.camera] = frame.intrinsics.fx
-        frame_set = replace(frame_set, frames=tuple(self.cameras.corrected(f) for f in frame_set.frames))
         update, new = super().track(frame_set)
         if new is not None and new.pose is not None:
             self._recent.append((new, new.pose.T_map_rig))
         return update, new
+
+    def read(self, frame_set: FrameSet) -> TrackedFrame | None:
+        """A frame set as it is tracked, with the focal lengths found so far; see `Tracker.read`."""
+        return super().read(replace(frame_set, frames=tuple(self.cameras.corrected(f) for f in frame_set.frames)))
 
     def start(self, new: TrackedFrame, T_map_rig: np.ndarray) -> Start:
         """Collects frame sets until two give pose and depth; these become the first two keyframes, and the newest is returned.
