@@ -153,9 +153,10 @@ class Tracker(ABC, Generic[Tracked]):
         """Pose of a frame set, whose frames have intrinsics without distortion where they are known. Adds nothing to the
         graph. None where no camera can be used."""
 
-    @abstractmethod
     def read(self, frame_set: FrameSet) -> Tracked | None:
-        """A frame set as `locate` takes it, without a pose; frames as for `track`. None where no camera can be used."""
+        """A frame set as `locate` takes it, without a pose; frames as for `track`. None where no camera can be used, or for a
+        kind that does not locate."""
+        return None
 
     @abstractmethod
     def can_start(self, new: Tracked) -> bool:
