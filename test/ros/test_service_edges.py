@@ -2,6 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 """Services around a pipeline that maps nothing: errors of any kind, calls at once, names, and what waits."""
 import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 from helpers.harness import image_message
 from helpers.runtime_node import Running
 from std_srvs.srv import Trigger
+from vision_msgs.msg import VisionClass
 
 from lsm_ros.config import from_dict
 from lsm_ros.mapping import store
@@ -17,7 +19,7 @@ from lsm_ros.ros.input.transforms import OdometryState
 from lsm_ros.ros.map_files import resolve_map
 from lsm_ros.ros.mapper import MAX_LATE_LABELS
 from lsm_ros.ros.node import SAME_JUMP_S, MappingNode
-from lsm_ros.srv import LoadMap, SaveMap
+from lsm_ros.srv import LoadMap, QueryText, SaveMap, SetLabels
 
 
 @pytest.fixture
@@ -132,6 +134,75 @@ def test_a_reset_discards_the_frames_that_wait(running):
     go_on.set()
     caller.join(10)
     assert answers[0].success and worker.counts.dropped == 1 and worker.counts.failed == 0
+
+
+class TestTextsThatTakeLong:
+    """Loading of the text encoder from a slow disk."""
+
+    @pytest.fixture
+    def slow(self, running, monkeypatch):
+        """An event that lets texts be read."""
+        go_on = threading.Event()
+        real = running.pipeline.texts.sentence
+
+        def sentence(text):
+            go_on.wait(20)
+            return real(text)
+
+        monkeypatch.setattr(running.mapper.texts, "sentence", sentence)
+        monkeypatch.setattr(running.mapper.texts, "learn", lambda space: go_on.wait(20))
+        running.mapper.config = from_dict({"node.service_timeout": 0.3}, running.mapper.config)
+        yield go_on
+        go_on.set()
+
+    @staticmethod
+    def ask(running, kind):
+        begin = time.monotonic()
+        if kind == "query_text":
+            answer = running.node.services["~/query_text"](QueryText.Request(text="chair"), QueryText.Response())
+        else:
+            request = SetLabels.Request(classes=[VisionClass(class_id=1, class_name="wall")])
+            answer = running.node.services["~/set_labels"](request, SetLabels.Response())
+        return answer, time.monotonic() - begin
+
+    @pytest.mark.parametrize("kind", ["query_text", "set_labels"])
+    def test_the_call_is_answered_in_time(self, running, slow, kind):
+        answer, seconds = self.ask(running, kind)
+        assert not answer.success and answer.message == "not done after 0.3 s; it goes on" and 0.25 < seconds < 2.0
+
+    @pytest.mark.parametrize("kind", ["query_text", "set_labels"])
+    def test_the_next_ones_are_refused_at_once_and_make_no_threads(self, running, slow, kind):
+        self.ask(running, "query_text")
+        before = threading.active_count()
+        for _ in range(5):
+            answer, seconds = self.ask(running, kind)
+            assert not answer.success and "still being read" in answer.message and seconds < 0.2
+        assert threading.active_count() == before and load(running, "kitchen").success  # others work
+        slow.set()
+        for _ in range(100):
+            answer, _ = self.ask(running, kind)
+            if answer.success:
+                break
+            time.sleep(0.02)
+        assert answer.success
+
+    def test_the_time_counts_for_all_steps_together(self, running, slow):
+        release = threading.Event()
+        running.mapper.worker.call(lambda: release.wait(20))
+        threading.Timer(0.2, slow.set).start()
+        answer, seconds = self.ask(running, "query_text")
+        release.set()
+        assert not answer.success and "not done after 0.3 s" in answer.message and seconds < 0.45
+
+    def test_an_error_is_the_answer(self, running, monkeypatch):
+        def sentence(text):
+            raise ImportError("pip install words")
+
+        monkeypatch.setattr(running.mapper.texts, "sentence", sentence)
+        answer, _ = self.ask(running, "query_text")
+        assert not answer.success and answer.message == "pip install words"
+        monkeypatch.undo()
+        assert self.ask(running, "query_text")[0].success
 
 
 class TestTimeThatGoesBack:
