@@ -74,9 +74,9 @@ def map_posed(args: argparse.Namespace) -> str:
     if args.map is not None:
         raise ValueError(f"--map {args.map}: --poses makes a map of its own; then go on in it with `lsm map SOURCE --map "
                          f"{args.out}`")
+    options = check_options(args)
     config = make_config(args.config, args.set, None if args.pairs == AUTO else args.pairs, args.seed, args.weights,
                          from_dict({"pairs.model": "two_view"}))
-    camera = assignments(args.source_option, "--source-option").get("camera", "camera")
     out = check_out(args.out, args.source, args.overwrite, RESULT, "lsm map --poses")
     images = read_cameras(args.poses if (args.poses / "cameras.bin").is_file() else args.poses / "sparse" / "0")
     images = images[::args.stride][:args.max_frames]
@@ -87,7 +87,7 @@ def map_posed(args: argparse.Namespace) -> str:
         pipeline = MappingPipeline(config)
         try:
             check_unit(pipeline, metric_std)
-            source = PosedSource(args.source, DenseStore(args.poses / DENSE), points, camera)
+            source = PosedSource(args.source, DenseStore(args.poses / DENSE), points, options.get("camera", "camera"))
             without = fuse(pipeline, images, source, args.quiet)
             if not pipeline.map.observations:
                 raise ValueError(f"none of {len(images)} images of {args.poses} gave depth: "
@@ -98,11 +98,24 @@ def map_posed(args: argparse.Namespace) -> str:
                      "pair_model": pipeline.model.identity, "is_metric": metric_std is not None,
                      "config_hash": config.digest(), **write_map(fresh, pipeline, images, args)}
             write_text(fresh / RESULT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
+            said = pipeline.warnings.get("settings")
         finally:
             pipeline.close()
-    lines = [f"without depth: {line}" for line in without[:20]]
+    lines = [f"warning: {said}"] if said else []
+    lines += [f"without depth: {line}" for line in without[:20]]
     return "\n".join([*lines, f"{about['fused']} of {about['images']} images fused, {about['voxels']} voxels of "
                       f"{about['voxel_size']:g}", str(args.out) + os.sep])
+
+
+def check_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of the source. ValueError for those of `lsm map` that have no effect where nothing is tracked."""
+    for name, default in (("gt", None), ("gt_frame", "camera"), ("frame", "camera"), ("no_report", False)):
+        if getattr(args, name) != default:
+            raise ValueError(f"--{name.replace('_', '-')} has no effect with --poses, which neither tracks nor reports")
+    options = assignments(args.source_option, "--source-option")
+    for name in options.keys() - {"camera"}:
+        raise ValueError(f"--source-option {name} has no effect with --poses; there is: camera")
+    return options
 
 
 def metric_std_of(folder: Path) -> float | None:

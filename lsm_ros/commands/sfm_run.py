@@ -79,10 +79,11 @@ def reconstruct(args: argparse.Namespace) -> str:
 
 
 def run_road(images: list[SetImage], args: argparse.Namespace, dense: Path, bar: Bar) -> SfmResult:
-    """Models by the road that the pair model asks for; dense views of a network into `dense`."""
+    """Models by the road that the pair model asks for; dense views of a network into `dense`. ValueError, too, for an option
+    that this road does not use."""
     choice = PairChoice(sequential=args.sequential)
     if args.pairs == "two_view":
-        for name in ("weights", "retrieval"):
+        for name in ("weights", "retrieval", "cache"):
             if getattr(args, name) is not None:
                 raise ValueError(f"--{name} {getattr(args, name)}: pair model two_view has none; name a network with --pairs")
         if args.method == "global":
@@ -95,6 +96,10 @@ def run_road(images: list[SetImage], args: argparse.Namespace, dense: Path, bar:
         raise ValueError(f"--pairs {args.pairs}: it needs the depth of a camera; photographs take two_view or a network")
     predictor = NetworkPredictor(model, images, lambda n: bar("encoding", n, len(images)))
     if args.method == "global":
+        for name in ("retrieval", "cache", "sequential", "shared_intrinsics"):
+            if getattr(args, name):
+                raise ValueError(f"--{name.replace('_', '-')} has no effect with --method global, which compares each image "
+                                 "with all others; --method sparse uses it")
         return reconstruct_globally(images, predictor, DenseStore(dense), progress=bar)
     options = NetworkOptions(choice, shared=args.shared_intrinsics)
     return reconstruct_from_pairs(images, predictor, cache_of(args), DenseStore(dense), options, bar)

@@ -29,6 +29,7 @@ from lsm_ros.mapping.scale import ScaleKeeper
 from lsm_ros.mapping.second_look import SecondLook
 from lsm_ros.mapping.session import MapSession
 from lsm_ros.mapping.status import status_of
+from lsm_ros.mapping.unused import unused_settings
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.pairs import PairModel, make_pair_model
 from lsm_ros.semantics.layer import SavedSemantics, SemanticLayer
@@ -75,7 +76,16 @@ class MappingPipeline(Readings):
         self.warnings.clear()
         self.semantics.restart()
         self.map.set_names(self.semantics.names)
+        self._look_at_settings()
         self._stage_ms: dict[str, float] = {}
+
+    def _look_at_settings(self) -> None:
+        """Warns of settings without effect. ValueError for one that names a model."""
+        text = unused_settings(self.config, self.model, self.semantics)
+        if text:
+            self.warnings.say("settings", text)
+        else:
+            self.warnings.over("settings")
 
     @property
     def _fuser(self) -> Fuser:
@@ -317,6 +327,7 @@ class MappingPipeline(Readings):
         self._fuser.apply(config)
         self.semantics.apply(config)
         self.map.set_names(self.semantics.names)
+        self._look_at_settings()
 
     def status(self) -> PipelineStatus:
         """State and sizes at this moment."""
@@ -342,6 +353,7 @@ class MappingPipeline(Readings):
         self.localization_only = loaded.tracker.localization_only = localization_only
         self.semantics.adopt(semantics)
         self.map.set_names(self.semantics.names)
+        self._look_at_settings()  # a map may bring language
         self._last = TrackingUpdate(TrackingState.LOST, None, None, 0.0, reason="map loaded; looking for the camera in it")
 
     def add_map(self, folder: Path) -> None:

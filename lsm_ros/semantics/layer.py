@@ -80,6 +80,11 @@ class SemanticLayer:
         self._describer = Describer.load(wanted.weights, self._config.pairs.precision)
         self.shared.language = language_of(self._describer)
 
+    def reads(self, name: str) -> bool:
+        """True for a parameter that the segmenter, or the network that describes keyframes, uses."""
+        return (self._segmenter is not None and name in self._segmenter.reads) or (
+            self._describer is not None and name in ("semantics.weights", "pairs.precision"))
+
     @property
     def language(self) -> Language | None:
         """The meaning of the features in the map, None without any."""

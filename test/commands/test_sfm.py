@@ -148,6 +148,7 @@ def test_bad_input(photographs, tmp_path, capsys):
             (["turning"], "without parallax: the camera turned, or did not move"), (["blank"], "it is blank, dark or blurred"),
             (["same", "--pairs", "stereo"], "'stereo'"), (["same", "--weights", "x.pth"], "--weights x.pth"),
             (["same", "--method", "global"], "two_view has none"),
+            (["same", "--cache", "c"], "--cache c: pair model two_view has none"),
             (["same", "--pairs", "depth"], "needs the depth of a camera"),
             (["same", "--pairs", "mast3r", "--weights", SMALL], "is a checkpoint of 'lsm_small', not of 'mast3r'"),
             (["same", "--calibration", tmp_path / "no.yaml"], "no.yaml")):
@@ -188,6 +189,13 @@ def network(monkeypatch, tmp_path):
     monkeypatch.setattr(sfm_run, "make_pair_model", lambda config: object.__new__(NetworkPairModel))
     monkeypatch.setattr(sfm_run, "NetworkPredictor", lambda model, images, done: truth)
     return tmp_path / "photographs", poses
+
+
+@pytest.mark.parametrize("option", [["--cache", "c"], ["--retrieval", "r.pth"], ["--sequential", "2"], ["--shared-intrinsics"]])
+def test_options_that_global_alignment_does_not_use_are_refused(network, option, tmp_path, capsys):
+    arguments = ["--out", tmp_path / "out", "--pairs", "mast3r", "--weights", "any", "--method", "global", *option]
+    assert sfm(network[0], *arguments) == 2
+    assert f"{option[0]} has no effect with --method global" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("method", ["sparse", "global"])
@@ -238,7 +246,9 @@ def test_photographs_at_their_cameras_become_a_map(photographs, result, tmp_path
     assert cli.main([*arguments[:-2], str(tmp_path / "no"), "--pairs", "depth", "--quiet"]) == 2
     assert "takes lengths for metres" in capsys.readouterr().err
     assert cli.main(arguments) == 2 and "--overwrite" in capsys.readouterr().err
-    assert cli.main([*arguments, "--overwrite"]) == 0
+    assert "without effect" not in capsys.readouterr().out
+    assert cli.main([*arguments, "--overwrite", "--set", "pointmap.stride=2", "--set", "two_view.min_confidence=0.31"]) == 0
+    assert "warning: settings without effect with pair model 'two_view': pointmap.stride (2)" in capsys.readouterr().out
     (tmp_path / "wrong").mkdir()
     for image in photographs.iterdir():
         save(tmp_path / "wrong" / image.name, np.zeros((50, 60, 3), np.uint8))
@@ -246,3 +256,10 @@ def test_photographs_at_their_cameras_become_a_map(photographs, result, tmp_path
                                    (photographs, tmp_path, "COLMAP model")):
         assert cli.main(["map", str(source), "--poses", str(poses), "--out", str(tmp_path / "no"), "--quiet"]) == 2
         assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--gt", "t.tum"], ["--gt-frame", "rig"], ["--frame", "rig"], ["--no-report"],
+                                    ["--source-option", "rate_hz=3"]])
+def test_options_of_tracking_are_refused_where_cameras_are_given(option, photographs, result, tmp_path, capsys):
+    assert cli.main(["map", str(photographs), "--poses", str(result), "--out", str(tmp_path / "no"), *option]) == 2
+    assert f"{option[0]} " in capsys.readouterr().err and not (tmp_path / "no").exists()

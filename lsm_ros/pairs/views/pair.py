@@ -49,9 +49,13 @@ Pair = tuple[ViewTokens, ViewTokens]
 
 class ViewPairModel(PointmapPairModel):
     """Pair model of the multi-view network that `config.model` names. Pairs that are predicted in one call and share frames
-    have one unit, and are made of one run over up to `ViewModel.most` frames. views: used as it is."""
+    have one unit, and are made of one run over up to `ViewModel.most` frames. views: used as it is. ValueError for settings of
+    the networks of the CroCo family."""
 
     def __init__(self, config: PairConfig, views: ViewModel | None = None) -> None:
+        for name, none in (("retrieval", ""), ("precision", "auto")):
+            if getattr(config, name) != none:
+                raise ValueError(f"pair model {config.model} has no use for pairs.{name} ({getattr(config, name)!r})")
         if views is None:
             if not config.weights:
                 raise ValueError(f"pair model {config.model!r} needs weights: set pairs.weights to a folder, or to an id in "

@@ -12,10 +12,13 @@ from lsm_ros.types import UNLABELLED, Frame, LabelSpace
 
 
 class Segmenter(ABC):
-    """Labels the pixels of images. label_space: names of the ids that it gives. The constructor takes the whole configuration
-    and raises ValueError, FileNotFoundError or ImportError for what it cannot use."""
+    """Labels the pixels of images. label_space: names of the ids that it gives. reads: parameters that only segmenters, or some
+    of them, use, and this one does. The constructor takes the whole configuration and raises ValueError, FileNotFoundError or
+    ImportError for what it cannot use."""
 
     label_space: LabelSpace
+    reads: frozenset[str] = frozenset({"semantics.segmenter_model", "semantics.segmenter_labels",
+                                       "semantics.min_label_probability"})
 
     @abstractmethod
     def __init__(self, config: Config) -> None:

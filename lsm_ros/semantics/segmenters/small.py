@@ -18,6 +18,8 @@ class SmallSegmenter(Segmenter):
     package's own. Features less similar to every name than `semantics.min_similarity` have no label. ValueError for
     settings of the segmenters that read a model."""
 
+    reads = frozenset({"semantics.weights", "semantics.label_space", "semantics.min_similarity", "pairs.precision"})
+
     def __init__(self, config: Config) -> None:
         wanted = config.semantics
         for name in ("segmenter_model", "segmenter_labels"):

@@ -127,3 +127,10 @@ def test_a_metric_network_gives_metres():
     true = np.array([on_path(PATH)(p.stamp_ns)[:3, 3] for p in poses])
     assert float(split_sim3(umeyama(ours, true))[0]) == pytest.approx(1, abs=0.03)
     assert pipeline.status().scale_source == "model"
+
+
+@pytest.mark.parametrize("setting", [{"retrieval": "r.pth"}, {"precision": "float16"}])
+def test_settings_of_other_networks_are_refused(setting):
+    (name,) = setting
+    with pytest.raises(ValueError, match=f"pair model map_anything has no use for pairs.{name} "):
+        make_pair_model(PairConfig(model="map_anything", weights="here", **setting))
