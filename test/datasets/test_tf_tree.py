@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """The transform tree, and the log of warnings."""
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from lsm_ros.datasets.base import WarningLog, natural_key, stamp_from_text, stamp_to_text
-from lsm_ros.datasets.tf_tree import TransformError, TransformTree
+from lsm_ros.datasets.tf_tree import TransformError, TransformTree, pose_matrix
 from lsm_ros.geometry.lie import make_se3, se3_exp, so3_exp
 
 RNG = np.random.default_rng(11)
@@ -99,3 +101,53 @@ def test_what_is_no_stamp(text):
 def test_natural_order():
     names = ["f10.png", "f2.png", "F1.png", "a.png", "10", "9"]
     assert sorted(names, key=natural_key) == ["9", "10", "a.png", "F1.png", "f2.png", "f10.png"]
+
+
+def at(x):
+    return make_se3(np.eye(3), np.array([x, 0.0, 0.0]))
+
+
+class TestRules:
+    def test_a_child_that_gets_another_parent_leaves_the_old_one(self):
+        tree = TransformTree()
+        tree.add("odom", "base", 0, at(1))
+        tree.add("map", "base", 10, at(2))
+        assert np.allclose(tree.lookup("map", "base", None), at(2))
+        with pytest.raises(TransformError, match="from 10 to 10"):
+            tree.lookup("map", "base", 0)
+        with pytest.raises(TransformError, match="not connected"):
+            tree.lookup("odom", "base", None)
+
+    def test_a_second_pose_of_a_stamp_takes_the_place_of_the_first(self):
+        tree = TransformTree()
+        for stamp, x in ((0, 0.0), (10, 1.0), (10, 3.0), (20, 4.0)):
+            tree.add("odom", "base", stamp, at(x))
+        assert [tree.lookup("odom", "base", t)[0, 3] for t in (5, 10, 15)] == [1.5, 3.0, 3.5]
+
+    @pytest.mark.parametrize("pair", [("base", "odom"), ("odom", "base"), ("camera", "odom"), ("lidar", "odom")])
+    def test_a_way_over_a_moving_frame_is_not_static_in_either_direction(self, pair):
+        tree = TransformTree()
+        tree.add("odom", "base", 0, at(1))
+        tree.set_static("base", "camera", at(2))
+        tree.set_static("base", "lidar", at(3))
+        assert not tree.is_static(*pair) and tree.is_static("camera", "lidar")
+
+    def test_a_fixed_pose_comes_before_a_moving_one(self):
+        tree = TransformTree()
+        tree.add("odom", "camera", 0, at(1))
+        tree.set_static("base", "camera", at(2))
+        assert np.allclose(tree.lookup("base", "camera", 77), at(2))
+        with pytest.raises(TransformError, match="not connected"):
+            tree.lookup("odom", "camera", 0)
+
+    @pytest.mark.parametrize("translation, rotation", [
+        ((np.nan, 0, 0), (0, 0, 0, 1)), ((np.inf, 0, 0), (0, 0, 0, 1)), ((0, 0, 0), (0, 0, np.nan, 1)),
+        ((0, 0, 0), (0, np.inf, 0, 1)), ((0, 0, 0), (0, 0, 0, 0)), ((0, 0, 0), (0, 0, 0, 1e-4))])
+    def test_what_is_no_rigid_transform_is_refused(self, translation, rotation):
+        with pytest.raises(ValueError, match="no rigid transform"):
+            pose_matrix(SimpleNamespace(**dict(zip("xyz", translation, strict=True))),
+                        SimpleNamespace(**dict(zip("xyzw", rotation, strict=True))))
+
+    def test_a_quaternion_of_another_length_is_made_a_unit_one(self):
+        T = pose_matrix(SimpleNamespace(x=1.0, y=2.0, z=3.0), SimpleNamespace(x=0.0, y=0.0, z=0.9, w=0.9))
+        assert np.allclose(T, [[0, -1, 0, 1], [1, 0, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]])
