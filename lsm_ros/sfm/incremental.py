@@ -94,6 +94,8 @@ class IncrementalMapper:
                     why[n] = "shares points with others only without parallax: the camera turned, or did not move"
                 continue
             if pose.ambiguous:
+                for n in (p.i, p.j):
+                    why[n] = "shares points with others only that are flat: two motions explain them"
                 continue
             found.append((inliers * min(pose.parallax / GOOD_PARALLAX, 1.0), p, pose.T_a_b))
         for _, p, T_i_j in sorted(found, key=lambda s: (-s[0], s[1].i, s[1].j))[:STARTS]:
@@ -114,9 +116,7 @@ class IncrementalMapper:
         rays = [self._rays(self.guess, n, self.pixels[r][at]) for n, r, at in zip((p.i, p.j), rows, (a, b), strict=True)]
         tolerance = 0.5 * self.reject[p.i] / self.guess[self.camera[p.i], 0]
         pose = relative_pose(rays[1], rays[0], tolerance)
-        if pose is None or np.count_nonzero(pose.inliers) < LEAST_SEEN:
-            return None
-        return pose, int(np.count_nonzero(pose.inliers))
+        return None if pose is None else (pose, int(np.count_nonzero(pose.inliers)))
 
     def _rays(self, intrinsics: np.ndarray, image: int, pixels: np.ndarray) -> np.ndarray:
         """(N, 3) rays with z = 1."""

@@ -28,7 +28,7 @@ LEAST_MATCHES = 16  # that one pose explains, for two images to belong together
 LEAST_SHARE = 0.25
 TOLERANCE = 0.02  # of the longer side, of a match beside where a pose expects it
 MOST_MATCHES = 1_000_000  # of a whole set: more make it slow and hardly more exact
-RATES = {"coarse": 0.01, "fine": 0.005}  # Adam's first steps are so large in every joint of the tree, and add up along it
+RATES = {"coarse": 0.01, "fine": 0.003}  # Adam's first steps are so large in every joint of the tree, and add up along it
 Progress = Callable[[str, int, int], None]
 
 
@@ -169,7 +169,8 @@ def _align(group: list[int], found: Sequence[ImageMatches], relative: dict[tuple
     alignment = SparseAlignment([outline_of(canonical[n]) for n in group], local, make_tree(scores, blocks, options.tree),
                                 fallback=fallback, threshold=options.threshold, shared=options.shared,
                                 intrinsics=None if intrinsics is None else intrinsics[group],
-                                weights=[float(canonical[n].confidence.mean()) for n in group])
+                                weights=[float(canonical[n].confidence.mean()) for n in group],
+                                cameras=[images[n].camera for n in group])
     start_from_pairs(alignment, {(place[i], place[j]): T for (i, j), T in relative.items() if i in place})
     for stage, rate in RATES.items():
         alignment.optimise(stage, options.iterations, rate, progress=lambda step, _, stage=stage: progress(

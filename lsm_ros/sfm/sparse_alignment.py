@@ -22,6 +22,9 @@ PIXEL_RANGE = (-1000.0, 2000.0)
 FALLBACK_WEIGHT = 0.01
 MOST_REPEATS = 8
 COARSE, FINE, FALLBACK = 1.5, 0.5, 1.1  # exponents of the losses
+# standard deviations of an image's principal point (of its size) and focal length (relative): from the middle and from what its
+# pointmap implies, and from the other images of its camera
+USUAL_STD, SAME_CAMERA_STD = (0.02, 0.05), (0.001, 0.003)
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,25 @@ def gamma_loss(x: torch.Tensor, gamma: float) -> torch.Tensor:
     return (x + offset) ** gamma - offset**gamma
 
 
+def _rounded(x: torch.Tensor) -> torch.Tensor:
+    """Sum of sqrt(1 + x^2) - 1: half of x^2 near 0, and no more than |x|: a zoom, or another camera, may be far off."""
+    return ((1 + x**2).sqrt() - 1).sum()
+
+
 class SparseAlignment(nn.Module):
     """Poses, sizes, focal lengths, principal points and block depths of images that matches connect.
 
     fallback: for ordered pairs (a, b) the points (H/8, W/8, 3) of the first pixels of image a's blocks in camera b, and their
     confidence (H/8, W/8), as predicted: for pairs without a match above the threshold. shared: one focal length and principal
-    point, in units of the image, for all. intrinsics (N, 3, 3): they are known and stay.
+    point, in units of the image, for all. intrinsics (N, 3, 3): they are known and stay. cameras (N,): number of the camera
+    that took each image, whose intrinsics then stay near each other and near what is usual, as far as matches say nothing
+    else: those of a single image are known so badly that its pose would follow the noise of the matches.
     """
 
     def __init__(self, outlines: Sequence[Outline], matches: Sequence[ImageMatches], tree: KinematicTree, *,
                  fallback: Mapping[tuple[int, int], tuple[torch.Tensor, torch.Tensor]] | None = None, threshold: float = 5.0,
-                 shared: bool = False, intrinsics: np.ndarray | None = None, weights: Sequence[float] | None = None) -> None:
+                 shared: bool = False, intrinsics: np.ndarray | None = None, weights: Sequence[float] | None = None,
+                 cameras: Sequence[int] | None = None) -> None:
         super().__init__()
         self.sizes, self.tree, self.shared, self.known = [o.size for o in outlines], tree, shared, intrinsics is not None
         n = len(outlines)
@@ -98,6 +109,7 @@ class SparseAlignment(nn.Module):
         self.centre = nn.Parameter(centre.clone())
         self.log_focal = nn.Parameter(focal.log())
         self.core = nn.Parameter(torch.cat([(o.core_depth / m).flatten() for o, m in zip(outlines, median, strict=True)]))
+        self._camera = None if cameras is None else torch.from_numpy(np.unique(np.asarray(cameras), return_inverse=True)[1])
         self._take(matches, starts, fallback or {}, threshold)
 
     def _take(self, matches: Sequence[ImageMatches], starts: np.ndarray,
@@ -190,7 +202,22 @@ class SparseAlignment(nn.Module):
             pixels = self._project(*geometry[:2], sides[other], self.anchor_image[own])
             distance = (pixels - self.anchor_pixel[own])[self.strong].norm(dim=1)
             total = total + (weight * gamma_loss(distance, FINE)).sum()
-        return total / (2 * weight.sum()).clamp(min=1e-12) + self._fallback_loss(geometry, *sides)
+        total = total / (2 * weight.sum()).clamp(min=1e-12) + self._fallback_loss(geometry, *sides)
+        return total if self._camera is None or self.known else total + self._intrinsics_loss()
+
+    def _intrinsics_loss(self) -> torch.Tensor:
+        """Squares, less far out, of what intrinsics are off the usual and off those of their camera, in standard deviations.
+        The losses of matches are means; so this counts as much as it should beside their number."""
+        usual = torch.cat([self.centre - 0.5, (self.log_focal - self.base.log().mean() if self.shared else
+                                               self.log_focal - self.base.log())[:, None]], 1)
+        loss = _rounded(usual / usual.new_tensor([USUAL_STD[0], USUAL_STD[0], USUAL_STD[1]]))
+        if not self.shared and self._camera is not None:
+            own = torch.cat([self.centre, self.log_focal[:, None]], 1)
+            count = torch.bincount(self._camera).to(own)
+            mean = own.new_zeros(len(count), 3).index_add(0, self._camera, own) / count[:, None]
+            beside = (own - mean[self._camera]) / own.new_tensor([SAME_CAMERA_STD[0], SAME_CAMERA_STD[0], SAME_CAMERA_STD[1]])
+            loss = loss + _rounded(beside)
+        return loss / (2 * max(int(self.strong.sum()), 1))
 
     def _project(self, R: torch.Tensor, t: torch.Tensor, points: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         local = (R.mT[image] @ (points - t[image])[..., None])[..., 0]

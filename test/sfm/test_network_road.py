@@ -19,7 +19,7 @@ from lsm_ros.sfm.model import SetImage
 from lsm_ros.sfm.network_road import NetworkOptions, reconstruct_from_pairs
 from lsm_ros.sfm.pair_cache import PairCache
 from lsm_ros.sfm.predictor import NetworkPredictor, point_matches
-from lsm_ros.sfm.sparse_alignment import SparseAlignment
+from lsm_ros.sfm.sparse_alignment import SparseAlignment, _rounded
 from lsm_ros.sfm.views import DenseStore
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
@@ -147,6 +147,32 @@ def test_known_and_shared_intrinsics(truth, room, tmp_path):
     assert all(c.fx == pytest.approx(110, rel=1e-4) for c in result.models[0].cameras)
     shared, _, _ = run(truth, room, tmp_path / "s", options=NetworkOptions(iterations=20, shared=True), noise=0.01)
     assert len({round(c.fx, 3) for c in shared.models[0].cameras}) == 1
+
+
+def lens_errors(result):
+    """Largest distance of principal points from the middle (relative to the size), and deviation of focal lengths."""
+    cameras = result.models[0].cameras
+    away = [abs((c.cx + 0.5) / c.width - 0.5) + abs((c.cy + 0.5) / c.height - 0.5) for c in cameras]
+    return max(away), np.std(np.log([c.fx for c in cameras]))
+
+
+def test_images_of_one_camera_have_one_lens_as_far_as_matches_say_nothing_else(truth, room, tmp_path, monkeypatch):
+    """Each by itself follows the noise of its matches, and turns its camera with it."""
+    options, errors = NetworkOptions(iterations=100), {}
+    init = SparseAlignment.__init__
+    for name in ("one camera", "any"):
+        if name == "any":
+            monkeypatch.setattr(SparseAlignment, "__init__", lambda self, *a, cameras, init=init, **k: init(self, *a, **k))
+        result, _, _ = run(truth, room, tmp_path / name, options=options)
+        errors[name] = (*lens_errors(result), pose_errors(result.models[0].poses, room[0])[0])
+    assert errors["one camera"][1] < 0.6 * errors["any"][1]
+    assert all(a < 0.9 * b for a, b in zip(errors["one camera"], errors["any"], strict=True)), errors
+
+
+def test_another_lens_of_the_same_camera_is_seen():
+    """A zoom: what is rare is not forbidden."""
+    assert float(_rounded(torch.tensor([0.1, -0.1]))) == pytest.approx(0.01, rel=0.01)
+    assert float(_rounded(torch.tensor([100.0]))) == pytest.approx(99, rel=0.01)
 
 
 def test_points_of_one_place_are_matched():
