@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -174,6 +176,20 @@ def test_a_full_disk_leaves_what_was_there(photographs, result, monkeypatch, cap
     assert [p.name for p in result.parent.iterdir()] == ["result"]
 
 
+def test_a_real_limit_of_the_files_leaves_what_was_there(photographs, result):
+    """As a full disk: the system refuses to write more than 40 kB, in a process of its own."""
+    before = {p: p.read_bytes() for p in result.rglob("*") if p.is_file()}
+    code = ("import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); from lsm_ros import cli; "
+            "sys.exit(cli.main(sys.argv[1:]))")
+    for command in (["sfm", str(photographs), "--sequential", "1"], ["map", str(photographs), "--poses", str(result)]):
+        out = result if command[0] == "sfm" else result.parent / "map"
+        done = subprocess.run([sys.executable, "-c", code, *command, "--out", str(out), "--overwrite", "--quiet"],
+                              capture_output=True, text=True, timeout=250)
+        assert done.returncode == 2 and "File too large" in done.stderr and "intact" in done.stderr, done.stderr
+    assert {p: p.read_bytes() for p in result.rglob("*") if p.is_file()} == before
+    assert [p.name for p in result.parent.iterdir()] == ["result"]
+
+
 @pytest.fixture
 def network(monkeypatch, tmp_path):
     """A folder of six photographs, and in the place of a network the truth; gives the folder and the poses."""
@@ -215,6 +231,29 @@ def test_networks_write_dense_views_which_become_a_map(network, method, tmp_path
     assert about["fused"] == 6 and about["is_metric"] == (method == "sparse")
     saved = json.loads((tmp_path / "map" / "saved_map" / "map.json").read_text())
     assert len(saved["keyframes"]) == 6 and saved["scale"]["is_metric"] == (method == "sparse")
+
+
+def test_an_interrupted_run_keeps_its_pairs_and_goes_on(network, tmp_path, monkeypatch, capsys):
+    folder, poses = network
+    truth = sfm_run.NetworkPredictor(None, None, None)
+    calls, predict = [], truth.predict
+
+    def interrupted(i, j):
+        calls.append((i, j))
+        if len(calls) == 10:
+            raise KeyboardInterrupt
+        return predict(i, j)
+
+    monkeypatch.setattr(truth, "predict", interrupted)
+    arguments = [folder, "--out", tmp_path / "out", "--pairs", "mast3r", "--weights", "any", "--no-report"]
+    assert sfm(*arguments) == 130 and "interrupted" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists() and len(list((tmp_path / "out.cache").glob("pair_*.npz"))) == 9
+    assert sfm(*arguments, "--shared-intrinsics", "--sequential", 1) == 2
+    assert "unfinished run with other images, weights or options" in capsys.readouterr().err
+    assert sfm(*arguments) == 0 and len(calls) == 10 + 15 - 9
+    assert not (tmp_path / "out.cache").exists()
+    turn, shift = pose_errors(np.stack([p.T_map_rig for p in read_tum(tmp_path / "out" / "trajectory.tum")]), poses)
+    assert turn < 2 and shift < 0.04
 
 
 def test_photographs_at_their_cameras_become_a_map(photographs, result, tmp_path, capsys):
