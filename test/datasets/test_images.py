@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lsm_ros.datasets import ImageFolderSource, VideoSource, open_source
+from lsm_ros.datasets import ImageFolderSource, open_source
 
 
 def paint(path, value, shape=(6, 8)):
@@ -108,42 +108,6 @@ class TestImageFolder:
         paint(tmp_path / "a.png", 1)
         with pytest.raises(ValueError, match="rate_hz"):
             open_source(tmp_path, rate_hz=-1.0)
-
-
-class TestVideo:
-    @pytest.fixture
-    def video(self, tmp_path):
-        path = tmp_path / "film.avi"
-        writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 20.0, (64, 48))
-        for i in range(8):
-            writer.write(np.full((48, 64, 3), (0, 0, 30 * i), np.uint8))
-        writer.release()
-        return path
-
-    def test_frames(self, video):
-        source = open_source(video)
-        sets = list(source)
-        assert isinstance(source, VideoSource) and len(source) == len(sets) == 8
-        red = [int(fs.frames[0].image[20, 30, 0]) for fs in sets]
-        assert np.abs(np.array(red) - 30 * np.arange(8)).max() < 8
-        assert np.allclose(np.diff([fs.stamp_ns for fs in sets]), 50e6, rtol=0.02)
-        assert [fs.stamp_ns for fs in source] == [fs.stamp_ns for fs in sets]
-
-    def test_cut_video(self, video):
-        """The readable part is read and the rest is reported, or nothing can be read and the file is named."""
-        video.write_bytes(video.read_bytes()[:int(video.stat().st_size * 0.6)])
-        try:
-            source = open_source(video)
-        except ValueError as error:
-            assert str(video) in str(error)
-        else:
-            n = len(list(source))
-            assert 0 < n <= len(source) and (n == len(source) or source.warnings)
-
-    def test_camera_of_another_size(self, video, tmp_path):
-        (tmp_path / "c.yaml").write_text("{image_width: 8, image_height: 6, fx: 9, fy: 9, cx: 4, cy: 3}")
-        with pytest.raises(ValueError, match="8x6"):
-            open_source(video, camera_file=tmp_path / "c.yaml")
 
 
 class TestOpenSource:
