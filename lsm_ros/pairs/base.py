@@ -16,6 +16,7 @@ from lsm_ros.pairs.agreement import Agreement
 from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.pairs.depth_priors.base import DepthPrior
 from lsm_ros.pairs.point_features.base import PointFeatures
+from lsm_ros.pairs.surfaces import Surfaces
 from lsm_ros.types import Frame, PairPrediction
 
 POINTS, MATCHES, DEPTH, GAUSSIANS = "points", "matches", "depth", "gaussians"
@@ -182,6 +183,11 @@ class SparsePairModel(PairModel):
     @abstractmethod
     def agreement(self, tokens_a: Any, tokens_b: Any, T_a_b: np.ndarray) -> Agreement:
         """Agreement of the whole image a with image b, whose depth is known, for a relative pose (4, 4)."""
+
+    def surfaces(self, tokens_a: Any, tokens_b: Any, T_a_b: np.ndarray, depth_sigma: float) -> Surfaces | None:
+        """Points of b on surfaces of a, for a relative pose (4, 4) known to some centimetres; None where they share too
+        little, or for a model without measured depth. depth_sigma: metres at 1 m, growing with depth squared."""
+        return None
 
 
 def finds_points(model: PairModel) -> TypeGuard[SparsePairModel]:

@@ -14,6 +14,7 @@ from lsm_ros.geometry import CameraIntrinsics, depth_discontinuities, depth_to_p
 from lsm_ros.pairs.agreement import Agreement, compare
 from lsm_ros.pairs.base import Correspondences, Matches, SparsePairModel, packed_image
 from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift, scaled_to
+from lsm_ros.pairs.surfaces import Surfaces, common_surfaces
 from lsm_ros.pairs.vlad import compare_signatures, signature_of
 from lsm_ros.types import Frame, PairPrediction
 
@@ -147,6 +148,15 @@ class DepthPairModel(SparsePairModel):
             return Agreement()
         return compare(tokens_b.gray, tokens_b.depth_mm, tokens_b.intrinsics, tokens_a.gray, tokens_a.depth_mm,
                        tokens_a.intrinsics, T_a_b, 0.001)
+
+    def surfaces(self, tokens_a: DepthTokens, tokens_b: DepthTokens, T_a_b: np.ndarray, depth_sigma: float
+                 ) -> Surfaces | None:
+        """Points of b on surfaces of a, by the depth of both."""
+        if tokens_a.depth_mm is None or tokens_b.depth_mm is None:
+            return None
+        assert tokens_a.intrinsics is not None and tokens_b.intrinsics is not None
+        return common_surfaces(tokens_b.depth_mm, tokens_b.intrinsics, tokens_a.depth_mm, tokens_a.intrinsics, T_a_b,
+                               depth_sigma, 0.001)
 
     def signature(self, tokens: Sequence[DepthTokens]) -> np.ndarray:
         """(cameras, bytes) uint8: visual words of the descriptors, less than 2 kB a camera."""

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Mean of values of which some are wrong, with the deviation that it really has."""
+"""Values of which some are wrong: their mean, with the deviation that it really has, and Huber's weights."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -20,6 +20,13 @@ class RobustMean:
     std: float
     scatter: float
     count: int
+
+
+def huber(size: np.ndarray, k: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and costs of residuals of `size` standard deviations, of which those beyond k count less."""
+    big = size > k
+    safe = np.where(big, size, 1.0)
+    return np.where(big, k / safe, 1.0), np.where(big, k * (size - 0.5 * k), 0.5 * size**2)
 
 
 def robust_mean(values: np.ndarray, weight: np.ndarray) -> RobustMean | None:

@@ -73,6 +73,9 @@ class PointModel:
         self.asked.append((tokens_a, tokens_b, T_a_b))
         return self.verdict
 
+    def surfaces(self, tokens_a, tokens_b, T_a_b, depth_sigma):
+        return None
+
     def _depths(self, tokens, which):
         return tokens.depth[which] if tokens.gives_depth else np.full(len(which), np.nan)
 

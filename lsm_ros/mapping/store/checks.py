@@ -13,6 +13,7 @@ from lsm_ros.fusion.backends.layout import check_pose
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link
 
 FARTHEST = 1e6  # from the origin, in units of the map
+UNIT = 1e-6  # by which the length of a normal may differ from 1
 MOST = 2**62  # of an id or a stamp
 
 
@@ -61,7 +62,7 @@ def check_ends(links: Iterable[tuple[int, str, int, str]], cameras: Mapping[int,
 
 
 def check_link(link: Link, graph: KeyframeGraph) -> None:
-    """Checks the matches of a link between keyframes of `graph`, which are there."""
+    """Checks the matches and surfaces of a link between keyframes of `graph`, which are there."""
     name = f"link of keyframes {link.anchor!r} and {link.observer!r}"
     m, corners = link.matches, len(graph.keyframes[link.anchor].views[link.anchor_camera].corners)
     index = m.index_b
@@ -71,6 +72,14 @@ def check_link(link: Link, graph: KeyframeGraph) -> None:
     if not graph.keyframes[link.observer].views[link.observer_camera].intrinsics.contains(m.pixels_a).all():
         raise ValueError(f"{name}: pixels_a lie outside of the image of keyframe {link.observer}")
     numbers(m.depth_a, (len(index),), f"{name}: depth_a", may_be_unknown=True)
+    if link.surfaces is not None:
+        x, count = link.surfaces, len(link.surfaces)
+        numbers(x.points, (count, 3), f"{name}: points of surfaces")
+        planes = numbers(x.planes, (count, 4), f"{name}: planes")
+        if np.abs(np.linalg.norm(planes[:, :3], axis=1) - 1.0).max(initial=0.0) > UNIT:
+            raise ValueError(f"{name}: normals of planes must have length 1")
+        if numbers(x.sigma, (count,), f"{name}: sigma of surfaces").min(initial=1.0) <= 0:
+            raise ValueError(f"{name}: sigma of surfaces must be positive")
 
 
 def numbers(values: np.ndarray, shape: tuple[int, ...], name: str, may_be_unknown: bool = False) -> np.ndarray:

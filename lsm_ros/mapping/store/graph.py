@@ -17,6 +17,7 @@ from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.mapping.store.checks import MOST, check_ends, check_keyframe, check_link, whole
 from lsm_ros.mapping.store.sums import NONE, OWN, SUMS, WITH_OWN, WITHOUT_OWN, check_files
 from lsm_ros.pairs.base import Matches
+from lsm_ros.pairs.surfaces import Surfaces
 from lsm_ros.reading import open_arrays, reading
 from lsm_ros.slam.graph.keyframes import Keyframe, Link
 from lsm_ros.slam.trackers import Tracker
@@ -25,6 +26,7 @@ from lsm_ros.types import TrackingState
 FORMAT, WITHOUT_SIGNATURES = 4, 1
 GUARDS = {1: NONE, 2: NONE, 3: WITHOUT_OWN, 4: WITH_OWN}
 """Formats that are read, and the checksums that maps of each have at least; the first one has other signatures."""
+SURFACES = "points", "planes", "sigma"
 GRAPH, META, VOXELS = "graph.npz", "map.json", f"map/{FILE}"
 
 
@@ -53,6 +55,8 @@ def save_graph(folder: Path, tracker: Tracker, meta: dict[str, Any]) -> None:
         links.append([x.anchor, x.anchor_camera, x.observer, x.observer_camera])
         arrays[f"link{n}/index_b"], arrays[f"link{n}/pixels_a"] = x.matches.index_b, x.matches.pixels_a
         arrays[f"link{n}/depth_a"] = x.matches.depth_a
+        if x.surfaces is not None:
+            arrays.update({f"link{n}/{name}": getattr(x.surfaces, name) for name in SURFACES})
     np.savez_compressed(folder / GRAPH, **arrays)  # type: ignore[arg-type]  # NumPy's stubs fear a name `allow_pickle`
     text = json.dumps({"format": FORMAT, "pair_model": tracker.model.identity, "keyframes": keyframes, "links": links,
                        "knowledge": tracker.cameras.to_dict(), **meta})
@@ -80,6 +84,8 @@ def load_graph(folder: Path, tracker: Tracker) -> dict[str, Any]:
             tracker.graph.add(keyframe)
         for n, ends in enumerate(links):
             link = Link(*ends, Matches(*(arrays[f"link{n}/{x}"] for x in ("index_b", "pixels_a", "depth_a"))))
+            if f"link{n}/{SURFACES[0]}" in arrays:
+                link.surfaces = Surfaces(*(arrays[f"link{n}/{x}"] for x in SURFACES))
             check_link(link, tracker.graph)
             tracker.graph.connect(link)
     tracker.progress.reference = max(tracker.graph.keyframes, default=None)

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lsm_ros.geometry import se3_adjoint, se3_exp, se3_inverse
+from lsm_ros.slam.graph.surfaces import SurfaceTerms
+from lsm_ros.slam.robust import huber
 
 GATE = 4.0  # standard deviations of a pixel beyond which a point is another one
 NEAR = 0.02  # metres; a point nearer than this to the camera's plane is left out of the step
@@ -33,6 +35,7 @@ class BundleProblem:
     standard deviation of the logarithm of `measured` where that is but a guess, NaN where a depth camera measured it.
     Observations: landmark (M,), keyframe (M,), camera (M,), pixels in normalised coordinates (M, 2), focal (M, 2) in
     pixels, depth (M,) measured in metres or NaN. An image shows a landmark at most once.
+    surfaces: points of keyframes that lie on planes of others.
     focal_std: relative standard deviation of a common factor of all focal lengths, which is then estimated too; None: the
     focal lengths are right. rays and normalized are those of the focal lengths given.
     """
@@ -53,6 +56,7 @@ class BundleProblem:
     depth: np.ndarray
     guess_std: np.ndarray | None = None
     focal_std: float | None = None
+    surfaces: SurfaceTerms | None = None
 
 
 @dataclass(frozen=True)
@@ -162,7 +166,8 @@ def _group(p: BundleProblem) -> _Groups:
 class _State:
     """Residuals of the present estimate: residual (M, 3) in standard deviations (two pixel rows, the depth row), their
     weights, J (M, 3, 6) by a twist of the observing camera, J_rho (M, 3), J_focal (M, 3) by the focal factor's logarithm;
-    T_cam_anchor (G, 4, 4) from the anchor's rig to the observing camera. prior_*: of the landmarks' measured depth, with
+    T_cam_anchor (G, 4, 4) from the anchor's rig to the observing camera. surface_gram, T_surface: see
+    `SurfaceTerms.linearize`. prior_*: of the landmarks' measured depth, with
     prior_slope (L,) by the inverse depth.
     """
 
@@ -178,13 +183,8 @@ class _State:
     prior_residual: np.ndarray
     prior_slope: np.ndarray
     log_focal: float
-
-
-def _huber(size: np.ndarray, k: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and costs of residuals of `size` standard deviations."""
-    big = size > k
-    safe = np.where(big, size, 1.0)
-    return np.where(big, k / safe, 1.0), np.where(big, k * (size - 0.5 * k), 0.5 * size**2)
+    surface_gram: np.ndarray
+    T_surface: np.ndarray
 
 
 def _linearize(p: BundleProblem, g: _Groups, noise: _Noise, T: np.ndarray, rho: np.ndarray, log_focal: float = 0.0
@@ -232,8 +232,8 @@ def _linearize(p: BundleProblem, g: _Groups, noise: _Noise, T: np.ndarray, rho: 
         J_focal[:, 0] += x * fx
         J_focal[:, 1] += y * fy
         cost = 0.5 * (log_focal / p.focal_std) ** 2
-    w_px, c_px = _huber(np.sqrt(residual[:, 0] ** 2 + residual[:, 1] ** 2), noise.huber)
-    w_depth, c_depth = _huber(np.abs(residual[:, 2]), noise.huber)
+    w_px, c_px = huber(np.sqrt(residual[:, 0] ** 2 + residual[:, 1] ** 2), noise.huber)
+    w_depth, c_depth = huber(np.abs(residual[:, 2]), noise.huber)
     has_prior = np.isfinite(p.measured)
     measured = np.where(has_prior, p.measured, 1.0)
     prior: np.ndarray = (rho - measured) / noise.sigma_rho
@@ -244,13 +244,17 @@ def _linearize(p: BundleProblem, g: _Groups, noise: _Noise, T: np.ndarray, rho: 
         prior = np.where(guessed, np.log(rho / measured) / safe, prior)
         prior_slope = np.where(guessed, 1.0 / (rho * safe), prior_slope)
     prior = np.where(has_prior, prior, 0.0)
-    w_prior, c_prior = _huber(np.abs(prior), noise.huber)
+    w_prior, c_prior = huber(np.abs(prior), noise.huber)
     behind = 0.5 * (10.0**2)  # a constant price, so that no step gains by moving points behind the camera
     cost += float(np.where(front, c_px + c_depth, behind).sum() + c_prior.sum())
     w_px = np.where(front, w_px, 0.0)
     weight = np.stack([w_px, w_px, np.where(known, w_depth, 0.0)], 1)
+    surface_gram, T_surface = np.zeros((0, 7, 7)), np.zeros((0, 4, 4))
+    if p.surfaces is not None:
+        c_surface, surface_gram, T_surface = p.surfaces.linearize(T, noise.huber)
+        cost += c_surface
     return _State(cost, residual, front, weight, J, J_rho, J_focal, T_cam_anchor, np.where(has_prior, w_prior, 0.0), prior,
-                  prior_slope, log_focal)
+                  prior_slope, log_focal, surface_gram, T_surface)
 
 
 @dataclass(frozen=True)
@@ -277,8 +281,8 @@ def _normal_equations(p: BundleProblem, g: _Groups, s: _State) -> _System:
     h = np.bincount(g.landmark, (wJ_rho * s.J_rho).sum(1), L) + s.prior_weight * s.prior_slope**2
     gradient_rho = np.bincount(g.landmark, (wJ_rho * s.residual).sum(1), L)
     gradient_rho += s.prior_weight * s.prior_residual * s.prior_slope
-    sides = [s.J, s.residual[:, :, None]] + ([] if s.J_focal is None else [s.J_focal[:, :, None]])
-    scaled = np.concatenate(sides, 2) * np.sqrt(s.weight)[:, :, None]
+    columns = [s.J, s.residual[:, :, None]] + ([] if s.J_focal is None else [s.J_focal[:, :, None]])
+    scaled = np.concatenate(columns, 2) * np.sqrt(s.weight)[:, :, None]
     gram = np.empty((len(g.observer), scaled.shape[2], scaled.shape[2]))
     for k in range(len(gram)):
         block = scaled[g.bounds[k]:g.bounds[k + 1]].reshape(-1, scaled.shape[2])
@@ -291,12 +295,18 @@ def _normal_equations(p: BundleProblem, g: _Groups, s: _State) -> _System:
     n = 6 * free + has_focal
     H, gradient = np.zeros((n, n)), np.zeros(n)
     poses, blocks = gradient[:6 * free].reshape(free, 6), np.zeros((free, free, 6, 6))
-    for at, A in ends:
-        m = at >= 0
-        np.add.at(poses, at[m], np.einsum("gij,gi->gj", A[m], gram[m, :6, 6]))
-        for to, B in ends:
-            both = m & (to >= 0)
-            np.add.at(blocks, (at[both], to[both]), A[both].transpose(0, 2, 1) @ gram[both, :6, :6] @ B[both])
+    terms = [(ends, gram)]
+    if p.surfaces is not None:
+        same = np.broadcast_to(np.eye(6), (len(s.T_surface), 6, 6))
+        terms.append((((column[p.surfaces.observer], same), (column[p.surfaces.anchor], -se3_adjoint(s.T_surface))),
+                      s.surface_gram))
+    for sides, sums in terms:
+        for at, A in sides:
+            m = at >= 0
+            np.add.at(poses, at[m], np.einsum("gij,gi->gj", A[m], sums[m, :6, 6]))
+            for to, B in sides:
+                both = m & (to >= 0)
+                np.add.at(blocks, (at[both], to[both]), A[both].transpose(0, 2, 1) @ sums[both, :6, :6] @ B[both])
     H[:6 * free, :6 * free] = blocks.transpose(0, 2, 1, 3).reshape(6 * free, 6 * free)
     if p.focal_std is not None:
         cross = np.zeros((free, 6))

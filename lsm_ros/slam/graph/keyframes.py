@@ -14,8 +14,10 @@ import numpy as np
 from lsm_ros.config import KeyframeConfig, TrackingConfig
 from lsm_ros.geometry import CameraIntrinsics, rotation_angle, se3_inverse, transform_points
 from lsm_ros.pairs.base import Matches
+from lsm_ros.pairs.surfaces import Surfaces
 from lsm_ros.slam.graph.bundle import GATE, BundleProblem, BundleResult, bundle_adjust
 from lsm_ros.slam.graph.neighbours import ViewIndex
+from lsm_ros.slam.graph.surfaces import surface_terms
 from lsm_ros.slam.places import Places
 
 if TYPE_CHECKING:
@@ -118,13 +120,19 @@ class Keyframe(Generic[View]):
 
 @dataclass
 class Link:
-    """Landmarks of keyframe `anchor`, camera `anchor_camera`, found in keyframe `observer`, camera `observer_camera`."""
+    """Landmarks of keyframe `anchor`, camera `anchor_camera`, found in keyframe `observer`, camera `observer_camera`; or
+    points of the one on surfaces of the other, in the frames of the rigs, where no landmark is found again."""
 
     anchor: int
     anchor_camera: str
     observer: int
     observer_camera: str
     matches: Matches
+    surfaces: Surfaces | None = None
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.matches) * 32 + (0 if self.surfaces is None else len(self.surfaces) * 64)
 
 
 LinkKey = tuple[int, str, int, str]
@@ -243,7 +251,7 @@ class KeyframeGraph(Generic[View]):
 
     @property
     def nbytes(self) -> int:
-        return sum(k.nbytes for k in self.keyframes.values()) + sum(len(x.matches) * 32 for x in self.links.values())
+        return sum(k.nbytes for k in self.keyframes.values()) + sum(x.nbytes for x in self.links.values())
 
     def overlap(self, a: Keyframe, T_map_rig: np.ndarray, cameras: dict[str, tuple[CameraIntrinsics, np.ndarray]]) -> float:
         """Share of a's landmarks that cameras {name: (intrinsics, T_rig_cam)} of a rig at T_map_rig would see from a
@@ -271,6 +279,12 @@ class KeyframeGraph(Generic[View]):
         self._index.refresh(self.keyframes, self.version)
         return self._index.near({c: T_map_rig @ T_rig_cam for c, (_, T_rig_cam) in cameras.items()}, count, before)
 
+    def looking_at_the_same(self, keyframe: Keyframe, reach: float, before: int) -> list[int]:
+        """Ids of keyframes older than `before` that look at about what a keyframe looks at, from whatever side, the nearest
+        first. reach: median depths between what the two look at."""
+        self._index.refresh(self.keyframes, self.version)
+        return self._index.aimed_near(keyframe, reach, before)
+
     def candidates(self, T_map_rig: np.ndarray, cameras: dict[str, tuple[CameraIntrinsics, np.ndarray]], count: int,
                    min_overlap: float = 0.2, exclude: Iterable[int] = (), before: int | None = None) -> list[int]:
         """Ids of the keyframes that see most of the same, best first. before: only of those older than this one."""
@@ -291,9 +305,10 @@ class KeyframeGraph(Generic[View]):
         free = {i for i in free if i in self.keyframes} - {first}
         keys = sorted({key for i in free for key in self._links_of.get(i, ())})
         links = [self.links[key] for key in keys if len(self.links[key].matches)]
+        ties = [(x.anchor, x.observer, x.surfaces) for x in map(self.links.get, keys) if x is not None and x.surfaces]
         if not free or not links:
             return None
-        ids = sorted({i for x in links for i in (x.anchor, x.observer)})
+        ids = sorted({i for x in links for i in (x.anchor, x.observer)} | {i for a, b, _ in ties for i in (a, b)})
         if not set(ids) - free:
             free -= {ids[0]}
             if not free:
@@ -301,7 +316,7 @@ class KeyframeGraph(Generic[View]):
         if max_matches is not None:
             links = [replace(x, matches=x.matches.where(spread(len(x.matches), max_matches))) for x in links]
         problem, owners = self._problem(ids, free, links)
-        problem.focal_std = focal_std
+        problem.focal_std, problem.surfaces = focal_std, surface_terms(ids, ties)
         t = self.tracking
         result = bundle_adjust(problem, self.match_sigma_px, t.depth_sigma, t.huber, iterations, GATE * t.sigma_px)
         for i, T in zip(ids, result.T_map_rig, strict=True):

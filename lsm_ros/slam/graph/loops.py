@@ -68,11 +68,12 @@ def spread_loops(graph: KeyframeGraph, loops: Sequence[LoopEdge], before: Mappin
 
 def relative_pairs(graph: KeyframeGraph) -> list[tuple[int, int]]:
     """Pairs of linked keyframes (older, newer) whose relative poses describe the graph: of each keyframe the two older ones
-    with which it shares most, and all that a loop has joined."""
+    with which it shares most, and all that a loop has joined. Surfaces alone leave a way for drift, as along a corridor, and
+    describe nothing."""
     shared: dict[int, dict[int, int]] = {}
     for link in graph.links.values():
         a, b = sorted((link.anchor, link.observer))
-        if a != b:
+        if a != b and len(link.matches):
             of = shared.setdefault(b, {})
             of[a] = of.get(a, 0) + len(link.matches)
     pairs = []

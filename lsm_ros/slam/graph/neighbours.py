@@ -79,3 +79,16 @@ class ViewIndex:
                 i = int(self._keyframes[rows[n]])
                 best[i] = min(best.get(i, np.inf), float(apart[n]))
         return sorted(best, key=lambda i: (best[i], -i))[:most]
+
+    def aimed_near(self, keyframe: Placed, reach: float, before: int) -> list[int]:
+        """Keyframes older than `before` whose cameras look at points near those that the cameras of `keyframe` look at,
+        from whatever side, nearest first. reach: median depths between these points."""
+        rows, depth = np.flatnonzero(self._keyframes < before), keyframe.median_depth
+        best: dict[int, float] = {}
+        for view in keyframe.views.values():
+            T = keyframe.T_map_rig @ view.T_rig_cam
+            apart = np.linalg.norm(self._target[rows] - T[:3, 3] - T[:3, 2] * depth, axis=1)
+            for n in np.flatnonzero(apart < reach * depth):
+                i = int(self._keyframes[rows[n]])
+                best[i] = min(best.get(i, np.inf), float(apart[n]))
+        return sorted(best, key=lambda i: (best[i], -i))

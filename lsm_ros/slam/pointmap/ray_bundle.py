@@ -17,6 +17,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import splu
 
 from lsm_ros.geometry import se3_adjoint, se3_exp, se3_inverse
+from lsm_ros.slam.robust import huber
 
 NEAREST = 1e-9
 NARROWEST = 5.0  # standard deviations: half of a link's matches must agree so well with all others for half its weight
@@ -127,13 +128,6 @@ def _link_weights(p: RayProblem, s: _State, width: float) -> np.ndarray:
     return np.where(p.doubted, (width**2 / (width**2 + s.errors**2)) ** 2, 1.0)
 
 
-def _huber(size: np.ndarray, k: float) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and costs of residuals of `size` standard deviations."""
-    big = size > k
-    safe = np.where(big, size, 1.0)
-    return np.where(big, k / safe, 1.0), np.where(big, k * (size - 0.5 * k), 0.5 * size**2)
-
-
 def _linearize(p: RayProblem, noise: RayNoise, T: np.ndarray, log_scale: np.ndarray) -> _State:
     """Residuals and derivatives: a twist d of the observing camera moves its points by d_rho + d_phi x p."""
     count, of = len(p.anchor), np.repeat(np.arange(len(p.anchor)), np.diff(p.bounds))
@@ -151,7 +145,7 @@ def _linearize(p: RayProblem, noise: RayNoise, T: np.ndarray, log_scale: np.ndar
     residual = np.where(good[:, None], (ray - p.rays) / noise.ray, 0.0)
     size = np.sqrt(np.einsum("mi,mi->m", residual, residual))
     far = np.where(good, np.log(length / measured) / noise.distance, 0.0)
-    (w, c), (wd, cd) = _huber(size, noise.huber), _huber(np.abs(far), noise.huber)
+    (w, c), (wd, cd) = huber(size, noise.huber), huber(np.abs(far), noise.huber)
 
     J = np.zeros((len(y), 4, 9))
     J[:, :3, :3] = (np.eye(3) - ray[:, :, None] * ray[:, None, :]) / (length * noise.ray)[:, None, None]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Links between keyframes that see the same landmarks."""
+"""Links between keyframes that see the same landmarks or the same surfaces."""
 from __future__ import annotations
 
 import numpy as np
@@ -11,6 +11,8 @@ from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, Link
 
 MOST_SHIFT_PX = 6.0  # from the median shift
 MOST_DEPTH_ERROR = 0.1  # relative
+REACH = 1.0  # median depths between what two keyframes look at that may share surfaces
+MOST_TRIED, TIES = 6, 2  # keyframes that are looked at for surfaces, and that one is tied to
 
 
 def join(graph: KeyframeGraph, model: SparsePairModel, new: Keyframe, old: Keyframe, min_inliers: int) -> bool:
@@ -29,6 +31,28 @@ def join(graph: KeyframeGraph, model: SparsePairModel, new: Keyframe, old: Keyfr
                 graph.connect(Link(b.id, camera, a.id, camera, matches))
                 found += len(matches)
     return found > 0
+
+
+def tie(graph: KeyframeGraph, model: SparsePairModel, new: Keyframe, before: int) -> int:
+    """Ties a keyframe to older ones than `before` by the surfaces that they share, from whatever side they see them; returns to
+    how many."""
+    tied, sigma = 0, graph.tracking.depth_sigma
+    linked = graph.linked(new.id)
+    for i in [i for i in graph.looking_at_the_same(new, REACH, before) if i not in linked][:MOST_TRIED]:
+        old = graph.keyframes[i]
+        for camera, view in new.views.items():
+            if camera not in old.views:
+                continue
+            target = old.views[camera]
+            T_old_new = se3_inverse(old.T_map_rig @ target.T_rig_cam) @ new.T_map_rig @ view.T_rig_cam
+            found = model.surfaces(target.tokens, view.tokens, T_old_new, sigma)
+            if found is not None:
+                graph.connect(Link(new.id, camera, i, camera, Matches.none(),
+                                   found.in_rigs(view.T_rig_cam, target.T_rig_cam)))
+                tied += 1
+        if tied >= TIES:
+            break
+    return tied
 
 
 def verified(matches: Matches, expected: np.ndarray, depth: np.ndarray) -> Matches:

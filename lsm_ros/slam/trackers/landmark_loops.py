@@ -15,7 +15,7 @@ from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, motion
 from lsm_ros.slam.graph.loops import LoopEdge, spread_loops
 from lsm_ros.slam.trackers.base import TrackedFrame
 from lsm_ros.slam.trackers.landmark_depth import depth_ratio
-from lsm_ros.slam.trackers.landmark_links import join
+from lsm_ros.slam.trackers.landmark_links import join, tie
 from lsm_ros.slam.trackers.landmark_pose import LandmarkPose, blank
 
 LOOKED_AT = 2  # keyframes that look most like a new one
@@ -83,6 +83,8 @@ class LandmarkLoops:
         graph, least = self._graph, self._config.tracking.min_inliers
         joined = {i for i in neighbours if join(graph, self._model, keyframe, graph.keyframes[i], least)}
         loops = joined - recent
+        if not loops and recent:
+            tie(graph, self._model, keyframe, min(recent))
         before = {i: k.T_map_rig for i, k in graph.keyframes.items()} if loops else {}
         graph.optimize(recent | {keyframe.id})
         if not loops or not _has_moved(before[keyframe.id], keyframe):

@@ -14,6 +14,9 @@ from lsm_ros.files import write_text
 from lsm_ros.mapping import store
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.mapping.store import sums
+from lsm_ros.pairs.base import Matches
+from lsm_ros.pairs.surfaces import Surfaces
+from lsm_ros.slam.graph.keyframes import Link
 from lsm_sim.source import RoomSource
 
 CONFIG = from_dict({"fusion.voxel_size": 0.08})
@@ -32,6 +35,9 @@ def saved(frame_sets, tmp_path_factory):
     for f in frame_sets:
         pipeline.process(f)
     assert len(pipeline.tracker.graph.keyframes) >= 3 and pipeline.tracker.graph.links
+    planes = np.tile([0.0, 0.6, 0.8, -1.0], (3, 1))
+    ends = max(pipeline.tracker.graph.keyframes), "front", 0, "front"
+    pipeline.tracker.graph.connect(Link(*ends, Matches.none(), Surfaces(np.ones((3, 3)), planes, np.full(3, 0.01))))
     folder = tmp_path_factory.mktemp("maps") / "kitchen"
     pipeline.save(folder)
     return folder
@@ -166,6 +172,13 @@ def put(at, value):
     return change
 
 
+def surface_setting(name, change):
+    def edit(arrays):
+        key, = (k for k in arrays if k.endswith(f"/{name}"))
+        setting(key, change)(arrays)
+    return edit
+
+
 DAMAGED = {
     "a list": {"meta": lambda meta: [1]},
     "no observations": {"meta": lambda meta: meta.pop("next_observation") and None},
@@ -212,7 +225,24 @@ DAMAGED = {
     "pixel that is none": {"arrays": setting("link0/pixels_a", put((0, 0), np.nan))},
     "pixel far outside": {"arrays": setting("link0/pixels_a", put((0, 0), 1e200))},
     "depth of a link": {"arrays": setting("link0/depth_a", put(0, np.inf))},
+    "point of a surface": {"arrays": surface_setting("points", put((0, 0), np.nan))},
+    "fewer points than planes": {"arrays": surface_setting("points", lambda a: a[:-1])},
+    "plane of three numbers": {"arrays": surface_setting("planes", lambda a: a[:, :3])},
+    "normal of another length": {"arrays": surface_setting("planes", put((0, 2), 0.9))},
+    "surface without deviation": {"arrays": surface_setting("sigma", put(1, 0.0))},
+    "deviation below zero": {"arrays": surface_setting("sigma", put(1, -0.1))},
+    "deviation without end": {"arrays": surface_setting("sigma", put(1, np.inf))},
+    "surface without planes": {"arrays": lambda arrays: [arrays.pop(n) for n in [*arrays] if n.endswith("/planes")] and None},
 }
+
+
+def test_surfaces_that_tie_keyframes_come_back(saved):
+    other = MappingPipeline(CONFIG)
+    other.load(saved)
+    found, = (x for x in other.tracker.graph.links.values() if x.surfaces is not None)
+    assert found.observer == 0 and len(found.matches) == 0
+    assert found.surfaces.points.tolist() == np.ones((3, 3)).tolist() and found.surfaces.sigma.tolist() == [0.01] * 3
+    assert found.surfaces.planes.tolist() == [[0.0, 0.6, 0.8, -1.0]] * 3
 
 
 @pytest.mark.parametrize("damage", DAMAGED.values(), ids=list(DAMAGED))

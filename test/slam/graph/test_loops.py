@@ -127,3 +127,9 @@ def test_links_of_both_directions_count_together():
     link(graph, 3, 0, 45)
     link(graph, 0, 3, 45)
     assert (0, 3) in relative_pairs(graph) and (1, 3) not in relative_pairs(graph)
+
+
+def test_surfaces_alone_describe_no_relative_pose():
+    graph = chain(ring(30))
+    graph.connect(Link(29, "front", 2, "front", Matches.none()))
+    assert (2, 29) not in relative_pairs(graph)

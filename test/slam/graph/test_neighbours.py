@@ -74,3 +74,19 @@ def test_the_depth_is_that_of_the_present_size():
     keyframes[1].median_depth, keyframes[1].size = 40.0, 20.0
     index.refresh(keyframes, 1)
     assert index.near({"front": AHEAD}, 1) == [1]  # looks at what is far ahead of both
+
+
+def test_what_is_looked_at_from_whatever_side():
+    index = index_of({0: keyframe([0, 0, 4.0], np.pi), 1: keyframe([0.3, 0, 0]), 2: keyframe([0, 0, 0], 0.4),
+                      3: keyframe([0, 0, 0], np.pi), 4: keyframe([0, 0, -1.5], depth=3.5), 5: keyframe([0, 0, 0])})
+    new = keyframe([0, 0, 0])
+    assert index.aimed_near(new, 0.5, 5) == [4, 0, 1, 2]  # equally near: the newer one first; 3 looks away
+    assert index.aimed_near(new, 0.2, 5) == [4, 0, 1] and index.aimed_near(new, 0.5, 2) == [0, 1]
+    assert index.aimed_near(keyframe([0, 0, 0], depth=1.0), 0.5, 5) == []
+
+
+def test_each_camera_of_the_new_one_looks_somewhere():
+    rear = make_se3(so3_exp([0, np.pi, 0]), np.zeros(3))
+    new = keyframe([0, 0, 0])
+    new.views["rear"] = SimpleNamespace(camera="rear", T_rig_cam=rear)
+    assert index_of({0: keyframe([0, 0, -4.0])}).aimed_near(new, 0.5, 1) == [0]  # from behind, what the rear one sees

@@ -10,8 +10,9 @@ from helpers.landmarks import PointModel, keyframe_of, points_around
 from lsm_ros.config import KeyframeConfig, TrackingConfig
 from lsm_ros.geometry import make_se3, se3_exp, so3_exp
 from lsm_ros.pairs.base import Matches
+from lsm_ros.pairs.surfaces import Surfaces
 from lsm_ros.slam.graph.keyframes import KeyframeGraph, Link
-from lsm_ros.slam.trackers.landmark_links import join, verified
+from lsm_ros.slam.trackers.landmark_links import MOST_TRIED, TIES, join, tie, verified
 
 MOUNTS = {"front": make_se3(so3_exp([0.1, -0.2, 0.05]), [0.3, 0.0, 0.2]),
           "side": make_se3(so3_exp([0.0, 0.4, 0.0]), [0.0, 0.0, 0.3])}
@@ -103,3 +104,67 @@ def test_nothing_stays_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # the median of nothing
         assert len(verified(Matches.none(), np.zeros((5, 2)), np.ones(5))) == 0
+
+
+SURFACE = Surfaces(np.array([[0.1, 0.2, 3.0]]), np.array([[0.0, 0.0, -1.0, 3.0]]), np.array([0.01]))
+
+
+class SurfaceModel(PointModel):
+    """Finds a surface in keyframes of some numbers."""
+
+    def __init__(self, graph, at):
+        super().__init__()
+        self.number = {id(v.tokens): (i, c) for i, k in graph.keyframes.items() for c, v in k.views.items()}
+        self.at, self.tried = at, []
+
+    def surfaces(self, tokens_a, tokens_b, T_a_b, depth_sigma):
+        self.tried.append((*self.number[id(tokens_a)], self.number[id(tokens_b)], T_a_b, depth_sigma))
+        return SURFACE if self.number[id(tokens_a)][0] in self.at else None
+
+
+def row_of(count, spacing=0.05, mounts=None):
+    """Keyframes side by side; the last one is the newest."""
+    graph = KeyframeGraph(KeyframeConfig(), TrackingConfig())
+    for i in range(count):
+        graph.add(keyframe_of(i, POINTS, se3_exp([spacing * i, 0, 0, 0, 0, 0]), mounts or {"front": MOUNTS["front"]}))
+    return graph
+
+
+def test_a_keyframe_is_tied_by_surfaces_to_the_nearest_that_have_some():
+    graph = row_of(6)
+    model = SurfaceModel(graph, at={0, 1, 3})
+    assert tie(graph, model, graph.keyframes[5], 5) == TIES == 2
+    assert [i for i, *_ in model.tried] == [4, 3, 2, 1]  # and no farther
+    assert set(graph.links) == {(5, "front", 3, "front"), (5, "front", 1, "front")}
+    for i, camera, _, T, sigma in model.tried:
+        view, mount = graph.keyframes[5].views["front"], graph.keyframes[i].views[camera].T_rig_cam
+        assert np.allclose(graph.keyframes[i].T_map_rig @ mount @ T, graph.keyframes[5].T_map_rig @ view.T_rig_cam)
+        assert sigma == graph.tracking.depth_sigma
+
+
+def test_surfaces_are_kept_in_the_frames_of_the_rigs():
+    graph = row_of(2)
+    tie(graph, SurfaceModel(graph, at={0}), graph.keyframes[1], 1)
+    found, mount = graph.links[1, "front", 0, "front"], MOUNTS["front"]
+    expected = SURFACE.in_rigs(mount, mount)
+    assert len(found.matches) == 0 and np.allclose(found.surfaces.points, expected.points)
+    assert np.allclose(found.surfaces.planes, expected.planes) and not np.allclose(expected.planes, SURFACE.planes)
+
+
+def test_who_is_linked_or_newer_or_looks_elsewhere_is_not_asked():
+    graph = row_of(6)
+    graph.connect(Link(3, "front", 5, "front", Matches.none()))
+    graph.keyframes[1].T_map_rig = make_se3(so3_exp([0, 3.0, 0]), [0, 0, 0])
+    graph.version += 1
+    model = SurfaceModel(graph, at=set())
+    assert tie(graph, model, graph.keyframes[5], 4) == 0 and [i for i, *_ in model.tried] == [2, 0]
+
+
+def test_only_some_are_tried_and_each_camera_with_its_like():
+    graph = row_of(12, 0.01)
+    model = SurfaceModel(graph, at=set())
+    assert tie(graph, model, graph.keyframes[11], 11) == 0 and len(model.tried) == MOST_TRIED
+    both = row_of(2, mounts=MOUNTS)
+    del both.keyframes[0].views["side"]
+    model = SurfaceModel(both, at={0})
+    assert tie(both, model, both.keyframes[1], 1) == 1 and set(both.links) == {(1, "front", 0, "front")}
