@@ -170,8 +170,8 @@ class ScaleConfig:
 
     publish_nonmetric: bool = param(False, "publish navigation outputs although the scale is not metric")
     gravity: str = param("auto", "source of the z axis of the map: base_link, imu, floor (found whenever it comes into view), "
-                         "auto (base_link if there is one, else the IMU if there is one, else the floor if the first keyframe "
-                         "sees it and no wall could be it), none", choices=("auto", "base_link", "imu", "floor", "none"))
+                         "auto (base_link if there is one, else the IMU if there is one, else the floor, once the camera has "
+                         "turned enough to know it from a wall), none", choices=("auto", "base_link", "imu", "floor", "none"))
     odometry_std: float = param(0.01, "relative standard deviation of the odometry's size, which its wheels have; 0: odometry "
                                 "says nothing of the map's scale", low=0.0, high=1.0)
     camera_height: float = param(0.0, "height of the first camera over the floor, from which the map gets its scale; 0: not "

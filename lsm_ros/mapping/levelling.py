@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 
 from lsm_ros.config import Config
-from lsm_ros.geometry import make_se3, transform_points
+from lsm_ros.geometry import make_se3, se3_inverse, transform_points
 from lsm_ros.mapping.warnings import Warnings
+from lsm_ros.slam.floor import FloorByTurning, find_floor, upright
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph
-from lsm_ros.slam.gravity import ImuGravity, find_floor, is_clear_floor, upright
+from lsm_ros.slam.gravity import ImuGravity
 from lsm_ros.slam.trackers import FrameDepth
 from lsm_ros.types import FrameSet
 
@@ -29,6 +30,7 @@ class Levelling:
         self.source = "none"
         self._imu = ImuGravity()
         self._imu_came = False
+        self._turning = FloorByTurning(self._seed)
 
     @property
     def is_known(self) -> bool:
@@ -85,27 +87,28 @@ class Levelling:
         """The map frame has moved."""
         self._imu.map_moved()
 
-    def wants_floor(self, keyframes: int) -> bool:
-        """True while the floor would level the map. With `auto` only the first keyframe counts: a later find moves the whole
-        map, which nobody wants who did not ask for it; nor does the floor count where an IMU will say it."""
-        waits = self._imu_came and not self._imu.reason
-        return not self.is_known and (self._wanted == "floor" or (self._wanted == "auto" and keyframes == 1 and not waits))
-
-    def find_floor(self, depths: Mapping[str, FrameDepth], T_rig_cam: Mapping[str, np.ndarray]) -> np.ndarray | None:
-        """T_floor_rig (4, 4), if the depth of a frame set shows the floor; with `auto` only one that could be nothing else."""
-        return self.floor_in(points_rig(depths, T_rig_cam))
-
-    def floor_in(self, points: np.ndarray) -> np.ndarray | None:
-        """The same for points (N, 3) in the rig frame."""
-        T_floor_rig = find_floor(points, self._seed) if len(points) else None
-        if T_floor_rig is not None and self._wanted == "auto" and not is_clear_floor(points, T_floor_rig, self._seed):
-            self._warnings.say("gravity", "which way is up is not known: a plane below may be the floor, or a wall if the "
-                               "camera is turned on its side; give base_frame, imu, or scale.gravity=floor for an upright one")
+    def by_floor(self, keyframe: Keyframe, graph: KeyframeGraph, depths: Mapping[str, FrameDepth],
+                 T_rig_cam: Mapping[str, np.ndarray]) -> np.ndarray | None:
+        """T_new_old (4, 4) that puts the floor of the map at z = 0, when a new keyframe and its depths say where that is. With
+        `floor` it lies below a camera that is upright; with `auto` the camera may be mounted in any way, and its turns say
+        which planes are walls. None before, if another source is known, and where an IMU will say what is up."""
+        if self.is_known or self._wanted not in ("floor", "auto") or (
+                self._wanted == "auto" and self._imu_came and not self._imu.reason):
             return None
-        if T_floor_rig is not None:
+        points = points_rig(depths, T_rig_cam)
+        if self._wanted == "floor":
+            T_floor_rig = find_floor(points, self._seed)
+            T_new_old = None if T_floor_rig is None else T_floor_rig @ se3_inverse(keyframe.T_map_rig)
+        else:
+            self._turning.add(keyframe.id, points)
+            T_new_old = self._turning.find({i: k.T_map_rig for i, k in graph.keyframes.items()})
+        if T_new_old is not None:
             self.source = "floor"
             self.map_moved()
-        return T_floor_rig
+            self._warnings.over("gravity")
+        elif self._wanted == "auto":
+            self._warnings.say("gravity", self._turning.reason)
+        return T_new_old
 
 
 def points_rig(depths: Mapping[str, FrameDepth], T_rig_cam: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -17,8 +17,8 @@ from lsm_ros.mapping.odometry import OdometryWatch
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.pairs.base import PairModel, finds_points
 from lsm_ros.slam import scale_sources as sources
+from lsm_ros.slam.floor import floor_height
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph
-from lsm_ros.slam.gravity import floor_height
 from lsm_ros.slam.scale import ScaleEstimate, ScaleLock, combine
 from lsm_ros.slam.trackers import KeyframeDepth, Tracker
 from lsm_ros.types import EXACT_SCALE, FrameSet

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from lsm_ros.geometry import se3_inverse
 from lsm_ros.mapping.fuser import Fuser
 from lsm_ros.mapping.levelling import Levelling
 from lsm_ros.mapping.objects import SessionObjects
@@ -48,9 +47,8 @@ class MapSession:
         show. True if the map has moved."""
         graph = self.tracker.graph
         T_new_old = self.levelling.by_imu(graph)
-        if T_new_old is None and by_floor and self.levelling.wants_floor(len(graph.keyframes)):
-            T_floor_rig = self.levelling.find_floor(depths, T_rig_cam)
-            T_new_old = None if T_floor_rig is None else T_floor_rig @ se3_inverse(keyframe.T_map_rig)
+        if T_new_old is None and by_floor:
+            T_new_old = self.levelling.by_floor(keyframe, graph, depths, T_rig_cam)
         if T_new_old is None:
             return False
         self.tracker.move_map(T_new_old)

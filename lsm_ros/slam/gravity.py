@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Up in the map where no robot base says it: by the floor plane, or by an inertial sensor."""
+"""Up in the map by an inertial sensor."""
 from __future__ import annotations
 
 from collections import deque
@@ -9,105 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lsm_ros.geometry import hat, make_se3, so3_exp, so3_log
+from lsm_ros.geometry import so3_log
 from lsm_ros.slam.imu import FORCE_BIAS_STD, GRAVITY, ImuFilter, Up
 from lsm_ros.slam.imu_checks import TurnCheck
 from lsm_ros.types import ImuSample
 
-MAX_TILT = 0.7  # radians between the floor's normal and the camera's own up
-MIN_SHARE = 0.08  # of the points lie on the floor
-MOST_OF_ANOTHER = 0.5  # of the points on the floor may be on what would be the floor of a camera turned on its side
-HEIGHT = (0.15, 3.0)  # of the camera above the floor, metres
-TOLERANCE = 0.025  # metres; grows with distance
-COMMON_DISTANCE = 2.0  # metres that things are away in rooms
-ANY_HEIGHT = (0.1, 6.0)  # of the camera above the floor, in a unit in which things are so far away
 MOST_FRAMES = 3000  # whose direction up is kept
 MOST_TILT_BASE = 0.5  # radians between z of a robot's base and up: floors are not steeper
 ENOUGH_FRAMES = 20  # in a row that agree about such a tilt
 MOST_SCATTER = 0.1  # radians of the directions up of keyframes around their mean, in the median
 FEWEST_KEYFRAMES = 6  # that are asked for that
 SPEED_STD = 0.7  # m/s, of what carries the sensor
-
-
-def find_floor(points_rig: np.ndarray, seed: int = 0, iterations: int = 1000,
-               heights: tuple[float, float] = HEIGHT) -> np.ndarray | None:
-    """Pose of the rig above the floor that it sees, T_floor_rig (4, 4): z up, floor at z = 0, heading kept.
-
-    points_rig: (N, 3) in a frame whose z points roughly up, metres. heights: least and most of its origin above the floor,
-    metres. None when no large plane lies below with a normal within 40 degrees of z. RANSAC on three points, then least
-    squares; the lowest well-supported plane wins, so that a table is not taken for the floor.
-    """
-    points = points_rig[np.isfinite(points_rig).all(1)]
-    if len(points) < 200:
-        return None
-    rng = np.random.default_rng(seed)
-    if len(points) > 4000:
-        points = points[rng.choice(len(points), 4000, replace=False)]
-    tolerance = TOLERANCE * np.maximum(1.0, np.linalg.norm(points, axis=1) / 2.0)
-    low = points[points[:, 2] < -heights[0]]  # what the floor could be part of, even for a camera that looks up
-    low = low if len(low) >= 100 else points
-    corners = low[rng.integers(0, len(low), (iterations, 3))]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    length = np.linalg.norm(normals, axis=1)
-    normals = normals[length > 1e-6] / length[length > 1e-6, None]
-    corners = corners[length > 1e-6]
-    normals *= np.where(normals[:, 2:] < 0, -1.0, 1.0)
-    above = -np.einsum("ij,ij->i", normals, corners[:, 0])  # of the rig's origin over each plane
-    plausible = (normals[:, 2] > np.cos(MAX_TILT)) & (above > heights[0]) & (above < heights[1])
-    best, best_score = None, 0.0
-    for n, h in zip(normals[plausible], above[plausible], strict=True):
-        distance = points @ n + h
-        share = np.mean(np.abs(distance) < tolerance)
-        below = np.mean(distance < -3 * tolerance)
-        if share >= MIN_SHARE and below < 0.03 and share > best_score:
-            best, best_score = np.abs(distance) < tolerance, share
-    if best is None:
-        return None
-    on = points[best]
-    centre = on.mean(0)
-    n = np.linalg.svd(on - centre, full_matrices=False)[2][2]
-    n = n if n[2] > 0 else -n
-    return make_se3(upright(n), np.array([0.0, 0.0, float(-n @ centre)]))
-
-
-def is_clear_floor(points_rig: np.ndarray, T_floor_rig: np.ndarray, seed: int = 0) -> bool:
-    """Looks for a floor of the rig turned about its x axis, on its sides and on its head: True if none is half as large as the
-    one that `find_floor` found in the same points (N, 3). Depth alone does not tell walls from floors."""
-    found = _size_of_floor(points_rig, T_floor_rig)
-    for turn in (np.pi / 2, np.pi, -np.pi / 2):
-        turned = points_rig @ so3_exp(np.array([turn, 0.0, 0.0])).T
-        other = find_floor(turned, seed)
-        if other is not None and _size_of_floor(turned, other) > MOST_OF_ANOTHER * found:
-            return False
-    return True
-
-
-def _size_of_floor(points_rig: np.ndarray, T_floor_rig: np.ndarray) -> int:
-    """Number of points (N, 3) on the floor."""
-    tolerance = TOLERANCE * np.maximum(1.0, np.linalg.norm(points_rig, axis=1) / 2.0)
-    height = points_rig @ T_floor_rig[2, :3] + T_floor_rig[2, 3]
-    return int(np.count_nonzero(np.abs(height) < tolerance))
-
-
-def floor_height(points_rig: np.ndarray, seed: int = 0) -> float | None:
-    """Height of the origin of points (N, 3) over the floor that they show, in their own unit, not metres for certain; z points
-    roughly up. None as of `find_floor`, which is given points at distances as common as rooms have."""
-    distance = np.linalg.norm(points_rig[np.isfinite(points_rig).all(1)], axis=1)
-    if not len(distance) or not np.median(distance) > 0:
-        return None
-    unit = COMMON_DISTANCE / float(np.median(distance))
-    T_floor_rig = find_floor(points_rig * unit, seed, heights=ANY_HEIGHT)
-    return None if T_floor_rig is None else float(T_floor_rig[2, 3]) / unit
-
-
-def upright(up: np.ndarray) -> np.ndarray:
-    """The smallest rotation (3, 3) that turns a unit vector (3,) to z."""
-    z = np.array([0.0, 0.0, 1.0])
-    axis = hat(up) @ z
-    sine, cosine = float(np.linalg.norm(axis)), float(up @ z)
-    if sine < 1e-9:
-        return np.eye(3) if cosine > 0 else np.diag([1.0, -1.0, -1.0])
-    return so3_exp(axis / sine * np.arctan2(sine, cosine))
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 
 from lsm_ros.config import from_dict
-from lsm_ros.geometry import make_se3, so3_exp
+from lsm_ros.datasets.base import T_BODY_OPTICAL
+from lsm_ros.geometry import CameraIntrinsics, make_se3, so3_exp
 from lsm_ros.mapping.levelling import Levelling
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph
+from lsm_ros.slam.trackers import FrameDepth
 from lsm_ros.types import Frame, FrameSet, ImuSample
 
+CAMERA = CameraIntrinsics(320, 240, 180.0, 180.0, 159.5, 119.5)
 T_TILTED = make_se3(so3_exp([0.2, -0.1, 0.4]), [0.5, 0.0, 1.0])
 """T_map_rig of a rig that stands upright in a map that is tilted."""
 
@@ -31,6 +34,24 @@ def standing(gravity="auto", base=False, frames=40, force=(0.0, 0.0, 9.80665), r
     return levelling, warnings, graph
 
 
+def levelled_by_floor(levelling, keyframes=8):
+    """True if a camera 1 m above a floor levels the map, which is tilted, while it turns."""
+    graph = KeyframeGraph(from_dict({}).keyframes, from_dict({}).tracking)
+    pixels = np.stack(np.meshgrid(np.arange(320.0), np.arange(240.0)), -1).reshape(-1, 2)
+    down = (CAMERA.unproject(pixels) @ T_BODY_OPTICAL[2, :3]).reshape(240, 320)
+    depth = np.where(down < -0.1, -1.0 / np.minimum(down, -0.1), 0).astype(np.float32)
+    for k in range(keyframes):
+        keyframe = Keyframe(100 + k, k, make_se3(so3_exp([0.1, 0.0, 0.0]) @ so3_exp([0, 0, 0.2 * k]), np.zeros(3)), {})
+        graph.add(keyframe)
+        frame = Frame(k, "front", np.zeros((240, 320, 3), np.uint8))
+        views = {"front": FrameDepth(frame, CAMERA, depth, np.ones_like(depth), True)}
+        T_new_old = levelling.by_floor(keyframe, graph, views, {"front": T_BODY_OPTICAL})
+        if T_new_old is not None:
+            np.testing.assert_allclose((T_new_old @ keyframe.T_map_rig)[2], [0, 0, 1, 1], atol=0.02)
+            return True
+    return False
+
+
 @pytest.mark.parametrize("gravity", ["auto", "imu"])
 def test_an_imu_levels_the_map(gravity):
     levelling, warnings, graph = standing(gravity)
@@ -39,7 +60,7 @@ def test_an_imu_levels_the_map(gravity):
     np.testing.assert_allclose(T_new_old[:3, 3], 0)
     assert levelling.source == "imu" and warnings.texts == ()
     graph.keyframes[0].T_map_rig = T_new_old @ T_TILTED
-    assert levelling.by_imu(graph) is None and levelling.by_imu(graph, final=True) is None and not levelling.wants_floor(1)
+    assert levelling.by_imu(graph) is None and levelling.by_imu(graph, final=True) is None and not levelled_by_floor(levelling)
 
 
 @pytest.mark.parametrize(("off", "final", "again"), [(0.01, False, False), (0.01, True, True), (0.03, False, True)])
@@ -64,12 +85,12 @@ def test_an_imu_that_was_asked_for_comes_before_the_base():
 def test_it_waits_until_the_imu_is_sure():
     levelling, _, graph = standing(frames=4)
     assert levelling.by_imu(graph) is None and not levelling.is_known
-    assert not levelling.wants_floor(1)  # with `auto` the IMU will say it
+    assert not levelled_by_floor(levelling)  # with `auto` the IMU will say it
 
 
 def test_an_imu_that_cannot_be_right_is_said_and_leaves_it_to_the_floor():
     levelling, warnings, graph = standing(force=(0.0, 0.0, 1.0))
-    assert levelling.by_imu(graph) is None and levelling.wants_floor(1)
+    assert levelling.by_imu(graph) is None and levelled_by_floor(levelling)
     assert "it is in g" in warnings.texts[0] and "the IMU is not used" in warnings.texts[0]
 
 
@@ -77,7 +98,7 @@ def test_an_imu_that_does_not_come_is_missed_where_it_was_asked_for():
     levelling, warnings, graph = standing("imu", readings=False)
     assert levelling.by_imu(graph) is None and "no readings of one come" in warnings.texts[0]
     levelling, warnings, graph = standing("auto", readings=False)
-    assert levelling.by_imu(graph) is None and warnings.texts == () and levelling.wants_floor(1)
+    assert levelling.by_imu(graph) is None and warnings.texts == () and levelled_by_floor(levelling)
 
 
 def test_an_imu_that_contradicts_the_base_is_said():
@@ -86,15 +107,19 @@ def test_an_imu_that_contradicts_the_base_is_said():
     assert "180 degrees from z of the base: it is upside down" in warnings.texts[0]
 
 
-@pytest.mark.parametrize(("gravity", "known"), [("auto", False), ("floor", True)])
-def test_a_floor_that_may_be_a_wall_counts_only_if_it_was_asked_for(gravity, known):
-    """A corner of a room: the floor, and as much of a wall on the left."""
-    rng = np.random.default_rng(0)
-    floor = np.c_[rng.uniform(0.8, 3, 900), rng.uniform(-1, 1, 900), np.full(900, -1.2)]
-    points = np.concatenate([floor, floor[:, [0, 2, 1]] * [1, -1, 1]])
+@pytest.mark.parametrize(("gravity", "at_once"), [("auto", False), ("floor", True)])
+def test_a_floor_counts_at_once_only_if_it_was_asked_for(gravity, at_once):
+    """Else the camera has to turn: it may be on its side, and a wall below it."""
     warnings = Warnings()
     levelling = Levelling(from_dict({"scale.gravity": gravity}), warnings)
     levelling.start(False)
-    found = levelling.floor_in(points)
-    assert (found is not None) == known == levelling.is_known
-    assert known or "on its side" in warnings.get("gravity")
+    assert levelled_by_floor(levelling, keyframes=1) is at_once is levelling.is_known
+    assert at_once or "once the camera has turned around" in warnings.get("gravity")
+    if not at_once:
+        assert levelled_by_floor(levelling) and levelling.source == "floor" and warnings.get("gravity") is None
+    assert not levelled_by_floor(levelling)  # once
+
+
+@pytest.mark.parametrize("gravity", ["none", "base_link", "imu"])
+def test_a_floor_does_not_count_where_another_source_is_wanted(gravity):
+    assert not levelled_by_floor(Levelling(from_dict({"scale.gravity": gravity}), Warnings()))

@@ -4,81 +4,10 @@ import numpy as np
 import pytest
 from helpers.inertial import MOUNT, changed, path_of, readings
 
-from lsm_ros.geometry import make_se3, se3_exp, se3_inverse, so3_exp, transform_points
-from lsm_ros.slam.gravity import ImuGravity, find_floor, floor_height, is_clear_floor, upright
+from lsm_ros.geometry import make_se3, so3_exp
+from lsm_ros.slam.gravity import ImuGravity
 from lsm_ros.slam.imu_checks import TurnCheck
 from lsm_ros.types import ImuSample
-
-
-def room(height: float, tilt: tuple[float, float], floor: bool = True, table: bool = False, seed: int = 0):
-    """Points of a floor (and a table) below a camera that is tilted by roll and pitch; returns them and the true pose."""
-    rng = np.random.default_rng(seed)
-    parts = [np.c_[np.full(600, 4.0), rng.uniform(-2, 2, 600), rng.uniform(0, 2.5, 600)]]  # a wall
-    if floor:
-        parts.append(np.c_[rng.uniform(0.8, 4, 900), rng.uniform(-2, 2, 900), np.zeros(900)])
-    if table:
-        parts.append(np.c_[rng.uniform(1, 2, 1200), rng.uniform(-0.6, 0.6, 1200), np.full(1200, 0.75)])
-    points = np.concatenate(parts) + 0.004 * rng.standard_normal((sum(map(len, parts)), 3))
-    T_floor_rig = se3_exp([0, 0, height, tilt[0], tilt[1], 0])
-    T_floor_rig[2, 3] = height
-    return transform_points(se3_inverse(T_floor_rig), points), T_floor_rig
-
-
-@pytest.mark.parametrize("height", [0.4, 1.4])
-@pytest.mark.parametrize("tilt", [(0.0, 0.0), (0.2, -0.3), (-0.1, 0.5)])
-def test_finds_height_and_tilt(height, tilt):
-    points, T_true = room(height, tilt)
-    T = find_floor(points)
-    assert T[2, 3] == pytest.approx(height, abs=0.02)
-    up = T[:3, :3].T @ [0, 0, 1]  # in the rig
-    assert up @ (T_true[:3, :3].T @ [0, 0, 1]) > np.cos(0.02)
-
-
-def beside(points, distance, count, seed=1):
-    """The points and a wall on the left of the rig."""
-    rng = np.random.default_rng(seed)
-    return np.concatenate([points, np.c_[rng.uniform(0.8, 4, count), np.full(count, distance), rng.uniform(-1, 1.5, count)]])
-
-
-@pytest.mark.parametrize("wall, is_clear", [(0, True), (250, True), (700, False)])
-def test_a_floor_counts_only_where_no_wall_could_be_it(wall, is_clear):
-    points, _ = room(1.4, (0.05, 0.1))
-    points = beside(points, 2.1, wall)
-    assert is_clear_floor(points, find_floor(points)) is is_clear
-
-
-@pytest.mark.parametrize("wall", [250, 700])
-def test_a_wall_below_a_camera_on_its_side_is_no_clear_floor(wall):
-    points, _ = room(1.4, (0.05, 0.1))
-    on_its_side = beside(points, 2.1, wall) @ so3_exp(np.array([-np.pi / 2, 0, 0])).T
-    T = find_floor(on_its_side)
-    assert T is not None and not is_clear_floor(on_its_side, T)
-
-
-def test_a_table_above_the_floor_is_not_the_floor():
-    points, _ = room(1.4, (0.1, 0.1), table=True)
-    assert find_floor(points)[2, 3] == pytest.approx(1.4, abs=0.03)
-
-
-def test_no_floor_in_view():
-    points, _ = room(1.4, (0.0, 0.0), floor=False)
-    assert find_floor(points) is None
-    assert find_floor(np.zeros((3, 3))) is None
-    assert find_floor(np.full((500, 3), np.nan)) is None
-
-
-@pytest.mark.parametrize("up", [[0, 0, 1.0], [0, 0, -1.0], [1.0, 0, 0], [0.6, -0.48, 0.64]])
-def test_upright(up):
-    R = upright(np.array(up))
-    np.testing.assert_allclose(R @ up, [0, 0, 1], atol=1e-12)
-    assert np.linalg.det(R) == pytest.approx(1)
-
-
-def test_upright_turns_no_more_than_it_must():
-    np.testing.assert_allclose(upright(np.array([0.6, 0.0, 0.8])) @ [0, 1, 0], [0, 1, 0], atol=1e-12)
-
-
-# an inertial sensor
 
 
 def along(path, samples, T_rig_imu=MOUNT, base=True, T_map_world=None, rate_hz=10.0):
@@ -188,14 +117,3 @@ def test_what_a_camera_trembles_by_is_no_turn():
     for _ in range(20):
         check.add(np.array([0, 0, 0.08]), np.array([0, 0, 0.08]) + 0.003 * rng.standard_normal(3))
     assert check.reason == ""
-
-
-@pytest.mark.parametrize("scale", [0.05, 1.0, 30.0])
-def test_the_height_of_a_camera_in_any_unit(scale):
-    points, _ = room(1.2, (0.1, -0.2))
-    assert floor_height(scale * points) == pytest.approx(1.2 * scale, rel=0.02)
-
-
-def test_no_height_without_a_floor():
-    assert floor_height(room(1.2, (0.0, 0.0), floor=False)[0]) is None
-    assert floor_height(np.zeros((0, 3))) is None and floor_height(np.zeros((300, 3))) is None
