@@ -2,6 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -79,6 +80,20 @@ def test_two_worlds_are_two_models(truth, room, tmp_path):
 def test_an_image_of_another_world_is_left_out(truth, room, tmp_path):
     result, _, _ = run(truth, room, tmp_path, worlds=[0] * 8 + [1])
     assert result.models[0].images.tolist() == list(range(8)) and "no pair with another image" in result.left_out[8]
+
+
+@pytest.mark.parametrize("step", [0.0, 0.1])
+def test_equal_images_and_a_camera_that_only_turns_have_one_place(truth, tmp_path, step):
+    """A network knows the depth of a single image: without parallax there are poses too."""
+    place = np.array([0.1, 0.0, -1.5])
+    poses = np.stack([make_se3(so3_exp(np.array([0, step * k, 0])), place) for k in range(3)])
+    seen = [textured.see(textured.room(0), T, CAMERA) for T in poses]
+    images, depths = np.stack([np.repeat(i[..., None], 3, 2) for i, _ in seen]), np.stack([d for _, d in seen])
+    result, _, _ = run(truth, (poses, images, depths), tmp_path, options=NetworkOptions(iterations=60))
+    found = result.models[0].poses
+    assert len(found) == 3 and np.ptp(found[:, :3, 3], axis=0).max() < 0.04  # of a median depth of 2
+    turns = np.degrees([np.linalg.norm(cv2.Rodrigues(found[0][:3, :3].T @ T[:3, :3])[0]) for T in found])
+    assert np.allclose(turns, np.degrees(step) * np.arange(3), atol=0.7)
 
 
 def test_an_interrupted_run_goes_on(truth, room, tmp_path, monkeypatch):
