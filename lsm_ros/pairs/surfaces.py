@@ -71,7 +71,7 @@ def common_surfaces(depth_b: np.ndarray, camera_b: CameraIntrinsics, depth_a: np
         return None
     points_a = transform_points(T_a_b, points)
     pixels, ok = camera_a.project(points_a)
-    ok &= (points_a[:, 2] > 0) & camera_a.contains(pixels)
+    ok &= camera_a.contains(pixels)
     points, points_a, planes_b, pixels = points[ok], points_a[ok], planes_b[ok], pixels[ok]
     a = _patches(np.rint(pixels).astype(np.int64), depth_a, camera_a, depth_sigma, unit)
     sigma = np.hypot(_sigma(points_a, a.planes, depth_sigma), _sigma(points, planes_b, depth_sigma))

@@ -81,10 +81,18 @@ def test_what_contradicts_is_no_tie():
 
 
 def test_what_is_hidden_contradicts_nothing():
+    beside = looking(0.5, (-1.0, -0.5, 1.2))
     depth = box_depth(A)
-    depth[:, 110:] = 0.5  # somebody stands before a part of the view
-    half = common(box_depth(B), depth)
-    assert FEWEST <= len(half) < len(common(box_depth(B), box_depth(A)))
+    depth[:, 80:] = 0.5  # somebody stands before half of the view
+    whole, half = common(box_depth(beside), box_depth(A), T_b=beside), common(box_depth(beside), depth, T_b=beside)
+    assert FEWEST <= len(half) < 0.7 * len(whole)
+
+
+def test_holes_are_no_metre():
+    wall = box_depth(looking(0.0, (3.0, 0.0, 1.2), 0.0))
+    assert wall[60, 80] == 1.0 and len(common(wall, wall, A, A)) > FEWEST  # a wall 1 m away
+    holes = np.where(np.arange(160) % 3 == 0, 0.0, wall)
+    assert common(holes, wall, A, A) is None and common(wall, holes, A, A) is None
 
 
 def test_far_off_is_nothing():

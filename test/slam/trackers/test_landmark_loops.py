@@ -75,13 +75,13 @@ class Walls(PointModel):
 
 
 def closed(neighbours, lift=0.0):
-    """Keyframe 5 after `LandmarkLoops.close`; 3 and 4 are recent, 0 is old; and the graph."""
+    """Keyframe 5 after `LandmarkLoops.close`; 3 and 4 are recent, 0 and 1 are old; and the graph."""
     model, config = Walls(), from_dict({})
     model.lift = lift
     graph = KeyframeGraph(config.keyframes, config.tracking)
-    for i in (0, 3, 4, 5):
+    for i in (0, 1, 3, 4, 5):
         graph.add(keyframe_of(i, points_around(), se3_exp([0.05 * i, 0, 0, 0, 0.01 * i, 0]), {"front": np.eye(4)}))
-    for a, b in ((3, 0), (4, 3), (5, 4)):
+    for a, b in ((1, 0), (3, 1), (4, 3), (5, 4)):
         join(graph, model, graph.keyframes[a], graph.keyframes[b], 20)
     before = graph.keyframes[5].T_map_rig.copy()
     loops = LandmarkLoops(config, model, graph, None, False, LoopHold()).close(graph.keyframes[5], neighbours, {3, 4})
