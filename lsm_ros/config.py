@@ -325,7 +325,7 @@ def load_config(path: str | Path | None, base: Config | None = None) -> Config:
         return base or Config()
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"config {path} does not exist")
+        raise FileNotFoundError(f"config {path} {'is a folder; name a file in it' if path.is_dir() else 'does not exist'}")
     values = read_yaml_file(path, f"config {path}") or {}
     if not isinstance(values, dict):
         raise ValueError(f"config {path}: expected names and values, got {type(values).__name__}")

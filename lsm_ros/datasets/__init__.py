@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import inspect
+import math
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +32,24 @@ def open_source(path: str | Path, **options: Any) -> Source:
     path = Path(path)
     kind = _kind(path)
     options = {name: value for name, value in options.items() if value is not None}
-    known = [n for n, p in inspect.signature(kind).parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY]
+    known = {n: p for n, p in inspect.signature(kind).parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
     unknown = sorted(set(options) - set(known))
     if unknown:
         raise ValueError(f"{path} is read by {kind.__name__}, which has no option {', '.join(map(repr, unknown))}; "
                          f"it has {', '.join(known)}")
+    for name, value in options.items():
+        _check_option(name, value, str(known[name].annotation))
     return kind(path, **options)
+
+
+def _check_option(name: str, value: Any, annotation: str) -> None:
+    """ValueError for a value that is no number where one is wanted, or no text. annotation: as the source's class has it."""
+    if "float" in annotation:
+        if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            raise ValueError(f"option {name}: expected a number, got {value!r}")
+    elif not isinstance(value, (str, Path)) and not (
+            "Sequence" in annotation and isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)):
+        raise ValueError(f"option {name}: expected text, got {value!r}; put it in quotes")
 
 
 def _kind(path: Path) -> SourceKind:

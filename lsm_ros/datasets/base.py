@@ -223,7 +223,7 @@ def read_label_space(path: Path) -> LabelSpace:
 def read_yaml_mapping(path: Path) -> dict[Any, Any]:
     """The mapping in a YAML file; FileNotFoundError and ValueError name the file."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist")
+        raise FileNotFoundError(f"{path} {'is a folder; name a file in it' if path.is_dir() else 'does not exist'}")
     text = re.sub(r"^%YAML:1\.0\s*(---)?", "", read_text(path))  # OpenCV's own kind of header
     values = read_yaml(text, str(path))
     if not isinstance(values, dict):

@@ -56,7 +56,8 @@ class ImageFolderSource(LoggedSource):
         self.cameras = [camera]
         self._log = WarningLog()
         if not self.path.is_dir():
-            raise FileNotFoundError(f"folder {self.path} does not exist")
+            raise FileNotFoundError(f"folder {self.path} does not exist" if not self.path.exists() else
+                                    f"{self.path} is a file; name its folder")
         self._files = list_images(self.path)
         if not self._files:
             raise ValueError(f"folder {self.path} holds no images ({', '.join(IMAGE_SUFFIXES)})")

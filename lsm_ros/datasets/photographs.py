@@ -41,7 +41,8 @@ def read_photographs(folder: Path, progress: Callable[[int, int], None] = lambda
     folder that is none, or holds no images.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"folder {folder} does not exist")
+        raise FileNotFoundError(f"folder {folder} does not exist" if not folder.exists() else
+                                f"{folder} is a file; name its folder")
     files = list_images(folder)
     if not files:
         raise ValueError(f"folder {folder} holds no images ({', '.join(IMAGE_SUFFIXES)})")

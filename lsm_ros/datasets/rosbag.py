@@ -52,6 +52,9 @@ class RosbagSource(LoggedSource):
                  camera_info_topic: str | Sequence[str] | None = None, base_frame: str | None = None,
                  odom_frame: str | None = None, imu: str | None = None, ground_truth_topic: str = "/ground_truth",
                  sync_slop_ms: float = NodeConfig.sync_slop_ms, wait_ms: float = 500.0) -> None:
+        for name, value in (("sync_slop_ms", sync_slop_ms), ("wait_ms", wait_ms)):
+            if not 0 <= value <= 1e6:
+                raise ValueError(f"option {name}: expected 0 to 1000000 milliseconds, got {value:g}")
         self._bag = BagFile(path)
         self.path = self._bag.path
         self.name = self.path.stem

@@ -38,7 +38,7 @@ def read_tum(path: str | Path) -> list[TrajectoryPose]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"trajectory {path} does not exist")
+        raise FileNotFoundError(f"trajectory {path} {'is a folder; name a file in it' if path.is_dir() else 'does not exist'}")
     poses: list[TrajectoryPose] = []
     header: _Header | None = None
     for number, line in enumerate(list_text(path).splitlines(), 1):

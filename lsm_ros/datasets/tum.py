@@ -266,7 +266,9 @@ def read_list(path: Path, log: WarningLog | None = None) -> list[tuple[int, str]
                     f"line {number}; what it lists is put in the order of stamps, which is wrong if they are")
     known: dict[int, str] = {}
     for stamp_ns, name in out:
-        if known.setdefault(stamp_ns, name) != name:
+        if stamp_ns in known and known[stamp_ns] == name:
+            log.add(f"lines of {path.name} repeat: each counts once", name)
+        elif known.setdefault(stamp_ns, name) != name:
             log.add(_REPEAT.format(path.name), f"{name} left out")
     return sorted(known.items())
 
