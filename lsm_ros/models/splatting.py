@@ -87,13 +87,15 @@ def project(means: torch.Tensor, scales: torch.Tensor, rotations: torch.Tensor, 
     half = slopes @ R @ (rotation_matrices(rotations[index]) * scales[index, None])
     covariance = half @ half.mT
     a, b, c = covariance[:, 0, 0] + BLUR, covariance[:, 0, 1], covariance[:, 1, 1] + BLUR
-    determinant = a * c - b * b
+    # by minors (Cauchy and Binet): a c - b b of a long thin one would be what rounding leaves of it
+    minors = torch.linalg.cross(half[:, 0], half[:, 1], dim=1)
+    determinant = minors.square().sum(1) + BLUR * (a + c - BLUR)
     middle = 0.5 * (a + c)
     radius = _REACH * (middle + (middle ** 2 - determinant).clamp(min=0.1).sqrt()).sqrt().detach()
     centre = torch.stack([camera.fx * x / z + camera.cx, camera.fy * y / z + camera.cy], 1)
     conic = torch.stack([c, -b, a], 1) / determinant[:, None]
     seen = ((centre[:, 0] > -radius) & (centre[:, 0] < camera.width + radius) & (centre[:, 1] > -radius)
-            & (centre[:, 1] < camera.height + radius) & (determinant > 0)).nonzero()[:, 0]
+            & (centre[:, 1] < camera.height + radius)).nonzero()[:, 0]
     order = seen[z[seen].argsort(stable=True)]
     return Flat(centre[order], conic[order], z[order], radius[order], index[order])
 

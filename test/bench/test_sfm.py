@@ -33,11 +33,14 @@ def test_errors_of_a_model_are_taken_in_the_frame_that_fits_best(bench):
 
 
 @pytest.mark.slow
-def test_rooms_with_nearly_true_pairs(bench):
-    """60 unordered images of three rooms: all are registered, each room in a model of its own."""
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("level", range(4))
+def test_rooms_with_nearly_true_pairs(bench, level):
+    """60 unordered images of three rooms: all are registered, each room in a model of its own, and exactly where pairs are."""
     parts = [bench.room_views(seed, 20) for seed in bench.SEEDS]
     order = np.random.default_rng(0).permutation(60)
     images, depths, poses = (np.concatenate([p[k] for p in parts])[order] for k in range(3))
-    predictor = bench.TruePairs(depths, poses, parts[0][3], bench.NOISE[0], worlds=np.repeat(np.arange(3), 20)[order])
+    predictor = bench.TruePairs(depths, poses, parts[0][3], bench.NOISE[level], worlds=np.repeat(np.arange(3), 20)[order])
     row = bench.timed(images, predictor, parts[0][3], poses)
-    assert row["registered"] == 60 and row["turn_deg"] < 1.0 and row["shift"] < 0.02
+    turn, shift = ((1.0, 0.02), (1.0, 0.02), (2.0, 0.03), (6.0, 0.05))[level]
+    assert row["registered"] == 60 and row["models"] == 3 and row["turn_deg"] < turn and row["shift"] < shift

@@ -81,6 +81,31 @@ def test_score_by_hand():
     assert scores == pytest.approx([(1 + 0) / np.sqrt(2) / np.sqrt(2), 0])
 
 
+def scored(query, image, centroids):
+    """The score of an image, word by word (Tolias et al., 2013)."""
+    def words(features, assignments):
+        found = {}
+        for f in features:
+            for n in np.argsort(((f - centroids) ** 2).sum(1), kind="stable")[:assignments]:
+                found[n] = found.get(n, 0) + f - centroids[n]
+        return {n: v > 0 for n, v in found.items()}
+
+    asked, kept, total = words(query, 5), words(image, 1), 0.0
+    for n in asked.keys() & kept.keys():
+        likeness = 1 - 2 * np.mean(asked[n] != kept[n])
+        total += likeness ** 3 if likeness >= 0 else 0
+    return total / np.sqrt(len(kept)) / np.sqrt(len(asked))
+
+
+@pytest.mark.parametrize("words, dim, features", [(40, 32, 60), (3, 7, 10), (200, 64, 150), (5, 8, 1), (4, 1, 5)])
+def test_scores_are_those_of_the_formula(words, dim, features):
+    rng = np.random.default_rng(words)
+    centroids = rng.normal(size=(words, dim)).astype(np.float32)
+    images = [rng.normal(size=(features, dim)).astype(np.float32) for _ in range(4)]
+    expected = [[scored(q, i, centroids.astype(float)) for i in images] for q in images]
+    assert np.allclose(similarity_matrix(images, centroids), expected, atol=1e-6)
+
+
 def test_codebook(tmp_path, monkeypatch):
     centroids = np.random.default_rng(0).normal(size=(7, 4)).astype(np.float32)
     (tmp_path / "a.pkl").write_bytes(pickle.dumps({"codebook": {"type": "Codebook", "params": {}, "state": {
@@ -143,3 +168,7 @@ def test_errors(tmp_path):
     torch.save({"args": argparse.Namespace(), "model": {"conv.weight": torch.ones(1)}}, tmp_path / "x.pth")
     with pytest.raises(ValueError, match="no checkpoint of a retrieval model"):
         load_local_features(tmp_path / "x.pth")
+    whitening = {"prewhiten.m": torch.zeros(1, 4, dtype=torch.float64), "prewhiten.p": torch.eye(4, dtype=torch.float64)}
+    torch.save({"args": argparse.Namespace(), "model": {**whitening, "head.weight": torch.ones(1)}}, tmp_path / "y.pth")
+    with pytest.raises(ValueError, match=r"y.pth does not fit: keys missing \[\], unexpected \['head.weight'\]"):
+        load_local_features(tmp_path / "y.pth")

@@ -78,6 +78,32 @@ def test_the_nearer_hides_the_farther():
     assert opacity[14, 18] > 0.999 and opacity.max() <= 1 and image[0, 0].max() < 0.5
 
 
+def test_what_is_far_outside_of_the_image_stays_there():
+    """The projection's slope grows without end towards the side: unbounded it would smear a Gaussian over the whole image."""
+    beside = torch.tensor([[20.0, 0.0, 0.5]]), torch.full((1, 3), 0.5), torch.tensor([[1.0, 0, 0, 0]]), torch.tensor([0.9])
+    image, opacity = render(*beside, torch.ones(1, 3), torch.eye(4), CAMERA)
+    assert not opacity.any() and not image.any()
+
+
+def test_gaussians_without_end_are_left_out():
+    parts = scene(5)
+    endless = [p.clone() for p in parts]
+    endless[0][0] = torch.tensor([0.0, 0.0, 2.0])
+    endless[1][0] = 1e25
+    rest = [p[1:] for p in endless]
+    for got, expected in zip(render(*endless, torch.eye(4), CAMERA), render(*rest, torch.eye(4), CAMERA), strict=True):
+        assert torch.equal(got, expected)
+
+
+def test_needles_do_not_cover_the_image():
+    """Rounding makes the determinant of some long thin ones negative: drawn, they would be everywhere."""
+    for angle in torch.linspace(0.02, 3.1, 60):
+        turn = torch.tensor([[float(torch.cos(angle / 2)), 0.0, 0.0, float(torch.sin(angle / 2))]])
+        _, opacity = render(torch.tensor([[0.0, 0.0, 2.0]]), torch.tensor([[1e4, 1e-4, 1e-4]]), turn, torch.tensor([0.9]),
+                            torch.ones(1, 1), torch.eye(4), CAMERA)
+        assert (opacity > 0.5).float().mean() < 0.5, float(angle)
+
+
 def test_nothing_to_see():
     parts = scene(5)
     behind = [parts[0] - torch.tensor([0, 0, 100.0]), *parts[1:]]
