@@ -128,3 +128,24 @@ def test_lengths_may_be_metres(tmp_path):
     again = pipeline_of("two_view")
     again.load(tmp_path / "map")
     assert again.status().scale_is_metric and again.status().scale_std == pytest.approx(0.1)
+
+
+def test_the_language_features_of_a_network_go_into_the_map(tmp_path):
+    pipeline = placed("lsm_small", range(2))
+    assert pipeline.map.has_features and pipeline.tracker.graph.keyframes[0].views["camera"].step == 2
+    pipeline.save(tmp_path / "map")
+    again = pipeline_of("lsm_small")
+    again.load(tmp_path / "map")
+    assert again.map.has_features and (tmp_path / "map" / "language.safetensors").is_file()
+
+
+def test_what_is_given_with_certainty_does_not_outweigh_all_that_comes():
+    """A confidence of 1 would be an infinite weight in a pointmap, and no deviation at all of a landmark."""
+    depth = textured.see(ROOM, pose_at(0))[1]
+    for kind in ("two_view", "pointmap"):
+        pipeline = pipeline_of(kind)
+        pipeline.place(FrameDepth(frame_at(0), CAMERA, depth, np.ones(depth.shape, np.float32), False), pose_at(0))
+        view = pipeline.tracker.graph.keyframes[0].views["camera"]
+        assert np.isfinite(view.inverse_depth).mean() > 0.8
+        if kind == "pointmap":
+            assert view.confidence.max() == pytest.approx(100)
