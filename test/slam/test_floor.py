@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lsm_ros.geometry import make_se3, se3_exp, se3_inverse, so3_exp, transform_points
-from lsm_ros.slam.floor import FEWEST, TURNED, FloorByTurning, Turning, find_floor, floor_height, upright
+from lsm_ros.slam.floor import FEWEST, TURNED, FloorByTurning, Turning, _same, find_floor, floor_height, upright
 
 
 def room(height: float, tilt: tuple[float, float], floor: bool = True, table: bool = False, seed: int = 0):
@@ -192,3 +192,21 @@ def test_it_follows_when_the_graph_moves_and_forgets_keyframes_that_left():
     T_floor_new = floors.find({k: T_new_map @ T for k, (T, _) in enumerate(seen)})
     np.testing.assert_allclose((T_floor_new @ T_new_map @ T_map_world)[2], [0, 0, 1, 0], atol=0.02)
     assert floors.find({k: T for k, (T, _) in enumerate(seen) if k in (0, 8)}) is None
+
+
+def test_a_ramp_is_no_floor():
+    """20 degrees off the vertical that turning says."""
+    rng = np.random.default_rng(0)
+    ramp = np.c_[rng.uniform(0, 4, 4000), rng.uniform(0, 3, 4000), np.zeros(4000)]
+    ramp[:, 2] = np.tan(0.35) * (ramp[:, 1] - 1.5)
+    seen, _ = views(np.arange(0, 2.6, 0.2), points=np.concatenate([box(floor=False), ramp]))
+    T_floor_map, _, floors = found_in(seen)
+    assert T_floor_map is None and "few keyframes show a floor" in floors.reason
+
+
+def test_floors_are_the_same_in_direction_and_height():
+    up, foot = np.array([0.0, 0.0, 1.0]), np.array([1.0, 2.0, 0.0])
+    tilted = so3_exp([0.1, 0.0, 0.0]) @ up
+    along = [(up, foot), (up, foot + [3.0, -2.0, 0.05])]
+    assert len(_same([*along, (tilted, foot), (up, foot + [0.0, 0.0, 0.2])])) == 2
+    assert len(_same([(so3_exp([0.05, 0.0, 0.0]) @ up, foot), *along])) == 3 and _same([]) == []
