@@ -5,7 +5,18 @@ import numpy as np
 import pytest
 
 from lsm_ros.geometry import make_se3, se3_exp, se3_inverse, so3_exp, transform_points
-from lsm_ros.slam.floor import FEWEST, TURNED, FloorByTurning, Turning, _same, find_floor, floor_height, upright
+from lsm_ros.slam.floor import (
+    FEWEST,
+    KEPT,
+    POINTS,
+    TURNED,
+    FloorByTurning,
+    Turning,
+    _same,
+    find_floor,
+    floor_height,
+    upright,
+)
 
 
 def room(height: float, tilt: tuple[float, float], floor: bool = True, table: bool = False, seed: int = 0):
@@ -210,3 +221,23 @@ def test_floors_are_the_same_in_direction_and_height():
     along = [(up, foot), (up, foot + [3.0, -2.0, 0.05])]
     assert len(_same([*along, (tilted, foot), (up, foot + [0.0, 0.0, 0.2])])) == 2
     assert len(_same([(so3_exp([0.05, 0.0, 0.0]) @ up, foot), *along])) == 3 and _same([]) == []
+
+
+def test_planes_are_looked_for_again_where_the_vertical_was_found_to_be_another():
+    floors, (_, points) = FloorByTurning(0), views([0.0])[0][0]
+    floors.add(0, points)
+    axis = np.array([0.0, 0.0, 1.0])
+    floors._look(axis)
+    first = floors._seen[0]
+    floors._look(so3_exp([0.05, 0.0, 0.0]) @ axis)
+    assert floors._seen[0] is first
+    floors._look(so3_exp([0.15, 0.0, 0.0]) @ axis)
+    assert floors._seen[0] is not first and floors._seen[0].axis_rig[2] < np.cos(0.14)
+
+
+def test_what_is_kept_for_later_is_bounded():
+    floors = FloorByTurning(0)
+    for k in range(3 * KEPT):
+        floors.add(k, np.ones((2 * POINTS, 3)))
+    assert [k for k, _ in floors._points] == list(range(2 * KEPT, 3 * KEPT))
+    assert all(p.shape == (POINTS, 3) and p.dtype == np.float32 for _, p in floors._points)
