@@ -29,7 +29,7 @@ class SecondLook:
         self._stamps = sorted(self._poses)
 
     def look(self, frame_sets: Iterable[FrameSet]) -> int:
-        """How many of the frames without a pose were found. All frames may be given; those with a pose are passed over."""
+        """Number of the frames without a pose that were found. All frames may be given; those with a pose are passed over."""
         return sum(self._look_at(run) for run in self._runs(frame_sets))
 
     def _runs(self, frame_sets: Iterable[FrameSet]) -> Iterator[list[FrameSet]]:
