@@ -123,3 +123,10 @@ def test_a_floor_counts_at_once_only_if_it_was_asked_for(gravity, at_once):
 @pytest.mark.parametrize("gravity", ["none", "base_link", "imu"])
 def test_a_floor_does_not_count_where_another_source_is_wanted(gravity):
     assert not levelled_by_floor(Levelling(from_dict({"scale.gravity": gravity}), Warnings()))
+
+
+def test_a_map_that_the_floor_turned_is_another_one_for_the_imu(monkeypatch):
+    """The pose of before is not compared with the one that comes."""
+    levelling, calls = Levelling(from_dict({"scale.gravity": "floor"}), Warnings()), []
+    monkeypatch.setattr(levelling._imu, "map_moved", lambda: calls.append(1))
+    assert levelled_by_floor(levelling) and calls == [1]
