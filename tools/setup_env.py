@@ -82,11 +82,15 @@ class Setup:
 
     def install(self) -> None:
         req = ROOT / "requirements"
-        pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check", "-c", str(req / "constraints.txt")]
-        locked = req / f"locked-cp{sys.version_info[0]}{sys.version_info[1]}.txt"  # what those need in turn
-        pip += ["-c", str(locked)] if locked.is_file() else []
-        run([*pip, "-r", str(req / "ros-jazzy.txt"), "-r", str(req / "dev.txt")], self.work / "log" / "pip.log")
-        run([*pip, "--no-deps", "-r", str(req / "no_deps.txt")], self.work / "log" / "pip_no_deps.log")
+        pip = [str(self.python), "-m", "pip", "install", "--disable-pip-version-check"]
+        pinned = ["-c", str(req / "constraints.txt")]
+        locked = req / f"locked-cp{sys.version_info[0]}{sys.version_info[1]}.txt"
+        if locked.is_file():  # every file but torch's, whose digest depends on the index
+            run([*pip, "--no-deps", "--require-hashes", "-r", str(locked)], self.work / "log" / "pip_locked.log")
+            run([*pip, *pinned, "torch"], self.work / "log" / "pip.log")
+            return
+        run([*pip, *pinned, "-r", str(req / "ros-jazzy.txt"), "-r", str(req / "dev.txt")], self.work / "log" / "pip.log")
+        run([*pip, *pinned, "--no-deps", "-r", str(req / "no_deps.txt")], self.work / "log" / "pip_no_deps.log")
 
     def mend(self) -> None:
         """Points the wheels' CMake files at this Python and this NumPy, and gives Open3D its libusb."""

@@ -19,7 +19,7 @@ def plain(name):
 
 
 def lines(name):
-    texts = (line.split("#")[0].strip() for line in (REQUIREMENTS / name).read_text(encoding="utf-8").splitlines())
+    texts = (re.split("#| --hash", line)[0].strip() for line in (REQUIREMENTS / name).read_text(encoding="utf-8").splitlines())
     return [Requirement(text) for text in texts if text]
 
 
@@ -49,3 +49,18 @@ def test_everything_is_pinned_and_is_what_is_installed():
     assert all(specifier.startswith("==") for specifier in pins.values())
     off = {n: (pins[n], metadata.version(n)) for n in names - {"torch"} if pins[n] != f"=={metadata.version(n)}"}
     assert off == {}
+
+
+@pytest.mark.parametrize("file", sorted(REQUIREMENTS.glob("locked-*.txt")), ids=lambda p: p.name)
+def test_every_file_has_a_digest_and_the_versions_are_those_of_the_constraints(file):
+    """But for torch, whose file is another one on each index."""
+    texts = [line for line in file.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    assert texts and all(re.fullmatch(r"\S+==\S+( --hash=sha256:[0-9a-f]{64})+", line) for line in texts)
+    locked = {plain(r.name): r.specifier for r in lines(file.name)}
+    assert "torch" not in locked and len(locked) == len(texts)
+    constrained = {plain(r.name): r.specifier for r in lines("constraints.txt")}
+    assert all(locked[name] == constrained[name] for name in locked.keys() & constrained.keys())
+    python = {"python_version": "3." + file.stem.removeprefix("locked-cp3")}
+    wanted = {plain(r.name) for f in ("ros-jazzy.txt", "no_deps.txt", "dev.txt") for r in lines(f)
+              if r.marker is None or r.marker.evaluate(python)}
+    assert wanted - {"torch"} <= locked.keys()
