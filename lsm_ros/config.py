@@ -255,6 +255,8 @@ class Config:
     scale: ScaleConfig = field(default_factory=ScaleConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     node: NodeConfig = field(default_factory=NodeConfig)
+    camera_masks: str = param("", "images that mask the robot itself, by camera: `front=front.png, rear=rear.png`; nothing is "
+                              "seen where they are transparent, or without transparency black; empty: none")
     seed: int = param(0, "seed of all random numbers", low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:

@@ -46,7 +46,8 @@ class Frame:
 
     stamp_ns: acquisition time. camera: name. image: (H, W, 3) uint8 RGB. intrinsics: None if the camera is uncalibrated.
     depth: (H, W) float32, metres along z, 0 or NaN where unknown. labels: (H, W) uint16, `UNLABELLED` where unknown.
-    `depth` and `labels` are registered to the image. frame_id: optical frame, for messages.
+    mask: (H, W) bool, true where the camera sees the robot itself. `depth`, `labels` and `mask` are registered to the image.
+    frame_id: optical frame, for messages.
     """
 
     stamp_ns: int
@@ -57,13 +58,14 @@ class Frame:
     labels: np.ndarray | None = None
     label_space: LabelSpace | None = None
     frame_id: str = ""
+    mask: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:
             raise ValueError(f"image of camera {self.camera!r}: expected (H, W, 3) uint8 RGB, "
                              f"got {self.image.shape} {self.image.dtype}")
         hw = self.image.shape[:2]
-        for name, kind in (("depth", np.float32), ("labels", np.uint16)):
+        for name, kind in (("depth", np.float32), ("labels", np.uint16), ("mask", np.bool_)):
             a = getattr(self, name)
             if a is not None and (a.shape != hw or a.dtype != kind):
                 raise ValueError(f"{name} of camera {self.camera!r}: expected {hw} {np.dtype(kind)}, got {a.shape} {a.dtype}")

@@ -3,6 +3,7 @@
 """Two saved maps through one pipeline to a third."""
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from lsm_ros.config import Config, from_dict
@@ -17,7 +18,7 @@ def join_maps(a: Path, b: Path, out: Path) -> str:
     if out.exists():
         raise FileExistsError(f"{out} exists already; give another --out")
     a_saved, b_saved = store.saved_map(a), store.saved_map(b)
-    pipeline = MappingPipeline(saved_config(a_saved))
+    pipeline = MappingPipeline(replace(saved_config(a_saved), camera_masks=""))  # no more images come
     try:
         pipeline.load(a_saved)
         before = pipeline.status().keyframes

@@ -38,6 +38,7 @@ from lsm_ros.fusion.files.mesh_ply import write_mesh
 from lsm_ros.fusion.files.ply import write_ply
 from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.mapping import store
+from lsm_ros.mapping.camera_masks import check_cameras
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.types import FrameSet, TrackingState, TrajectoryPose
@@ -92,6 +93,7 @@ def map_source(args: argparse.Namespace) -> str:
                                      from_dict(chosen.settings))
             for line in (*getattr(source, "taken", ()), *(chosen.reasons if chosen is not None else ())):
                 print(line, flush=True)
+            check_cameras(config.camera_masks, source.cameras)
             pipeline = MappingPipeline(config)
             try:
                 if args.map is not None:

@@ -77,6 +77,8 @@ def map_posed(args: argparse.Namespace) -> str:
     options = check_options(args)
     config = make_config(args.config, args.set, None if args.pairs == AUTO else args.pairs, args.seed, args.weights,
                          from_dict({"pairs.model": "two_view"}))
+    if config.camera_masks:
+        raise ValueError(f"camera_masks {config.camera_masks!r} has no effect with --poses")
     out = check_out(args.out, args.source, args.overwrite, RESULT, "lsm map --poses")
     images = read_cameras(args.poses if (args.poses / "cameras.bin").is_file() else args.poses / "sparse" / "0")
     images = images[::args.stride][:args.max_frames]

@@ -10,6 +10,7 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.geometry import T_BODY_OPTICAL, CameraIntrinsics, Rectifier, depth_discontinuities
 from lsm_ros.mapping.calibration import Calibrator
+from lsm_ros.mapping.camera_masks import CameraMasks, without_robot
 from lsm_ros.mapping.sizes import SizeKeeper
 from lsm_ros.mapping.warnings import Warnings
 from lsm_ros.pairs.base import MATCHES, PairModel
@@ -33,7 +34,8 @@ class FrameRectifier:
         r = self.of(frame.intrinsics)
         return replace(frame, image=r.image(frame.image), intrinsics=r.target,
                        depth=None if frame.depth is None else r.depth(frame.depth),
-                       labels=None if frame.labels is None else r.labels(frame.labels, fill=UNLABELLED))
+                       labels=None if frame.labels is None else r.labels(frame.labels, fill=UNLABELLED),
+                       mask=None if frame.mask is None else r.labels(frame.mask.view(np.uint8), fill=0) > 0)
 
     def of(self, intrinsics: CameraIntrinsics) -> Rectifier:
         """The rectifier of a camera. At most eight cameras are remembered."""
@@ -56,6 +58,7 @@ class FramePreparation:
         self.rectify = FrameRectifier()
         self.calibrate = Calibrator(model, warnings)
         self.sizes = SizeKeeper(warnings)
+        self._masks = CameraMasks(config.camera_masks, warnings)
 
     def clear(self) -> None:
         """Forgets what it learned of the cameras, but for lenses."""
@@ -63,15 +66,16 @@ class FramePreparation:
         self.sizes.clear()
 
     def __call__(self, frame_set: FrameSet, tracker: Tracker) -> FrameSet:
-        """The frame set with intrinsics where they are known, without distortion, in the size in which its cameras began, and
-        with the depth that is used. ValueError for a camera that changed beyond that."""
+        """The frame set with intrinsics where they are known, without distortion, in the size in which its cameras began,
+        with the depth that is used, and with masks, under which there is neither depth nor a label. ValueError for a camera
+        that changed beyond that, or whose mask does not fit."""
         if not frame_set.T_rig_cam and len(frame_set.frames) == 1:  # the rig is the body of its one camera
             frame_set = replace(frame_set, T_rig_cam={frame_set.frames[0].camera: T_BODY_OPTICAL})
-        frames = [self.rectify(f) for f in frame_set.frames]
+        frames = [self.rectify(self._masks.attach(f)) for f in frame_set.frames]
         if MATCHES in self._model.gives:  # networks of pointmaps take every size as it comes
             frames = [self.sizes(f, tracker) for f in frames]
         frames = self._usable_depth([self.calibrate(f, tracker) for f in frames], bool(tracker.graph.keyframes))
-        return replace(frame_set, frames=tuple(self._reliable(f) for f in frames))
+        return replace(frame_set, frames=tuple(without_robot(self._reliable(f)) for f in frames))
 
     def _usable_depth(self, frames: list[Frame], started: bool) -> list[Frame]:
         """Frames with the depth that the pair model uses: others find it themselves, in a scale of their own."""

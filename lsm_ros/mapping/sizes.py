@@ -81,4 +81,5 @@ def _moved(frame: Frame, size: tuple[int, int], scale: np.ndarray, shift: np.nda
 
     return replace(frame, image=cv2.warpAffine(smooth, M, size[::-1], flags=cv2.INTER_LINEAR), intrinsics=intrinsics,
                    depth=None if frame.depth is None else nearest(frame.depth, 0),
-                   labels=None if frame.labels is None else nearest(frame.labels, UNLABELLED))
+                   labels=None if frame.labels is None else nearest(frame.labels, UNLABELLED),
+                   mask=None if frame.mask is None else nearest(frame.mask.view(np.uint8), 0) > 0)

@@ -46,11 +46,12 @@ class Agreement:
 
 
 def compare(gray_b: np.ndarray, depth_b: np.ndarray, camera_b: CameraIntrinsics, gray_a: np.ndarray,
-            depth_a: np.ndarray | None, camera_a: CameraIntrinsics, T_a_b: np.ndarray, unit: float = 1.0) -> Agreement:
+            depth_a: np.ndarray | None, camera_a: CameraIntrinsics, T_a_b: np.ndarray, unit: float = 1.0,
+            mask_a: np.ndarray | None = None) -> Agreement:
     """Agreement of image a (Ha, Wa) uint8 with image b (Hb, Wb) uint8 for a pose T_a_b (4, 4).
 
     depth_b (Hb, Wb): 0 where unknown; depth_a (Ha, Wa), or None where nothing measures it. unit: by which depths are
-    multiplied to be in the unit of the pose.
+    multiplied to be in the unit of the pose. mask_a (Ha, Wa) bool: what a cannot see, or None.
     """
     step = max(1, -(-max(gray_b.shape) // GRID))
     rows, columns = np.mgrid[step // 2:gray_b.shape[0]:step, step // 2:gray_b.shape[1]:step]
@@ -64,6 +65,9 @@ def compare(gray_b: np.ndarray, depth_b: np.ndarray, camera_b: CameraIntrinsics,
     z = points[:, 2]
     ok &= known.ravel() & (z > NEAREST * np.median(z_b[known])) & camera_a.contains(pixels)
     pixels = np.where(ok[:, None], pixels, 0.0)
+    if mask_a is not None:
+        x, y = np.rint(pixels).astype(np.int64).T
+        ok &= ~mask_a[np.clip(y, 0, mask_a.shape[0] - 1), np.clip(x, 0, mask_a.shape[1] - 1)]
     seen = ok.reshape(rows.shape)
     measured, agree, through = _depths(pixels, z, ok, depth_a, unit)
     textured, alike = _patches(_small(gray_b, rows.shape), _sampled(gray_a, pixels, rows.shape, step), seen)

@@ -42,6 +42,13 @@ class DenseDepth:
         """(H, W) float32 in [0, 1): falls with the relative deviation of depth; 0 where unknown."""
         return (1.0 / (1.0 + (self.relative_sigma / CONFIDENT) ** 2)).astype(np.float32)
 
+    def without(self, mask: np.ndarray | None) -> DenseDepth:
+        """This estimate, with nothing known in a mask (H, W) bool."""
+        if mask is None:
+            return self
+        return DenseDepth(np.where(mask, np.float32(0.0), self.inverse_depth),
+                          np.where(mask, np.float32(np.inf), self.relative_sigma))
+
     def filled(self, other: DenseDepth) -> DenseDepth:
         """This estimate, and another one of the same image where it knows nothing."""
         known = self.inverse_depth > 0
@@ -50,19 +57,20 @@ class DenseDepth:
 
 
 def dense_inverse_depth(gray_b: np.ndarray, intrinsics_b: CameraIntrinsics,
-                        partners: Sequence[tuple[np.ndarray, CameraIntrinsics, np.ndarray]],
-                        typical: float, quick: bool = False) -> DenseDepth:
+                        partners: Sequence[tuple[np.ndarray, CameraIntrinsics, np.ndarray]], typical: float,
+                        quick: bool = False, masks: Sequence[np.ndarray | None] | None = None) -> DenseDepth:
     """Inverse depth of image b from partners (gray, pinhole intrinsics, T_partner_b).
 
     typical: inverse depth of much of the image, where the search begins. quick: coarser flow in a third of the time.
+    masks: for each partner what is not to be found in it, (H, W) bool, or None.
     Each partner gives one estimate with a deviation from flow's error and the baseline; where several agree they are
     averaged, where they do not the pixel is unknown.
     """
     height, width = gray_b.shape
     b = _working(gray_b)
     weight, total, square = (np.zeros(b.shape, np.float32) for _ in range(3))
-    for gray_a, intrinsics_a, T_a_b in partners:
-        w, sigma = _one_partner(b, intrinsics_b, _working(gray_a), intrinsics_a, T_a_b, typical, quick)
+    for (gray_a, intrinsics_a, T_a_b), mask_a in zip(partners, masks or [None] * len(partners), strict=True):
+        w, sigma = _one_partner(b, intrinsics_b, _working(gray_a), intrinsics_a, T_a_b, mask_a, typical, quick)
         part = np.where(np.isfinite(sigma), 1.0 / np.maximum(sigma, 1e-6) ** 2, np.float32(0.0))
         weight += part
         total += part * w
@@ -87,7 +95,7 @@ def _working(gray: np.ndarray) -> np.ndarray:
 
 
 def _one_partner(b: np.ndarray, intrinsics_b: CameraIntrinsics, a: np.ndarray, intrinsics_a: CameraIntrinsics,
-                 T_a_b: np.ndarray, typical: float, quick: bool) -> tuple[np.ndarray, np.ndarray]:
+                 T_a_b: np.ndarray, mask_a: np.ndarray | None, typical: float, quick: bool) -> tuple[np.ndarray, np.ndarray]:
     """Inverse depth (h, w) float32 at the working size and its standard deviation, inf where it is not believed."""
     camera_b = intrinsics_b.resize(b.shape[1], b.shape[0])
     camera_a = intrinsics_a.resize(a.shape[1], a.shape[0])
@@ -112,6 +120,9 @@ def _one_partner(b: np.ndarray, intrinsics_b: CameraIntrinsics, a: np.ndarray, i
     sigma = np.hypot(FLOW_SIGMA_PX, 0.5 * loop) / camera_a.fx / np.maximum(slope, 1e-9)
     good = front & (loop < RETURN_PX) & (epipolar * camera_a.fx < EPIPOLAR_PX) & (w > 0)
     good &= (x >= 0) & (y >= 0) & (x <= a.shape[1] - 1) & (y <= a.shape[0] - 1)
+    if mask_a is not None:
+        small = cv2.resize(mask_a.astype(np.uint8), a.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        good &= cv2.remap(small, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0) == 0
     return w, np.where(good, sigma, np.inf).astype(np.float32)
 
 

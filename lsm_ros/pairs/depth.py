@@ -14,6 +14,7 @@ from lsm_ros.geometry import CameraIntrinsics, depth_discontinuities, depth_to_p
 from lsm_ros.pairs.agreement import Agreement, compare
 from lsm_ros.pairs.base import Correspondences, Matches, SparsePairModel, packed_image
 from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift, scaled_to
+from lsm_ros.pairs.masks import grown, is_clear, packed, unpacked
 from lsm_ros.pairs.surfaces import Surfaces, common_surfaces
 from lsm_ros.pairs.vlad import compare_signatures, signature_of
 from lsm_ros.types import Frame, PairPrediction
@@ -26,7 +27,7 @@ class DepthTokens:
     """A frame as it is kept for matching.
 
     gray: (H, W) uint8. depth_mm: (H, W) uint16 millimetres, 0 = none, or None. intrinsics: None while unknown.
-    Corners and descriptors are made when first needed.
+    mask: (H, W) bool, where nothing is found, or None. Corners and descriptors are made when first needed.
     """
 
     camera: str
@@ -35,6 +36,7 @@ class DepthTokens:
     depth_mm: np.ndarray | None
     intrinsics: CameraIntrinsics | None
     config: PairConfig
+    mask: np.ndarray | None = None
     _corners: np.ndarray | None = field(default=None, repr=False)
     _features: tuple[np.ndarray, np.ndarray] | None = field(default=None, repr=False)
 
@@ -52,7 +54,7 @@ class DepthTokens:
 
     @property
     def nbytes(self) -> int:
-        parts = [self.gray, self.depth_mm, *(self._features or ())]
+        parts = [self.gray, self.depth_mm, self.mask, *(self._features or ())]
         return sum(p.nbytes for p in parts if p is not None)
 
     def depth(self) -> np.ndarray:
@@ -85,6 +87,8 @@ class DepthTokens:
         usable: np.ndarray = ((depth > self.config.min_depth) & (depth < self.config.max_depth)).astype(np.uint8)
         usable[depth_discontinuities(depth)] = 0
         usable = cv2.erode(usable, np.ones((5, 5), np.uint8), borderValue=0)
+        if self.mask is not None:
+            usable[self.mask] = 0
         distance = max(3.0, self.config.min_corner_distance * self.gray.shape[1] / 640)
         found = cv2.goodFeaturesToTrack(self.gray, self.config.max_points, 0.005, distance, mask=usable, blockSize=5)
         if found is None:
@@ -93,9 +97,11 @@ class DepthTokens:
         return found[np.isfinite(self.sample_depth(found))]
 
     def features(self) -> tuple[np.ndarray, np.ndarray]:
-        """Pixels (M, 2) float64 and RootSIFT descriptors (M, 128) uint8 of the whole image."""
+        """Pixels (M, 2) float64 and RootSIFT descriptors (M, 128) uint8 of the whole image but its mask."""
         if self._features is None:
-            self._features = root_sift(self.gray, FEATURES)
+            pixels, found = root_sift(self.gray, FEATURES)
+            clear = is_clear(self.mask, pixels)
+            self._features = pixels[clear], found[clear]
         return self._features
 
 
@@ -121,17 +127,21 @@ class DepthPairModel(SparsePairModel):
             good = (frame.depth >= self.config.min_depth) & (frame.depth <= min(self.config.max_depth, 65.0))
             depth_mm = np.where(good, frame.depth * 1000 + 0.5, 0).astype(np.uint16)
         gray = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
-        return DepthTokens(frame.camera, frame.stamp_ns, gray, depth_mm, frame.intrinsics, self.config)
+        return DepthTokens(frame.camera, frame.stamp_ns, gray, depth_mm, frame.intrinsics, self.config, grown(frame.mask))
 
     def match(self, tokens_a: DepthTokens, tokens_b: DepthTokens, guess_a: np.ndarray) -> Matches:
         """Finds b's corners in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards."""
         index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a)
+        clear = is_clear(tokens_a.mask, found)
+        index, found = index[clear], found[clear]
         return Matches(index, found, tokens_a.sample_depth(found))
 
     def follow(self, tokens_a: DepthTokens, tokens_b: DepthTokens, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Finds pixels_b (N, 2) of b in a, taken shortly after, by Lucas-Kanade from where they were."""
         guess_a = scaled_to(pixels_b, tokens_b.gray.shape, tokens_a.gray.shape)
-        return find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, guess_a)
+        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, guess_a)
+        clear = is_clear(tokens_a.mask, found)
+        return index[clear], found[clear]
 
     def correspond(self, tokens_a: DepthTokens, tokens_b: DepthTokens) -> Correspondences:
         """Points of both images by descriptors: mutual nearest neighbours that pass the ratio test."""
@@ -147,7 +157,7 @@ class DepthPairModel(SparsePairModel):
         if tokens_b.depth_mm is None:
             return Agreement()
         return compare(tokens_b.gray, tokens_b.depth_mm, tokens_b.intrinsics, tokens_a.gray, tokens_a.depth_mm,
-                       tokens_a.intrinsics, T_a_b, 0.001)
+                       tokens_a.intrinsics, T_a_b, 0.001, tokens_a.mask)
 
     def surfaces(self, tokens_a: DepthTokens, tokens_b: DepthTokens, T_a_b: np.ndarray, depth_sigma: float
                  ) -> Surfaces | None:
@@ -167,8 +177,9 @@ class DepthPairModel(SparsePairModel):
         return compare_signatures(tokens if isinstance(tokens, np.ndarray) else self.signature(tokens), signatures)
 
     def pack(self, tokens: DepthTokens) -> dict[str, np.ndarray]:
-        """The image and its depth, without any an empty array."""
-        return {"gray": tokens.gray, "depth_mm": np.zeros((0, 0), np.uint16) if tokens.depth_mm is None else tokens.depth_mm}
+        """The image, its depth, without any an empty array, and its mask."""
+        depth_mm = np.zeros((0, 0), np.uint16) if tokens.depth_mm is None else tokens.depth_mm
+        return {"gray": tokens.gray, "depth_mm": depth_mm} | packed(tokens.mask)
 
     def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]
                ) -> DepthTokens:
@@ -176,7 +187,7 @@ class DepthPairModel(SparsePairModel):
         gray = packed_image(parts, "gray", np.uint8, intrinsics.shape)
         depth_mm = packed_image(parts, "depth_mm", np.uint16, intrinsics.shape, (0, 0))
         return DepthTokens(camera, stamp_ns, gray, depth_mm if depth_mm.size else None, intrinsics, self.config,
-                           parts["corners"].astype(np.float32))
+                           unpacked(parts, intrinsics.shape), parts["corners"].astype(np.float32))
 
     def predict(self, pairs: Sequence[tuple[DepthTokens, DepthTokens]],
                 priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:

@@ -19,6 +19,7 @@ from lsm_ros.models.positions import patch_positions
 from lsm_ros.models.preprocess import Crop, resize
 from lsm_ros.pairs.base import GAUSSIANS, PointmapPairModel
 from lsm_ros.pairs.graphs import GraphedFunction
+from lsm_ros.pairs.masks import cropped, masked, packed, unpacked
 from lsm_ros.pairs.precision import choose_precision
 from lsm_ros.pairs.retrieval import load_retrieval
 from lsm_ros.registry import NETWORKS
@@ -33,7 +34,8 @@ class NetworkTokens:
     """A frame as it is kept for pairing it with others.
 
     tokens: (N, D) fp16 on the model's device, of the image as the network saw it, `size` (H, W). crop: how pixels of the
-    frame became those of the network. intrinsics: of the network's image, None while unknown.
+    frame became those of the network. intrinsics: of the network's image, None while unknown. mask: (H, W) bool of the
+    network's image, where predictions have no confidence, or None.
     """
 
     camera: str
@@ -42,6 +44,7 @@ class NetworkTokens:
     size: Size
     crop: Crop
     intrinsics: CameraIntrinsics | None = None
+    mask: np.ndarray | None = None
 
     @property
     def nbytes(self) -> int:
@@ -147,7 +150,8 @@ class NetworkPairModel(PointmapPairModel):
         found = []
         for n, (frame, (_, crop)) in enumerate(zip(frames, resized, strict=True)):
             camera = None if frame.intrinsics is None else crop.intrinsics(frame.intrinsics)
-            found.append(NetworkTokens(frame.camera, frame.stamp_ns, tokens[n], (crop.height, crop.width), crop, camera))
+            found.append(NetworkTokens(frame.camera, frame.stamp_ns, tokens[n], (crop.height, crop.width), crop, camera,
+                                       cropped(frame.mask, crop)))
         return found
 
     @torch.inference_mode()
@@ -166,8 +170,9 @@ class NetworkPairModel(PointmapPairModel):
             for k, n in enumerate(group):
                 local = {f"{field}_{side}": view[field][k] for side, view in (("a", view_a), ("b", view_b))
                          for field in fields if field in view}
-                found[n] = PairPrediction(view_a["pts3d"][k], view_b["pts3d_in_other_view"][k], view_a["conf"][k],
-                                          view_b["conf"][k], is_metric=self.is_metric, **local)
+                conf_a, conf_b = (masked(view["conf"][k], t.mask) for view, t in zip((view_a, view_b), pairs[n], strict=True))
+                found[n] = PairPrediction(view_a["pts3d"][k], view_b["pts3d_in_other_view"][k], conf_a, conf_b,
+                                          is_metric=self.is_metric, **local)
         return [found[n] for n in range(len(pairs))]
 
     @torch.inference_mode()
@@ -196,7 +201,7 @@ class NetworkPairModel(PointmapPairModel):
         """Tokens as arrays, for a map on disk."""
         c = tokens.crop
         return {"tokens": tokens.tokens.cpu().numpy(),
-                "crop": np.array([c.width, c.height, *c.resized, c.left, c.top, *c.source])}
+                "crop": np.array([c.width, c.height, *c.resized, c.left, c.top, *c.source]), **packed(tokens.mask)}
 
     def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]
                ) -> NetworkTokens:
@@ -210,7 +215,8 @@ class NetworkPairModel(PointmapPairModel):
         wanted = (height // PATCH * (width // PATCH), self.model.enc_dim)
         if tuple(tokens.shape) != wanted:
             raise ValueError(f"tokens of shape {tuple(tokens.shape)}, where this network has {wanted}")
-        return NetworkTokens(camera, stamp_ns, tokens, (height, width), crop, crop.intrinsics(intrinsics))
+        return NetworkTokens(camera, stamp_ns, tokens, (height, width), crop, crop.intrinsics(intrinsics),
+                             unpacked(parts, (height, width)))
 
     def warm_up(self, height: int, width: int, pairs: Sequence[int] = (1, 2)) -> None:
         """Runs everything once for images of this size and these numbers of pairs, so that the first frame costs no more."""

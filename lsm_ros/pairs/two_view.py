@@ -15,6 +15,7 @@ from lsm_ros.pairs.agreement import Agreement, compare
 from lsm_ros.pairs.base import Correspondences, DensePairModel, Matches, packed_image
 from lsm_ros.pairs.corners import MARGIN_PX, find_by_flow, scaled_to
 from lsm_ros.pairs.dense import DenseDepth, dense_inverse_depth
+from lsm_ros.pairs.masks import clear_keypoints, grown, is_clear, packed, unpacked
 from lsm_ros.pairs.point_features.base import Keypoints, PointFeatures
 from lsm_ros.pairs.point_features.sift import SiftFeatures
 from lsm_ros.pairs.vlad import compare_signatures, signature_of
@@ -32,8 +33,8 @@ class TwoViewTokens:
     """A frame as it is kept for matching.
 
     gray: (H, W) uint8. intrinsics: None while unknown. inverse_depth: (N,) of the corners, NaN until it is known. dense:
-    inverse depth of the image at reduced size, in the scale of the map, 0 = none. Corners and keypoints are made when
-    first needed.
+    inverse depth of the image at reduced size, in the scale of the map, 0 = none. mask: (H, W) bool, where nothing is found, or
+    None. Corners and keypoints are made when first needed.
     """
 
     camera: str
@@ -42,6 +43,7 @@ class TwoViewTokens:
     intrinsics: CameraIntrinsics | None
     config: PairConfig
     dense: np.ndarray | None = None
+    mask: np.ndarray | None = None
     _corners: np.ndarray | None = field(default=None, repr=False)
     _inverse_depth: np.ndarray | None = field(default=None, repr=False)
     _keypoints: dict[str, Keypoints] = field(default_factory=dict, repr=False)
@@ -53,6 +55,8 @@ class TwoViewTokens:
             distance = max(3.0, self.config.min_corner_distance * self.gray.shape[1] / 640)
             inner = np.zeros(self.gray.shape, np.uint8)
             inner[MARGIN_PX:-MARGIN_PX, MARGIN_PX:-MARGIN_PX] = 255
+            if self.mask is not None:
+                inner[self.mask] = 0
             found = cv2.goodFeaturesToTrack(self.gray, min(CORNERS, self.config.max_points), 0.003, distance, mask=inner,
                                             blockSize=5)
             self._corners = np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
@@ -74,12 +78,12 @@ class TwoViewTokens:
 
     @property
     def nbytes(self) -> int:
-        return sum(p.nbytes for p in (self.gray, self.dense, *self._keypoints.values()) if p is not None)
+        return sum(p.nbytes for p in (self.gray, self.dense, self.mask, *self._keypoints.values()) if p is not None)
 
     def keypoints(self, features: PointFeatures) -> Keypoints:
-        """Points of this kind in the whole image."""
+        """Points of this kind in the whole image but its mask."""
         if features.name not in self._keypoints:
-            self._keypoints[features.name] = features.detect(self.gray)
+            self._keypoints[features.name] = clear_keypoints(self.mask, features.detect(self.gray))
         return self._keypoints[features.name]
 
     def adopt(self, dense: DenseDepth, max_relative_sigma: float) -> None:
@@ -118,19 +122,23 @@ class TwoViewPairModel(DensePairModel):
 
     def encode(self, frames: Sequence[Frame]) -> list[TwoViewTokens]:
         """Tokens of each frame."""
-        return [TwoViewTokens(f.camera, f.stamp_ns, cv2.cvtColor(f.image, cv2.COLOR_RGB2GRAY), f.intrinsics, self.config)
-                for f in frames]
+        return [TwoViewTokens(f.camera, f.stamp_ns, cv2.cvtColor(f.image, cv2.COLOR_RGB2GRAY), f.intrinsics, self.config,
+                              mask=grown(f.mask)) for f in frames]
 
     def match(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, guess_a: np.ndarray) -> Matches:
         """Finds b's corners in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards."""
         index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a, GUESSED_LEVELS,
                                     MATCH_WINDOW)
+        clear = is_clear(tokens_a.mask, found)
+        index, found = index[clear], found[clear]
         return Matches(index, found, np.full(len(index), np.nan))
 
     def follow(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Finds pixels_b (N, 2) of b in a, taken shortly after, by Lucas-Kanade from where they were."""
         guess_a = scaled_to(pixels_b, tokens_b.gray.shape, tokens_a.gray.shape)
-        return find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, guess_a)
+        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, guess_a)
+        clear = is_clear(tokens_a.mask, found)
+        return index[clear], found[clear]
 
     def correspond(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens) -> Correspondences:
         """Points of both images by descriptors; depth_b is that of b's dense estimate. Depths of a are not given: they
@@ -144,7 +152,9 @@ class TwoViewPairModel(DensePairModel):
               quick: bool = False) -> DenseDepth:
         """Inverse depth of an image, much of which has the inverse depth `typical`, from others (tokens, T_partner_image)
         whose poses are known."""
-        return dense_inverse_depth(tokens.gray, tokens.pinhole, [(t.gray, t.pinhole, T) for t, T in partners], typical, quick)
+        found = dense_inverse_depth(tokens.gray, tokens.pinhole, [(t.gray, t.pinhole, T) for t, T in partners], typical, quick,
+                                    [t.mask for t, _ in partners])
+        return found.without(tokens.mask)
 
     def agreement(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, T_a_b: np.ndarray) -> Agreement:
         """Agreement of a with b, by what they look like; nothing is compared while b has no dense depth."""
@@ -153,7 +163,8 @@ class TwoViewPairModel(DensePairModel):
         assert tokens_a.intrinsics is not None and tokens_b.intrinsics is not None
         w = cv2.resize(tokens_b.dense.astype(np.float32), tokens_b.gray.shape[::-1], interpolation=cv2.INTER_NEAREST)
         depth_b = np.where(w > 0, 1.0 / np.where(w > 0, w, 1.0), 0.0)
-        return compare(tokens_b.gray, depth_b, tokens_b.intrinsics, tokens_a.gray, None, tokens_a.intrinsics, T_a_b)
+        return compare(tokens_b.gray, depth_b, tokens_b.intrinsics, tokens_a.gray, None, tokens_a.intrinsics, T_a_b,
+                       mask_a=tokens_a.mask)
 
     def signature(self, tokens: Sequence[TwoViewTokens]) -> np.ndarray:
         """(cameras, bytes) uint8: visual words of the descriptors, less than 2 kB a camera."""
@@ -164,8 +175,9 @@ class TwoViewPairModel(DensePairModel):
         return compare_signatures(tokens if isinstance(tokens, np.ndarray) else self.signature(tokens), signatures)
 
     def pack(self, tokens: TwoViewTokens) -> dict[str, np.ndarray]:
-        """The image, and what is known of its depth at reduced size."""
-        return {"gray": tokens.gray, "dense": np.zeros((0, 0), np.float16) if tokens.dense is None else tokens.dense}
+        """The image, what is known of its depth at reduced size, and its mask."""
+        dense = np.zeros((0, 0), np.float16) if tokens.dense is None else tokens.dense
+        return {"gray": tokens.gray, "dense": dense} | packed(tokens.mask)
 
     def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]
                ) -> TwoViewTokens:
@@ -174,7 +186,8 @@ class TwoViewPairModel(DensePairModel):
         gray, (height, width) = packed_image(parts, "gray", np.uint8, intrinsics.shape), intrinsics.shape
         dense = packed_image(parts, "dense", np.float16, (-(-height // 2), -(-width // 2)), (0, 0))
         return TwoViewTokens(camera, stamp_ns, gray, intrinsics, self.config, dense if dense.size else None,
-                             parts["corners"].astype(np.float32), parts["inverse_depth"].copy())
+                             unpacked(parts, intrinsics.shape), parts["corners"].astype(np.float32),
+                             parts["inverse_depth"].copy())
 
     def predict(self, pairs: Sequence[tuple[TwoViewTokens, TwoViewTokens]],
                 priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:

@@ -24,6 +24,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from lsm_ros import memory
 from lsm_ros.config import Config
 from lsm_ros.live.grouping import Item
+from lsm_ros.mapping.camera_masks import check_cameras
 from lsm_ros.mapping.interface import Pipeline
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.ros.conversions import from_pose
@@ -145,6 +146,7 @@ class MappingNode(LifecycleNode):
         config, cameras = self.parameters.config(), self.parameters.cameras
         if config.node.localization_only and not config.node.load_map:
             raise ValueError("localization_only needs the name of a saved map in load_map")
+        check_cameras(config.camera_masks, cameras)
         pipeline = self._make_pipeline(config)
         c = self._offer(config, cameras)
         mapper = self.mapper = Mapper(self, config, pipeline, c.inputs.cameras, c.tf_in, c.tf_out, c.outputs, self.report,

@@ -17,7 +17,7 @@ from lsm_ros.reading import reading
 from lsm_ros.semantics.classes import read_classes
 from lsm_ros.semantics.segmenters import make_segmenter
 from lsm_ros.semantics.shared import SharedLanguage
-from lsm_ros.types import Frame, LabelSpace, NameVectors
+from lsm_ros.types import UNLABELLED, Frame, LabelSpace, NameVectors
 
 if TYPE_CHECKING:
     from lsm_ros.semantics.describing import Describer
@@ -103,11 +103,16 @@ class SemanticLayer:
         """A keyframe's frame with the labels of the segmenter, where there is one and the camera brought none."""
         if self._segmenter is None or frame.labels is not None:
             return frame
-        return replace(frame, labels=self._segmenter.segment(frame), label_space=self._segmenter.label_space)
+        labels = unmasked_labels(self._segmenter.segment(frame), frame)
+        return replace(frame, labels=labels, label_space=self._segmenter.label_space)
 
     def segmented(self, frame: Frame) -> tuple[np.ndarray, np.ndarray] | None:
         """Labels (H, W) uint16 of the segmenter and their probability (H, W) float32; None without one."""
-        return None if self._segmenter is None else self._segmenter.with_probability(frame)
+        if self._segmenter is None:
+            return None
+        labels, probability = self._segmenter.with_probability(frame)
+        probability = probability if frame.mask is None else np.where(frame.mask, np.float32(0), probability)
+        return unmasked_labels(labels, frame), probability
 
     def describe(self, frame: Frame) -> np.ndarray | None:
         """Features of a keyframe's image, as an `Observation` has them, where the pair model gives none but some are wanted."""
@@ -233,6 +238,11 @@ class SemanticLayer:
         if self._segmenter is not None:
             self.observe(self._segmenter.label_space)
         self._decode()
+
+
+def unmasked_labels(labels: np.ndarray, frame: Frame) -> np.ndarray:
+    """Labels (H, W) uint16 of a frame, none where its mask is."""
+    return labels if frame.mask is None else np.where(frame.mask, np.uint16(UNLABELLED), labels)
 
 
 def _conflict(space: LabelSpace, observed: LabelSpace | None) -> tuple[int, str] | None:

@@ -326,6 +326,12 @@ class TestBadInput:
         assert status == 0 and "no trajectory errors: only 0 poses match" in out
         assert metrics.read(tmp_path / "o" / "metrics.json")["ground_truth"] is None
 
+    def test_masks_that_fit_nothing(self, tum, tmp_path, capsys):
+        for text, says in (("rear=m.png", "no camera 'rear'"), ("camera=m.png", "m.png does not exist"),
+                           ("m.png", "camera=file")):
+            status, _, err = run(capsys, "map", tum, "--out", tmp_path / "o", "--set", f"camera_masks={text}")
+            assert status == 2 and says in err and len(err.strip().splitlines()) == 1 and not (tmp_path / "o").exists()
+
     def test_unknown_source_option(self, tum, tmp_path, capsys):
         status, _, err = run(capsys, "map", tum, "--out", tmp_path / "o", "--source-option", "speed=3")
         assert status == 2 and "'speed'" in err

@@ -187,3 +187,16 @@ def test_precision_is_measured(monkeypatch):
     monkeypatch.setattr(precision, "product_seconds", lambda dtype, _: times[dtype])
     monkeypatch.setattr(precision, "shortest", lambda *_: pytest.fail("a block was run though the product is slow"))
     assert precision.attempt(torch.bfloat16, cpu, 1.5) == precision.Trial(torch.bfloat16, 1 / 7, 0.0, float("inf"))
+
+
+def test_there_is_no_confidence_under_a_mask(pair_model):
+    mask = np.zeros((90, 120), bool)
+    mask[:, 60:] = True
+    plain = frame(1)
+    a, b = pair_model.encode([Frame(1, "front", plain.image, mask=mask), frame(2)])
+    got, back = pair_model.predict([(a, b), (b, a)])
+    for confidence in (got.conf_a, back.conf_b):
+        assert not confidence[:, 48:].any() and (confidence[:, :47] > 0).all()
+    assert (got.conf_b > 0).all()
+    camera = CameraIntrinsics(120, 90, 100.0, 100.0, 60.0, 45.0)
+    assert np.array_equal(pair_model.unpack("front", 1, camera, pair_model.pack(a)).mask, a.mask)

@@ -119,8 +119,9 @@ def test_parameters_are_described_checked_and_said_to_need_a_reset(client, start
     ({"localization_only": True}, ["load_map"]),
     ({"load_map": "../../etc"}, ["../../etc", "map_directory"]),
     ({"pairs.model": "magic"}, ["pairs.model", "magic"]),
+    ({"camera_masks": "fornt=m.png"}, ["camera_masks", "'fornt'", "camera"]),
     ({"tracking.hubber": 1.0, "fusion.voxel_size": "big"}, ["did you mean 'tracking.huber'", "'big'"]),
-], ids=["range", "camera", "localization", "outside", "choice", "unknown"])
+], ids=["range", "camera", "localization", "outside", "choice", "mask", "unknown"])
 def test_bad_values_at_start_end_in_unconfigured_with_a_reason(client, start, parameters, words):
     node = start(**parameters)
     client.wait(lambda: "configure failed" in node.log(), 15, f"a failure; {node.log()}")

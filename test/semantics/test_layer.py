@@ -18,7 +18,7 @@ from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.semantics import language as language_module
 from lsm_ros.semantics.describing import Describer
-from lsm_ros.types import UNLABELLED, LabelSpace
+from lsm_ros.types import UNLABELLED, Frame, LabelSpace
 from lsm_sim.source import RoomSource
 
 CONFIG = from_dict({"fusion.voxel_size": 0.06, "fusion.budget_ms": 1000.0, "semantics.features": "always"})
@@ -248,3 +248,24 @@ def test_names_of_the_configuration(room, monkeypatch, tmp_path):
         MappingPipeline(pipeline.config)
     with pytest.raises(FileNotFoundError, match="'outdoor' is neither a YAML file nor one of ade20k, .*indoor"):
         MappingPipeline(from_dict({"semantics.label_space": "outdoor"}, CONFIG))
+
+
+def test_a_segmenter_names_nothing_under_a_mask():
+    class Chairs:
+        label_space = LabelSpace({0: "chair"})
+
+        def segment(self, frame):
+            return np.zeros(frame.image.shape[:2], np.uint16)
+
+        def with_probability(self, frame):
+            return self.segment(frame), np.ones(frame.image.shape[:2], np.float32)
+
+    layer = MappingPipeline(from_dict({})).semantics
+    layer._segmenter = Chairs()
+    mask = np.zeros((4, 6), bool)
+    mask[2:] = True
+    frame = Frame(0, "c", np.zeros((4, 6, 3), np.uint8), mask=mask)
+    labels, probability = layer.segmented(frame)
+    for found in (layer.labelled(frame).labels, labels):
+        assert (found[2:] == UNLABELLED).all() and not found[:2].any() and found.dtype == np.uint16
+    assert not probability[2:].any() and (probability[:2] == 1).all() and probability.dtype == np.float32

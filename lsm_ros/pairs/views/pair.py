@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
 from lsm_ros.models.preprocess import Crop, resize
 from lsm_ros.pairs.base import PointmapPairModel, packed_image
+from lsm_ros.pairs.masks import clear_keypoints, cropped, masked, packed, unpacked
 from lsm_ros.pairs.point_features.sift import SiftFeatures
 from lsm_ros.pairs.views.base import View, ViewModel, ViewPrediction
 from lsm_ros.pairs.vlad import compare_signatures, signature_of
@@ -26,13 +27,15 @@ SIFT = SiftFeatures()
 @dataclass(frozen=True, eq=False)
 class ViewTokens:
     """A frame as it is kept: image (H, W, 3) uint8 of the network's size. crop: how pixels of the frame became those of the
-    image. intrinsics: of the image, None while unknown."""
+    image. intrinsics: of the image, None while unknown. mask: (H, W) bool of the image, where predictions have no confidence,
+    or None."""
 
     camera: str
     stamp_ns: int
     image: np.ndarray
     crop: Crop
     intrinsics: CameraIntrinsics | None = None
+    mask: np.ndarray | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -72,7 +75,8 @@ class ViewPairModel(PointmapPairModel):
         for f in frames:
             image, crop = resize(f.image, self.views.size, square_ok=True, patch=self.views.patch, whole=True)
             out.append(ViewTokens(f.camera, f.stamp_ns, image, crop,
-                                  None if f.intrinsics is None else crop.intrinsics(f.intrinsics)))
+                                  None if f.intrinsics is None else crop.intrinsics(f.intrinsics),
+                                  cropped(f.mask, crop)))
         return out
 
     def predict(self, pairs: Sequence[Pair], priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:
@@ -83,20 +87,23 @@ class ViewPairModel(PointmapPairModel):
         tokens = {id(t): t for pair in pairs for t in pair}
         found = dict(zip(tokens, self.views.predict([View(t.image, t.intrinsics) for t in tokens.values()]), strict=True))
         for a, b in pairs:
-            yield _pair(found[id(a)], found[id(b)])
+            made = _pair(found[id(a)], found[id(b)])
+            yield replace(made, conf_a=masked(made.conf_a, a.mask), conf_b=masked(made.conf_b, b.mask))
 
     def signature(self, tokens: Sequence[ViewTokens]) -> np.ndarray:
         """(cameras, bytes) uint8: visual words of RootSIFT."""
-        return signature_of([SIFT.detect(cv2.cvtColor(t.image, cv2.COLOR_RGB2GRAY)).descriptors for t in tokens])
+        found = [clear_keypoints(t.mask, SIFT.detect(cv2.cvtColor(t.image, cv2.COLOR_RGB2GRAY))) for t in tokens]
+        return signature_of([k.descriptors for k in found])
 
     def alike(self, tokens: Sequence[ViewTokens] | np.ndarray, signatures: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """(S,) from -1 to 1 by visual words; see `lsm_ros.pairs.vlad.compare_signatures`."""
         return compare_signatures(tokens if isinstance(tokens, np.ndarray) else self.signature(tokens), signatures)
 
     def pack(self, tokens: ViewTokens) -> dict[str, np.ndarray]:
-        """The image and its crop, for a map on disk."""
+        """The image, its crop and its mask, for a map on disk."""
         c = tokens.crop
-        return {"image": tokens.image, "crop": np.array([c.width, c.height, *c.resized, c.left, c.top, *c.source])}
+        return {"image": tokens.image, "crop": np.array([c.width, c.height, *c.resized, c.left, c.top, *c.source]),
+                **packed(tokens.mask)}
 
     def unpack(self, camera: str, stamp_ns: int, intrinsics: CameraIntrinsics, parts: Mapping[str, np.ndarray]) -> ViewTokens:
         """Tokens from what `pack` gave; intrinsics: of the frame. ValueError when they are of another camera."""
@@ -105,7 +112,7 @@ class ViewPairModel(PointmapPairModel):
             raise ValueError(f"the network's image was cut from one of {source}, the camera has {list(intrinsics.shape[::-1])}")
         crop = Crop(width, height, (w, h), left, top, (source[0], source[1]))
         image = packed_image(parts, "image", np.uint8, (height, width, 3))
-        return ViewTokens(camera, stamp_ns, image, crop, crop.intrinsics(intrinsics))
+        return ViewTokens(camera, stamp_ns, image, crop, crop.intrinsics(intrinsics), unpacked(parts, (height, width)))
 
 
 def windows(pairs: Sequence[Pair], most: int) -> list[list[Pair]]:

@@ -64,13 +64,19 @@ class TrackedFrame:
 @dataclass(frozen=True)
 class FrameDepth:
     """Dense depth of one camera's frame. depth: (H, W) float32 along the optical axis in units of the map, 0 = none.
-    confidence: (H, W) float32 in [0, 1], 0 = none. measured: by a depth camera, whose noise the map knows."""
+    confidence: (H, W) float32 in [0, 1], 0 = none. measured: by a depth camera, whose noise the map knows. Both are 0 where
+    the frame has its mask."""
 
     frame: Frame
     intrinsics: CameraIntrinsics
     depth: np.ndarray
     confidence: np.ndarray
     measured: bool
+
+    def __post_init__(self) -> None:
+        if self.frame.mask is not None:
+            for name in ("depth", "confidence"):
+                object.__setattr__(self, name, np.where(self.frame.mask, np.float32(0.0), getattr(self, name)))
 
 
 @dataclass(frozen=True)

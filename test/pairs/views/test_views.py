@@ -134,3 +134,19 @@ def test_settings_of_other_networks_are_refused(setting):
     (name,) = setting
     with pytest.raises(ValueError, match=f"pair model map_anything has no use for pairs.{name} "):
         make_pair_model(PairConfig(model="map_anything", weights="here", **setting))
+
+
+def test_there_is_no_confidence_under_a_mask():
+    model = model_of()
+    seen = frame_set(BOARDS, PATH, 6, CAMERA).frames[0]
+    mask = np.zeros(seen.image.shape[:2], bool)
+    mask[:, mask.shape[1] // 2:] = True
+    (a,), (b,) = model.encode([replace(seen, mask=mask)]), tokens_of(model, 12)
+    got, back = model.predict([(a, b), (b, a)])
+    for confidence in (got.conf_a, back.conf_b):
+        assert not confidence[:, 63:].any() and (confidence[:, :62] > 0).any()
+    assert (got.conf_b[:, 63:] > 0).any()
+    plain, other = model.encode([seen])[0], model.signature([a])
+    assert not np.array_equal(model.signature([plain]), other)
+    again = model.unpack("camera", 0, seen.intrinsics or CAMERA, model.pack(a))
+    assert np.array_equal(again.mask, a.mask)
