@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from lsm_ros.datasets import open_source
 from lsm_ros.datasets.imu import ImuData
 from lsm_ros.datasets.record import TRUTH_TF, millimetres, record
 from lsm_ros.datasets.rosbag import stamp_of
 from lsm_ros.geometry.lie import make_se3
-from lsm_ros.types import Frame, FrameSet
+from lsm_ros.types import Frame, FrameSet, TrajectoryPose
 from lsm_sim.source import RoomSource
 
 START = 1_700_000_000_000_000_000
@@ -264,3 +265,49 @@ def test_memory_does_not_grow(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[2] < peaks[0] + 3e6 and peaks[3] < peaks[1] + 3e6
+
+
+class TestRules:
+    def messages(self, bag, topic):
+        from lsm_ros.datasets.bagfile import BagFile
+
+        file = BagFile(bag)
+        found = [(log_ns, message) for _, log_ns, message in file.messages([topic])]
+        file.close()
+        return found
+
+    def test_the_quality_of_jpeg_does_not_matter_without_jpeg(self, tmp_path):
+        assert record(ListSource([frame_set(START)]), tmp_path / "bag", jpeg_quality=0).frame_sets == 1
+
+    def test_progress_and_length_of_a_limited_recording(self, tmp_path):
+        calls = []
+        source = ListSource([frame_set(START + k * 10**9) for k in range(5)])
+        done = record(source, tmp_path / "bag", limit=3, progress=lambda *a: calls.append(a))
+        assert calls == [(1, 3), (2, 3), (3, 3)] and done.frame_sets == 3
+        assert (done.duration_s, done.stamp_offset_ns) == (2.0, 0)
+
+    def test_true_poses_from_before_the_first_image_are_left_out_and_those_between_are_kept(self, tmp_path):
+        source = ListSource([frame_set(START + k * 10**9) for k in range(2)])
+        source.ground_truth = [TrajectoryPose(START + ms * 10**6, np.eye(4)) for ms in (-500, 0, 500, 1000, 1500)]
+        record(source, tmp_path / "bag")
+        written = self.messages(tmp_path / "bag", "/ground_truth")
+        assert [stamp_of(m.header) - START for _, m in written] == [0, 5 * 10**8, 10**9]
+
+    def test_what_has_one_stamp_has_growing_times_of_recording(self, tmp_path, room):
+        record(room, tmp_path / "bag")
+        from lsm_ros.datasets.bagfile import BagFile
+
+        file = BagFile(tmp_path / "bag")
+        times = [log_ns for _, log_ns, _ in file.messages([t.name for t in file.topics])]
+        file.close()
+        assert len(times) > 20 and all(a < b for a, b in zip(times, times[1:], strict=False))
+
+    def test_fixed_frames_and_names_are_latched_and_come_once(self, tmp_path, room):
+        record(room, tmp_path / "bag")
+        assert len(self.messages(tmp_path / "bag", "/tf_static")) == 1
+        assert len(self.messages(tmp_path / "bag", "/front/label_info")) == 1
+        about = yaml.safe_load((tmp_path / "bag" / "metadata.yaml").read_text())["rosbag2_bagfile_information"]
+        topics = [t["topic_metadata"] for t in about["topics_with_message_count"]]
+        durability = {t["name"]: yaml.safe_load(t["offered_qos_profiles"])[0]["durability"] for t in topics}
+        assert {name for name, value in durability.items() if value == 1} == {  # transient local
+            "/tf_static", "/front/label_info", "/rear/label_info"}
