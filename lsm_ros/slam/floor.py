@@ -30,6 +30,8 @@ SAME = (0.07, 0.1)  # radians and metres between floors that are the same
 OF_ANOTHER = 1 / 5  # of the number of keyframes that show the floor must not show one above them, as a ceiling is
 KEPT = 10  # newest keyframes whose points are kept until the camera has turned
 POINTS = 4000  # of each
+AT_ONCE = 2  # keyframes whose planes are looked for while a frame waits; each takes some 50 ms
+MOST_SEEN = 200  # newest keyframes whose planes are remembered
 
 
 def find_floor(points_rig: np.ndarray, seed: int = 0, iterations: int = 1000,
@@ -97,8 +99,7 @@ def upright(up: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Turning:
     """Vertical as turning says it: axis (3,) in the map and axis_rig (3,) in the rig, of unit length; which end is up it does
-    not say, the largest number of axis_rig is positive; spread:
-    of that in the rig, radians; turned: radians about it between the keyframes farthest apart."""
+    not say, the largest number of axis_rig is positive; spread: of axis_rig, radians; turned: radians about it between the keyframes farthest apart."""
 
     axis: np.ndarray
     axis_rig: np.ndarray
@@ -179,11 +180,17 @@ class FloorByTurning:
         return make_se3(upright(normal), np.array([0.0, 0.0, -height]))
 
     def _look(self, axis_rig: np.ndarray) -> None:
-        """Finds the planes of keyframes that were not looked at, or with another vertical."""
-        for keyframe, points in self._points:
+        """Finds the planes of some keyframes that were not looked at, or with another vertical; the newest first."""
+        looked_at = 0
+        for keyframe, points in reversed(self._points):
             before = self._seen.get(keyframe)
             if before is None or before.axis_rig @ axis_rig < np.cos(MOST_OFF / 2):
                 self._seen[keyframe] = Seen(axis_rig, (self._plane(points, axis_rig), self._plane(points, -axis_rig)))
+                looked_at += 1
+                if looked_at == AT_ONCE:
+                    break
+        for keyframe in sorted(self._seen)[:-MOST_SEEN]:
+            del self._seen[keyframe]
 
     def _plane(self, points: np.ndarray, up_rig: np.ndarray) -> np.ndarray | None:
         R_up_rig = upright(up_rig)
