@@ -99,7 +99,8 @@ def upright(up: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Turning:
     """Vertical as turning says it: axis (3,) in the map and axis_rig (3,) in the rig, of unit length; which end is up it does
-    not say, the largest number of axis_rig is positive; spread: of axis_rig, radians; turned: radians about it between the keyframes farthest apart."""
+    not say, the largest number of axis_rig is positive; spread: of axis_rig, radians; turned: radians about it between the
+    keyframes farthest apart."""
 
     axis: np.ndarray
     axis_rig: np.ndarray
