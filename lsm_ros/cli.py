@@ -16,6 +16,7 @@ from typing import NoReturn
 
 import lsm_ros
 from lsm_ros.commands import COMMANDS
+from lsm_ros.commands.wording import one_line
 
 EXIT_BAD_INPUT, EXIT_INTERRUPTED, EXIT_TERMINATED = 2, 130, 143
 
@@ -77,19 +78,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def plain_warning(message: Warning | str, *_where: object) -> str:
     """Text of a warning in one line, without its line of code."""
     return f"lsm: warning: {' '.join(str(message).split())}\n"
-
-
-def one_line(error: BaseException) -> str:
-    """Text of an error in one line; for an OSError its reason and its file."""
-    if isinstance(error, OSError) and error.strerror:
-        text = error.strerror if error.filename is None else f"{error.strerror}: {error.filename}"
-    elif isinstance(error, MemoryError):
-        text = f"out of memory {error}"
-    elif isinstance(error, ModuleNotFoundError):
-        text = f"{error}; `lsm doctor` says how to install what is missing"
-    else:
-        text = str(error)
-    return " ".join(text.split()) or type(error).__name__
 
 
 class _Terminated(BaseException):

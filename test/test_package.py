@@ -19,7 +19,7 @@ KEYS = {"cv2": "python3-opencv", "hypothesis": "python3-hypothesis", "numpy": "p
         "PIL": "python3-pil", "psutil": "python3-psutil", "pytest": "python3-pytest", "scipy": "python3-scipy",
         "tf2_ros": "tf2_ros_py", "tqdm": "python3-tqdm", "yaml": "python3-yaml"}
 # What pip brings, lz4 with rosbags: rosdep has no key for it, only one that installs with pip, or one for another build.
-PIP = {"ai_edge_litert", "cupy", "evo", "huggingface_hub", "lz4", "matplotlib", "mypy", "onnx", "onnxruntime", "open3d",
+PIP = {"ai_edge_litert", "cupy", "evo", "huggingface_hub", "lz4", "matplotlib", "mcp", "mypy", "onnx", "onnxruntime", "open3d",
        "rosbags", "torch", "transformers", "depth_anything_3", "mapanything"}
 FOR_MYPY = {"typing_extensions"}  # imported below TYPE_CHECKING alone; mypy brings it
 # Needed although no source imports it.

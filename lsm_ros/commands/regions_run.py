@@ -26,13 +26,28 @@ def listed(folder: Path) -> Regions:
     """The regions of a result of `lsm map`, or of a saved map. FileNotFoundError for a folder without a map; ValueError for one
     without objects, or of which it is not known which way is up."""
     keeper, saved = keeper_of(folder), store.saved_map(folder)
-    meta, config = store.read_meta(saved), Config()
-    if meta.get("gravity_source", "none") in ("", "none"):
-        raise ValueError(f"which way is up in the map in {saved} is not known, so it has no rooms")
-    with reading(saved / store.META):
-        config = from_dict({k: meta["config"][k] for k in ("grid", "regions") if k in meta["config"]})
+    check_level(saved)
     voxels = VoxelMap(fusion_config(saved))
     voxels.load(saved / "map")
+    return regions_in(voxels, keeper, reading_config(saved))
+
+
+def check_level(saved: Path) -> None:
+    """ValueError for a saved map of which it is not known which way is up."""
+    meta = store.read_meta(saved)
+    if meta.get("gravity_source", "none") in ("", "none"):
+        raise ValueError(f"which way is up in the map in {saved} is not known, so it has no rooms")
+
+
+def reading_config(saved: Path) -> Config:
+    """The parameters by which a saved map is read, as it was made with. ValueError."""
+    meta = store.read_meta(saved)
+    with reading(saved / store.META):
+        return from_dict({k: meta["config"][k] for k in ("grid", "regions", "objects", "semantics") if k in meta["config"]})
+
+
+def regions_in(voxels: VoxelMap, keeper: ObjectKeeper, config: Config) -> Regions:
+    """The regions of a map that is level."""
     band = replace(config.grid, min_height=config.regions.min_height, max_height=config.regions.max_height)
     return with_names(find_regions(voxels.occupancy(band)), keeper.shown(), pins_of(keeper))
 

@@ -10,17 +10,15 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.fusion.voxel_map import VoxelMap
 from lsm_ros.mapping.atlas import Atlas
+from lsm_ros.semantics.asking import find_target, goal_for
 from lsm_ros.semantics.classes import ClassAbout
-from lsm_ros.semantics.label_spaces import plain
 from lsm_ros.semantics.layer import SemanticLayer
 from lsm_ros.semantics.masks import label_mask
 from lsm_ros.semantics.objects import MapObject
-from lsm_ros.semantics.regions import Goal, Region, Regions, find_regions, goal_near, with_names
-from lsm_ros.semantics.search import Answer, find_places
+from lsm_ros.semantics.regions import Goal, Regions, find_regions, with_names
+from lsm_ros.semantics.search import Answer, Place, find_places
 from lsm_ros.slam.trackers import Tracker
 from lsm_ros.types import UNLABELLED, FrameCloud, LabelSpace, MapSnapshot, OccupancyMap, TrajectoryPose
-
-MOST_TEXT = 1000  # characters of a target
 
 
 class Readings:
@@ -122,34 +120,14 @@ class Readings:
         if self._atlas.here.fuser.backlog:
             raise ValueError(f"the map is being moved: {self._atlas.here.fuser.backlog} observations are still where they "
                              "were; ask again")
-        wanted, robot = self.config.regions, T_map_rig[:2, 3]
-        found = self._target(text, regions, robot)
-        if isinstance(found, Region):
-            return f"region {found.name}", goal_near(grid, found.outline, robot, wanted.robot_radius, 0.0, inside=True)
-        name, outline = found
-        return name, goal_near(grid, outline, robot, wanted.robot_radius, wanted.goal_distance)
+        robot = T_map_rig[:2, 3]
+        target = find_target(text, regions, self.objects(), self.semantics.classes, robot,
+                             self._places if self.map.has_features else None)
+        return goal_for(target, grid, robot, self.config.regions)
 
-    def _target(self, text: str, regions: Regions, robot: np.ndarray) -> Region | tuple[str, np.ndarray]:
-        """A region, or the name of a thing and its outline (N, 2)."""
-        asked, objects = plain(text), self.objects()
-        if not asked or len(text) > MOST_TEXT:
-            raise ValueError(f"a target needs 1 to {MOST_TEXT} characters, got {len(text)}")
-        by_person = [o for o in objects if plain(o.name) == asked or str(o.id) == asked]
-        region = next((r for r in regions.regions if plain(r.name) == asked), None)
-        if not by_person and region is not None:
-            return region
-        things = by_person or [o for o in objects if o.label == self.semantics.classes.common_name(text)]
-        if things:
-            near = min(things, key=lambda o: float(np.linalg.norm(o.centroid[:2] - robot)))
-            return f"{near.shown_name} {near.id}", near.box.corners
-        known = sorted({o.shown_name for o in objects} | {r.name for r in regions.regions})
-        if not self.map.has_features:
-            raise ValueError(f"nothing in the map is called {text!r}; there are: {', '.join(known) or 'no objects or regions'}")
-        places = self.find(self.semantics.shared.sentence(text).vector, 0.0, 1).places
-        if not places:
-            raise ValueError(f"nothing in the map is like {text!r}")
-        (x0, y0), (x1, y1) = places[0].low[:2], places[0].high[:2]
-        return f"what is like {text!r}", np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]])
+    def _places(self, text: str) -> tuple[Place, ...]:
+        """The place that a sentence describes best, if there is one."""
+        return self.find(self.semantics.shared.sentence(text).vector, 0.0, 1).places
 
     def about(self, name: str) -> ClassAbout:
         """Knowledge of a class."""
