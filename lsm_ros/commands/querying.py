@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from lsm_ros.mapping import store
 from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.reading import reading
 from lsm_ros.semantics.language import Sentence, read_language
-from lsm_ros.semantics.search import Answer, find_places
+from lsm_ros.semantics.search import Answer, find_places, without
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,14 @@ class Found:
     answer: Answer
 
 
-def ask(folder: Path, text: str, threshold: float, most: int) -> Found:
-    """Asks the map in a folder. FileNotFoundError for a folder without a map; ValueError for a map without features, a text
+def ask(folder: Path, text: str, threshold: float, most: int, unwanted: Sequence[str] = ()) -> Found:
+    """Asks the map in a folder. unwanted: texts that are not meant; what is as much like one of them does not count.
+    FileNotFoundError for a folder without a map; ValueError for a map without features, a text
     without words, or weights of another text encoder; ImportError when the text encoder is missing."""
     cloud = read_cloud(folder)
-    sentence = read_language(folder / LANGUAGE_FILE).sentence(text)
-    similarity = cloud.similarity(sentence.vector)
+    language = read_language(folder / LANGUAGE_FILE)
+    sentence = language.sentence(text)
+    similarity = without(cloud.similarity(sentence.vector), [cloud.similarity(language.sentence(t).vector) for t in unwanted])
     return Found(sentence, find_places(cloud.voxel, cloud.points_map, similarity, cloud.voxel_size, threshold, most))
 
 

@@ -20,6 +20,7 @@ from lsm_ros.commands.wording import one_line
 REVISIONS = ("2025-06-18", "2025-03-26", "2024-11-05")  # of MCP, the newest first
 PARSE_ERROR, INVALID_REQUEST, NO_METHOD, INVALID_ARGUMENTS, FAILED = -32700, -32600, -32601, -32602, -32000
 MOST_BATCH = 100  # requests in one message
+MOST_TEXTS = 10
 PNG = "png_base64"  # key of a result that is a picture
 
 
@@ -33,7 +34,8 @@ class RpcError(Exception):
 
 @dataclass(frozen=True)
 class Argument:
-    """Argument of a tool. kind: string, integer, number, or point (2 or 3 numbers). low, high: bounds of an integer."""
+    """Argument of a tool. kind: string, integer, number, point (2 or 3 numbers), or
+    texts (1 to 10 strings). low, high: bounds of an integer."""
 
     kind: str
     description: str
@@ -46,17 +48,21 @@ class Argument:
         if self.kind == "point":
             return {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 3,
                     "description": self.description}
+        if self.kind == "texts":
+            return {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": MOST_TEXTS,
+                    "description": self.description}
         bounds = {"minimum": self.low, "maximum": self.high}
         return {"type": self.kind, "description": self.description, **{k: v for k, v in bounds.items() if v is not None}}
 
     def check(self, name: str, value: Any) -> None:
         """`RpcError` for a value of another kind."""
         good = {"string": lambda v: isinstance(v, str), "integer": lambda v: isinstance(v, int) and not isinstance(v, bool),
-                "number": _is_number, "point": lambda v: isinstance(v, list) and len(v) in (2, 3) and all(map(_is_number, v))}
+                "number": _is_number, "point": lambda v: isinstance(v, list) and len(v) in (2, 3) and all(map(_is_number, v)),
+                "texts": lambda v: isinstance(v, list) and 0 < len(v) <= MOST_TEXTS and all(isinstance(t, str) for t in v)}
         if not good[self.kind](value):
-            article = "an" if self.kind == "integer" else "a"
-            wanted = "2 or 3 finite numbers" if self.kind == "point" else f"{article} {self.kind}"
-            raise RpcError(INVALID_ARGUMENTS, f"argument {name!r}: expected {wanted}, got {_short(value)}")
+            wanted = {"integer": "an integer", "point": "2 or 3 finite numbers", "texts": f"1 to {MOST_TEXTS} strings"}
+            raise RpcError(INVALID_ARGUMENTS, f"argument {name!r}: expected {wanted.get(self.kind, f'a {self.kind}')}, got "
+                           f"{_short(value)}")
         if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
             raise RpcError(INVALID_ARGUMENTS, f"argument {name!r}: {value} is outside {self.low} to {self.high}")
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from lsm_ros.images.codecs import encode_png
 from lsm_ros.semantics import asking
 from lsm_ros.semantics.objects import MapObject
 from lsm_ros.semantics.objects.picture import find_picture
-from lsm_ros.semantics.search import Place, find_places
+from lsm_ros.semantics.search import Place, find_places, without
 
 UNSURE = 0.5  # similarity below which the map may have nothing of the kind
 NEAREST = 5  # objects around a pose
@@ -38,7 +39,8 @@ def server_of(folder: Path) -> Server:
         Tool("list_objects", "All things of the map with boxes, the rooms, and the doors between them.", ask.list_objects,
              {"label": Argument("string", "only things of this class")}),
         Tool("find", "Things that a text means, the best first, each with its score, and a pose to see it from.", ask.find,
-             {"text": text, "top": Argument("integer", "at most so many (5)", low=1, high=100), "robot": ROBOT}),
+             {"text": text, "top": Argument("integer", "at most so many (5)", low=1, high=100), "robot": ROBOT,
+              "unwanted": Argument("texts", "what is not meant: a place as much like one of these does not count")}),
         Tool("goal_near", "A pose that is free and reachable near a thing, facing it, or in a room.", ask.goal_near,
              {"target": text, "robot": ROBOT}),
         Tool("where_am_i", "The room that a point lies in, the rooms beside it, and the things around it.", ask.where_am_i,
@@ -63,7 +65,8 @@ class Questions:
             out["remark"] = now.not_level
         return out
 
-    def find(self, text: str, top: int = 5, robot: list[float] | None = None) -> dict[str, Any]:
+    def find(self, text: str, top: int = 5, robot: list[float] | None = None, unwanted: list[str] | None = None
+             ) -> dict[str, Any]:
         """Objects by number, name or class, else places that the sentence describes; none is an answer."""
         now = self.map.now()
         asking.check_text(text)
@@ -73,7 +76,7 @@ class Questions:
         remarks: list[str] = []
         found = [self._entry(now, o, by, o.existence * (1.0 if named else o.classes.get(o.label, 1.0))) for o in things]
         if not found and now.language is not None:
-            found = self._described(now, text, top, remarks)
+            found = self._described(now, text, unwanted or [], top, remarks)
         elif not found:
             remarks.append(f"nothing in the map is called {text!r}, and it has no language features for sentences; there are: "
                            f"{asking.names_in(now.objects, now.regions)}")
@@ -82,13 +85,15 @@ class Questions:
             entry.update(_goal(now, (entry["name"], entry.pop("outline")), robot))
         return {"text": text, "found": found, "remarks": remarks}
 
-    def _described(self, now: Loaded, text: str, top: int, remarks: list[str]) -> list[dict[str, Any]]:
+    def _described(self, now: Loaded, text: str, unwanted: list[str], top: int, remarks: list[str]) -> list[dict[str, Any]]:
         assert now.language is not None
         sentence = now.language.sentence(text)
         remarks += sentence.remarks
-        places, best = _places(now, sentence.vector, top)
+        places, best = _places(now, sentence.vector, top, [now.language.sentence(t).vector for t in unwanted])
         if not places:
-            remarks.append(f"nothing in the map is like {text!r}: its best voxel has a similarity of {best:.2f}")
+            but = f" and not rather like {' or '.join(map(repr, unwanted))}" if unwanted else ""
+            said = f": its best voxel has a similarity of {best:.2f}" if np.isfinite(best) else ""
+            remarks.append(f"nothing in the map is like {text!r}{but}{said}")
         elif places[0].similarity < UNSURE:
             remarks.append(f"similarities below {UNSURE:g} mean that the map may have nothing of the kind")
         out: dict[int, dict[str, Any]] = {}
@@ -153,11 +158,12 @@ class Questions:
                 "height": image.shape[0], PNG: base64.b64encode(encode_png(image)).decode()}
 
 
-def _places(now: Loaded, vector: np.ndarray, most: int) -> tuple[tuple[Place, ...], float]:
-    """Places that a vector describes, and the largest similarity in the map."""
+def _places(now: Loaded, vector: np.ndarray, most: int, unwanted: Sequence[np.ndarray] = ()
+            ) -> tuple[tuple[Place, ...], float]:
+    """Places that a vector describes, rather than those of what is not meant, and the largest similarity that is left."""
     surface = now.voxels.surface()
-    answer = find_places(surface.voxel, surface.points_map, now.voxels.query(vector).similarity, now.voxels.layout.voxel_size,
-                         0.0, most)
+    similarity = without(now.voxels.query(vector).similarity, [now.voxels.query(v).similarity for v in unwanted])
+    answer = find_places(surface.voxel, surface.points_map, similarity, now.voxels.layout.voxel_size, 0.0, most)
     return answer.places, answer.best
 
 

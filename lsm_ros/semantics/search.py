@@ -3,6 +3,7 @@
 """Search for things in a map: voxels that are similar enough, joined to places, the most convincing first."""
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -49,6 +50,14 @@ def choose_threshold(similarity: np.ndarray) -> float:
         return LEAST_SIMILARITY
     best = np.partition(known, len(known) - BEST_VOXELS)[-BEST_VOXELS]
     return max(LEAST_SIMILARITY, OF_THE_BEST * float(best))
+
+
+def without(similarity: np.ndarray, others: Sequence[np.ndarray]) -> np.ndarray:
+    """Similarity (N,) to a text, NaN where a text that is not meant, of similarities (N,), fits as well or better."""
+    out = similarity
+    for other in others:
+        out = np.where(other < out, out, np.float32(np.nan))  # NaN stays
+    return out
 
 
 def find_places(voxel: np.ndarray, points_map: np.ndarray, similarity: np.ndarray, voxel_size: float, threshold: float = 0.0,

@@ -160,6 +160,10 @@ class TestTools:
         assert floor["object"] is None and floor["box"]["high"][2] < 0.3
         things = [f["object"] for f in result(server, "find", text="the floor")["found"]]
         assert not any(t and t["label"] == "cabinet" for t in things), "the floor at its feet is no cabinet"
+        found = result(server, "find", text="the floor", unwanted=["the wall"])["found"]
+        assert found and found[0]["box"] == floor["box"]
+        found = result(server, "find", text="the floor", unwanted=["the wall", "this floor"])
+        assert found["found"] == [] and "and not rather like 'the wall' or 'this floor'" in found["remarks"][-1]
         unseen = next(w for w in WORDS if w not in seen.values())
         empty = result(server, "find", text=f"one {unseen}")
         assert empty["found"] == [] and "nothing in the map is like" in empty["remarks"][-1]
@@ -224,7 +228,7 @@ def echo():
         return {"given": given, **({"png_base64": "AA=="} if given["text"] == "picture" else {})}
 
     arguments = {"text": Argument("string", "words", required=True), "n": Argument("integer", "a count", low=1, high=9),
-                 "at": Argument("point", "x and y"), "x": Argument("number", "a length")}
+                 "at": Argument("point", "x and y"), "x": Argument("number", "a length"), "no": Argument("texts", "words")}
     return Server([Tool("echo", "gives back", run, arguments)], "Ask.")
 
 
@@ -264,7 +268,9 @@ class TestProtocol:
         ({"text": "a", "n": 0}, "0 is outside 1 to 9"), ({"text": "a", "n": 10}, "10 is outside 1 to 9"),
         ({"text": "a", "at": [1]}, "expected 2 or 3 finite numbers, got [1]"), ({"text": "a", "at": [1, "2"]}, "finite"),
         ({"text": "a", "at": [1, float("nan")]}, "finite numbers"), ({"text": "a", "x": float("inf")}, "expected a number"),
-        ({"text": "a", "size": 2}, 'has no argument "size"; there are: text, n, at, x')])
+        ({"text": "a", "size": 2}, 'has no argument "size"; there are: text, n, at, x, no'),
+        ({"text": "a", "no": []}, "expected 1 to 10 strings, got []"), ({"text": "a", "no": [1]}, "strings, got [1]"),
+        ({"text": "a", "no": "b"}, "strings"), ({"text": "a", "no": ["b"] * 11}, "1 to 10 strings")])
     def test_wrong_arguments_are_named(self, echo, given, says):
         for answer in (error(echo, "echo", **given), error(echo, "tools/call", name="echo", arguments=given)):
             assert answer["code"] == -32602 and says in answer["message"]

@@ -15,6 +15,7 @@ from lsm_ros.mapping.camera_masks import CameraMasks, check_cameras, parse_masks
 from lsm_ros.mapping.frames import FramePreparation
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.mapping.warnings import Warnings
+from lsm_ros.slam.trackers import FrameDepth
 from lsm_ros.types import UNLABELLED, Frame, FrameSet
 
 K = CameraIntrinsics(320, 240, 260.0, 260.0, 159.5, 119.5)
@@ -85,6 +86,14 @@ class TestMapping:
         assert len(pixels) > 20 and pixels[:, 1].max() < 120
         again.close()
         pipeline.close()
+
+
+def test_depth_that_a_pair_model_found_ends_at_the_mask():
+    ones = np.ones((240, 320), np.float32)
+    found = FrameDepth(view(0, ROBOT), K, ones, ones, measured=False)
+    for values in (found.depth, found.confidence):
+        assert not values[ROBOT].any() and values[~ROBOT].all() and values.dtype == np.float32
+    assert FrameDepth(view(0), K, ones, ones, measured=False).depth is ones
 
 
 class TestPreparation:

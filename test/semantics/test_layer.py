@@ -187,6 +187,11 @@ def test_lsm_query(room, mapped, capsys, tmp_path):
     pipeline.semantics.language.write(result / LANGUAGE_FILE)
     a, b = (ask(p, "the floor", 0.0, 4) for p in (tmp_path / "saved", result))
     assert len(a.answer.places) == len(b.answer.places) and np.allclose(a.answer.places[0].low, b.answer.places[0].low)
+    assert cli.main(["query", str(result), "the floor", "--not", "the wall", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["places"]) == len(a.answer.places)
+    assert cli.main(["query", str(result), "the floor", "--not", "a wall", "--not", "one floor"]) == 0
+    assert "nothing has a similarity of" in capsys.readouterr().out
+    assert cli.main(["query", str(result), "the floor", "--not", " "]) == 2 and "is empty" in capsys.readouterr().err
     assert cli.main(["query", str(result), "the  FLOOR", "--json", "--top", "1"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["text"] == "the FLOOR" and len(answer["places"]) == 1

@@ -5,7 +5,7 @@ import pytest
 from helpers.properties import given, settings, st
 from scipy import ndimage
 
-from lsm_ros.semantics.search import choose_threshold, components, find_places
+from lsm_ros.semantics.search import choose_threshold, components, find_places, without
 
 
 def block(low, high):
@@ -65,3 +65,14 @@ def test_nothing_and_unknown():
     for options in ({"threshold": 1.5}, {"threshold": float("nan")}, {"most": 0}):
         with pytest.raises(ValueError, match="outside|at least 1"):
             asked([((0, 0, 0), (1, 1, 1), 0.5)], **options)
+
+
+def test_what_is_rather_something_else_does_not_count():
+    nan = np.nan
+    similarity, sofa, bed = (np.array(x, np.float32) for x in ([0.9, 0.8, 0.7, nan, 0.6], [0.1, 0.8, 0.9, 0.1, nan],
+                                                               [0.2, 0.1, 0.1, 0.1, 0.1]))
+    assert without(similarity, []) is similarity
+    assert np.array_equal(without(similarity, [bed]), similarity, equal_nan=True)
+    found = without(similarity, [bed, sofa])
+    assert np.array_equal(found, np.array([0.9, nan, nan, nan, nan], np.float32), equal_nan=True)
+    assert found.dtype == np.float32
