@@ -100,7 +100,8 @@ class TestGoOn:
         both = sorted(set(before) & set(after))
         assert len(after) >= FRAMES - 8 and len(both) > 0
         assert max(np.linalg.norm((se3_inverse(before[t]) @ after[t])[:3, 3]) for t in both) < 0.03, "in the old coordinates"
-        assert metrics.read(tmp_path / "out" / "metrics.json")["warnings"] == []
+        warnings = metrics.read(tmp_path / "out" / "metrics.json")["warnings"]  # the camera turns by less than 69 degrees
+        assert [w for w in warnings if not w.startswith("which way is up is not known")] == []
 
     def test_in_a_map_of_another_place_is_said(self, tum, first_half, tmp_path, capsys):
         folder = other_place(tmp_path / "elsewhere", tum)

@@ -17,7 +17,7 @@ from lsm_ros.geometry import hat, transform_points
 from lsm_ros.slam.graph.keyframes import KeyframeGraph, LinkKey
 from lsm_ros.slam.pose import View, covariance_at
 
-SHARED = 2.5  # links of a keyframe share its landmarks, and what is wrong with their depth; by errors in simulated rooms
+SHARED = 5.0  # links of a keyframe share its landmarks, and what is wrong with their depth; by errors in simulated rooms
 UNTIED_M, UNTIED_RAD = 0.5, 0.1  # standard deviation of a part of the map that only odometry ties to the rest
 
 
