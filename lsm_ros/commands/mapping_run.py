@@ -101,8 +101,7 @@ def map_source(args: argparse.Namespace) -> str:
                 progress = feed(pipeline, source, args.stride, args.max_frames, args.quiet)
                 check_result(pipeline, source, progress)
                 if pipeline.counts.without_pose:
-                    with closing(open_source(args.source, **options)) as again:  # so that nothing is reported twice
-                        look_again(pipeline, again, progress, args)
+                    look_again(pipeline, options, progress, args)
                 truth = find_truth(given_truth, args, source, progress)
                 record = collect(pipeline, source, progress, truth, config, args)
                 write_files(fresh, pipeline, record, args)
@@ -168,12 +167,18 @@ def feed(pipeline: MappingPipeline, source: Source, stride: int, most: int | Non
     return progress
 
 
-def look_again(pipeline: MappingPipeline, source: Source, progress: Progress, args: argparse.Namespace) -> None:
-    """Looks in the finished map for the frames that got no pose, but for those that failed."""
-    start, total = time.perf_counter(), progress.frames
-    chosen = itertools.islice(every_nth(source, args.stride), args.max_frames)
-    with tqdm(chosen, total=total, desc="looking again", unit="frame", disable=args.quiet, file=sys.stderr) as bar:
-        progress.found_later = pipeline.look_again(f for f in bar if f.stamp_ns not in progress.failed_ns)
+def look_again(pipeline: MappingPipeline, options: dict[str, Any], progress: Progress, args: argparse.Namespace) -> None:
+    """Looks in the finished map for the frames that got no pose, but for those that failed. A source that cannot be read a
+    second time costs these alone."""
+    start = time.perf_counter()
+    try:
+        with closing(open_source(args.source, **options)) as source:  # anew, so that nothing is reported twice
+            chosen = itertools.islice(every_nth(source, args.stride), args.max_frames)
+            with tqdm(chosen, total=progress.frames, desc="looking again", unit="frame", disable=args.quiet,
+                      file=sys.stderr) as bar:
+                progress.found_later = pipeline.look_again(f for f in bar if f.stamp_ns not in progress.failed_ns)
+    except (OSError, ValueError) as error:
+        progress.failures.once("frames without a pose were not looked for in the finished map", " ".join(str(error).split()))
     progress.wall_s += time.perf_counter() - start
 
 

@@ -79,9 +79,9 @@ class MappingPipeline(Readings):
         self._look_at_settings()
         self._stage_ms: dict[str, float] = {}
 
-    def _look_at_settings(self) -> None:
+    def _look_at_settings(self, config: Config | None = None) -> None:
         """Warns of settings without effect. ValueError for one that names a model."""
-        text = unused_settings(self.config, self.model, self.semantics)
+        text = unused_settings(self.config if config is None else config, self.model, self.semantics)
         if text:
             self.warnings.say("settings", text)
         else:
@@ -281,7 +281,7 @@ class MappingPipeline(Readings):
         counted with a pose from then on; what was published stays. frame_sets: all of them, or some, in order of time."""
         look = SecondLook(self.tracker, self._atlas.here.history, self._prepare, self.trajectory())
         found = look.look(frame_sets)
-        self.counts.without_pose -= found
+        self.counts.without_pose = max(self.counts.without_pose - found, 0)  # some had a pose in a map that is not this one
         return found
 
     @property
@@ -321,7 +321,8 @@ class MappingPipeline(Readings):
         self.tracker.set_initial_pose(T_map_rig)
 
     def apply_runtime(self, config: Config) -> None:
-        """Takes over the parameters that may change at run time."""
+        """Takes over the parameters that may change at run time. ValueError, and nothing has changed, as of the start."""
+        self._look_at_settings(config)
         self.config = config
         self.tracker.apply(config)
         self._fuser.apply(config)

@@ -15,7 +15,7 @@ from lsm_ros.slam.trackers import Tracker
 from lsm_ros.slam.trackers.base import TrackedFrame
 from lsm_ros.types import FrameSet, TrajectoryPose
 
-MOST_HELD = 40  # frames in a row that are held in memory at once
+MOST_HELD, MOST_BYTES = 40, 100 << 20  # frames in a row, and bytes of their images, that are held in memory at once
 
 
 class SecondLook:
@@ -35,12 +35,14 @@ class SecondLook:
     def _runs(self, frame_sets: Iterable[FrameSet]) -> Iterator[list[FrameSet]]:
         """Frames without a pose that follow each other."""
         run: list[FrameSet] = []
+        held = 0
         for frame_set in frame_sets:
             if frame_set.stamp_ns not in self._poses:
                 run.append(frame_set)
-            if run and (frame_set.stamp_ns in self._poses or len(run) >= MOST_HELD):
+                held += sum(f.image.nbytes + (0 if f.depth is None else f.depth.nbytes) for f in frame_set.frames)
+            if run and (frame_set.stamp_ns in self._poses or len(run) >= MOST_HELD or held >= MOST_BYTES):
                 yield run
-                run = []
+                run, held = [], 0
         if run:
             yield run
 

@@ -19,7 +19,8 @@ WINDOW = 3  # samples around a pixel to each side, each WIDTH / SAMPLES pixels f
 SAMPLES = 160
 FLAT = 1.5  # standard deviations of inverse depth that samples may scatter around their plane
 ROUGH = 0.002  # relative; real surfaces and cameras are not better than this
-GATE_M, GATE_SIGMA = 0.04, 3.0  # distance of a point from a plane that may be its own
+GATE_M, GATE_SIGMA, MOST_M = 0.04, 3.0, 0.12  # distance of a point from a plane that may be its own, and at most
+OFF_M = 0.05  # metres by which most points may be off to the same side: else it is another surface, parallel to it
 SAME_WAY = np.cos(np.deg2rad(20.0))  # between normals of one surface
 FEWEST, LEAST_SHARE = 40, 0.7  # points on planes of the other image, and their share of those that should be
 STEEPEST = 0.1  # cosine between a surface and the ray to it; flatter ones are hardly seen
@@ -58,7 +59,7 @@ class _Patches:
 def common_surfaces(depth_b: np.ndarray, camera_b: CameraIntrinsics, depth_a: np.ndarray, camera_a: CameraIntrinsics,
                     T_a_b: np.ndarray, depth_sigma: float, unit: float = 1.0) -> Surfaces | None:
     """Points of image b that lie on surfaces of image a at a pose T_a_b (4, 4) that is known to some centimetres; None where
-    there are too few, or where too many of them contradict.
+    there are too few, too many of them contradict, or most are off to the same side.
 
     depth_a, depth_b (H, W): 0 = none; `unit` makes metres of them. depth_sigma: metres at 1 m; it grows with depth squared.
     """
@@ -77,11 +78,13 @@ def common_surfaces(depth_b: np.ndarray, camera_b: CameraIntrinsics, depth_a: np
     sigma = np.hypot(_sigma(points_a, a.planes, depth_sigma), _sigma(points, planes_b, depth_sigma))
     distance = np.einsum("ni,ni->n", a.planes[:, :3], points_a) + a.planes[:, 3]
     same_way = np.einsum("ni,ni->n", planes_b[:, :3] @ T_a_b[:3, :3].T, a.planes[:, :3]) > SAME_WAY
-    on = a.good & same_way & (np.abs(distance) < GATE_M + GATE_SIGMA * sigma)
+    on = a.good & same_way & (np.abs(distance) < np.minimum(GATE_M + GATE_SIGMA * sigma, MOST_M))
     hidden = (a.depth > 0) & (a.depth < points_a[:, 2]) & ~on
     contradict = a.good & ~on & ~hidden
     count = int(np.count_nonzero(on))
     if count < FEWEST or count < LEAST_SHARE * (count + np.count_nonzero(contradict)):
+        return None
+    if abs(np.median(distance[on])) > OFF_M:
         return None
     return Surfaces(points[on], a.planes[on], sigma[on])
 

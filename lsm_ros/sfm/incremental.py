@@ -169,8 +169,9 @@ class IncrementalMapper:
         return found.T_cam_map
 
     def _refine(self, grown: _Growing) -> None:
-        self._adjust(grown)
-        self._triangulate(grown)
+        for step in (self._adjust, self._triangulate):
+            if grown.poses:  # all may have gone: what they had in common was no scene
+                step(grown)
 
     def _observations(self, grown: _Growing) -> tuple[np.ndarray, np.ndarray, list[int]]:
         """Rows of the tracks in images with a pose, the place of each row's image among these, and those images."""

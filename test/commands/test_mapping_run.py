@@ -9,6 +9,7 @@ import pytest
 from helpers.bags import IMAGE, INFO, TF, BagMaker, S, make
 
 from lsm_ros import cli
+from lsm_ros.commands import mapping_run
 from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.slam.trackers.depth import DepthTracker
@@ -116,6 +117,28 @@ def test_frames_that_the_finished_map_shows_are_found_in_it(tmp_path, capsys, mo
     x = [float(line.split()[1]) for line in lines["trajectory"]]
     assert np.abs(np.diff(x) - np.mean(np.diff(x))).max() < 0.002  # the camera goes on steadily
     assert mapped(capsys, bag_of(tmp_path / "whole", STAMPS), tmp_path / "out2")[2]["found_later"] == 0
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError("the bag is gone"), ValueError("the bag was cut")])
+def test_a_source_that_cannot_be_read_twice_leaves_the_map(tmp_path, capsys, monkeypatch, error):
+    find, opened = DepthTracker._find_pose, mapping_run.open_source
+    calls, sources = [], []
+
+    def losing(self, new):
+        calls.append(new.stamp_ns)
+        return "somebody stood before it" if len(calls) == 3 else find(self, new)
+
+    def once(*args, **options):
+        sources.append(args)
+        if len(sources) > 1:
+            raise error
+        return opened(*args, **options)
+
+    monkeypatch.setattr(DepthTracker, "_find_pose", losing)
+    monkeypatch.setattr(mapping_run, "open_source", once)
+    status, text, metrics = mapped(capsys, bag_of(tmp_path / "bag", STAMPS), tmp_path / "out", "--no-report")
+    assert status == 0 and len(sources) == 2 and metrics["frames_with_pose"] == 7 and metrics["found_later"] == 0
+    assert "frames without a pose were not looked for in the finished map" in text and str(error) in text
 
 
 def test_where_all_fail_it_is_one_line(tmp_path, capsys, monkeypatch):

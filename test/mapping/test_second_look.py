@@ -10,6 +10,7 @@ import pytest
 
 from lsm_ros.config import from_dict
 from lsm_ros.geometry import se3_inverse, se3_log
+from lsm_ros.mapping import second_look
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.mapping.second_look import MOST_HELD, SecondLook
 from lsm_ros.types import TrajectoryPose
@@ -55,7 +56,7 @@ def at(x):
 def look(tracker, known, frames):
     poses = [TrajectoryPose(i * S, at(i)) for i in known]
     second = SecondLook(tracker, tracker, lambda frame_set, _: frame_set, poses)
-    return second.look(SimpleNamespace(stamp_ns=i * S) for i in frames)
+    return second.look(SimpleNamespace(stamp_ns=i * S, frames=()) for i in frames)
 
 
 def test_each_frame_is_looked_for_from_the_nearest_pose():
@@ -88,6 +89,19 @@ def test_long_runs_are_looked_at_in_pieces():
     assert max(i - done for i, done in given) <= MOST_HELD  # so many are held at most
 
 
+def test_large_images_are_held_in_smaller_numbers(monkeypatch):
+    monkeypatch.setattr(second_look, "MOST_BYTES", 3500)
+    tracker, held = Line(), []
+    image = SimpleNamespace(image=np.zeros(600, np.uint8), depth=np.zeros(100, np.float32))
+
+    def frames():
+        for i in range(1, 20):
+            held.append(i - len(tracker.read_ones))
+            yield SimpleNamespace(stamp_ns=i * S, frames=[image])
+    second = SecondLook(tracker, tracker, lambda frame_set, _: frame_set, [TrajectoryPose(0, at(0))])
+    assert second.look(frames()) == 19 and max(held) == 4
+
+
 def test_without_any_pose_nothing_is_looked_for():
     tracker = Line(anywhere=range(9))
     assert look(tracker, [], range(5)) == 0 and not tracker.read_ones
@@ -118,3 +132,6 @@ def test_a_covered_lens_costs_no_pose_in_the_end(lost):
         there = se3_inverse(poses[reference]) @ poses[stamp]
         assert np.abs(se3_log(se3_inverse(se3_inverse(truth[reference]) @ truth[stamp]) @ there)).max() < 0.02
     assert pipeline.look_again(frame_sets) == 0
+    pipeline._atlas.here.history = type(pipeline._atlas.here.history)()  # as of a map that never saw these frames
+    pipeline._atlas.here.history.add(reference, poses[reference], pipeline.tracker.graph, 0)
+    assert pipeline.look_again(frame_sets) == 11 and pipeline.status().frames_without_pose == 0

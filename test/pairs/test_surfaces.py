@@ -127,3 +127,13 @@ def test_frames_of_rigs():
     assert np.allclose(distances(rigs, T_rigs), distances(found, se3_inverse(A) @ B))
     assert np.allclose(distances(rigs, mount_a @ wrong @ se3_inverse(mount_a) @ T_rigs),
                        distances(found, wrong @ se3_inverse(A) @ B)) and (rigs.sigma == found.sigma).all()
+
+
+@pytest.mark.parametrize("distance", [2.0, 4.0, 6.0, 8.0])
+def test_a_wall_behind_a_wall_is_another_one(distance):
+    at = looking(0.0, (0.0, 0.0, 1.0), 0.0)
+    wall = np.full(CAMERA.shape, distance)
+    for off in (0.07, 0.11, 0.26):
+        assert common(wall, wall + off, at, at) is None and common(wall + off, wall, at, at) is None
+    found = common(wall, wall + 0.03, at, at)
+    assert len(found) > FEWEST and np.allclose(distances(found, np.eye(4)), 0.03)

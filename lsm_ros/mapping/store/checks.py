@@ -13,6 +13,7 @@ from lsm_ros.fusion.backends.layout import check_pose
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link
 
 FARTHEST = 1e6  # from the origin, in units of the map
+SUREST = 1e-4  # metres that a point is off its plane at least
 UNIT = 1e-6  # by which the length of a normal may differ from 1
 MOST = 2**62  # of an id or a stamp
 
@@ -73,13 +74,17 @@ def check_link(link: Link, graph: KeyframeGraph) -> None:
         raise ValueError(f"{name}: pixels_a lie outside of the image of keyframe {link.observer}")
     numbers(m.depth_a, (len(index),), f"{name}: depth_a", may_be_unknown=True)
     if link.surfaces is not None:
-        x, count = link.surfaces, len(link.surfaces)
-        numbers(x.points, (count, 3), f"{name}: points of surfaces")
+        x, count = link.surfaces, link.surfaces.sigma.size
+        points = numbers(x.points, (count, 3), f"{name}: points of surfaces")
         planes = numbers(x.planes, (count, 4), f"{name}: planes")
+        if link.anchor == link.observer:
+            raise ValueError(f"{name}: a keyframe cannot be tied to itself")
+        if max(np.abs(points).max(initial=0.0), np.abs(planes).max(initial=0.0)) > FARTHEST:
+            raise ValueError(f"{name}: surfaces are farther than {FARTHEST:g} away")
         if np.abs(np.linalg.norm(planes[:, :3], axis=1) - 1.0).max(initial=0.0) > UNIT:
             raise ValueError(f"{name}: normals of planes must have length 1")
-        if numbers(x.sigma, (count,), f"{name}: sigma of surfaces").min(initial=1.0) <= 0:
-            raise ValueError(f"{name}: sigma of surfaces must be positive")
+        if numbers(x.sigma, (count,), f"{name}: sigma of surfaces").min(initial=1.0) < SUREST:
+            raise ValueError(f"{name}: sigma of surfaces must be at least {SUREST:g}")
 
 
 def numbers(values: np.ndarray, shape: tuple[int, ...], name: str, may_be_unknown: bool = False) -> np.ndarray:

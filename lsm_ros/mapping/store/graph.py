@@ -84,7 +84,7 @@ def load_graph(folder: Path, tracker: Tracker) -> dict[str, Any]:
             tracker.graph.add(keyframe)
         for n, ends in enumerate(links):
             link = Link(*ends, Matches(*(arrays[f"link{n}/{x}"] for x in ("index_b", "pixels_a", "depth_a"))))
-            if f"link{n}/{SURFACES[0]}" in arrays:
+            if any(f"link{n}/{x}" in arrays for x in SURFACES):
                 link.surfaces = Surfaces(*(arrays[f"link{n}/{x}"] for x in SURFACES))
             check_link(link, tracker.graph)
             tracker.graph.connect(link)

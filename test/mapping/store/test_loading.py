@@ -232,6 +232,12 @@ DAMAGED = {
     "surface without deviation": {"arrays": surface_setting("sigma", put(1, 0.0))},
     "deviation below zero": {"arrays": surface_setting("sigma", put(1, -0.1))},
     "deviation without end": {"arrays": surface_setting("sigma", put(1, np.inf))},
+    "point far away": {"arrays": surface_setting("points", put((0, 0), 1e300))},
+    "plane far away": {"arrays": surface_setting("planes", put((0, 3), -1e300))},
+    "deviation of nothing": {"arrays": surface_setting("sigma", put(0, 1e-9))},
+    "one deviation for all": {"arrays": surface_setting("sigma", np.array(0.01))},
+    "surface without points": {"arrays": lambda arrays: [arrays.pop(n) for n in [*arrays] if n.endswith("/points")] and None},
+    "tied to itself": {"meta": lambda meta: meta["links"][-1].__setitem__(0, 0)},
     "surface without planes": {"arrays": lambda arrays: [arrays.pop(n) for n in [*arrays] if n.endswith("/planes")] and None},
 }
 
