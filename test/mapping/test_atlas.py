@@ -12,7 +12,8 @@ from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, so3_log
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.types import Frame, FrameSet, TrackingState
 
-CONFIG = from_dict({"fusion.voxel_size": 0.1, "pairs.max_depth": 10.0, "tracking.lost_session_seconds": 0.5})
+CONFIG = from_dict({"fusion.voxel_size": 0.1, "pairs.max_depth": 10.0, "tracking.lost_session_seconds": 0.5,
+                    "scale.gravity": "base_link"})  # nothing levels the map: it stays where it began
 STEP_NS = 10**8
 FAR = np.array([14.0, 0.0, 0.0])
 # Two rooms 14 m apart in one world; the second has other walls.
