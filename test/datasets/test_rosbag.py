@@ -14,21 +14,6 @@ from lsm_ros.types import LabelSpace
 pytest.importorskip("rosbags", reason="rosbags is not installed (pip install rosbags)")
 
 
-@pytest.fixture(autouse=True)
-def closed_sources(monkeypatch):
-    """Closes what the tests open: a file that nobody closed is an error in whatever test is running when it is found."""
-    opened, really_open = [], open_source
-
-    def opening(*args, **options):
-        opened.append(really_open(*args, **options))
-        return opened[-1]
-
-    monkeypatch.setitem(globals(), "open_source", opening)
-    yield
-    for source in opened:
-        source.close()
-
-
 @pytest.fixture(params=["mcap", "sqlite3"])
 def storage(request):
     return request.param
