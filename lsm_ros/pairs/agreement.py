@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from lsm_ros.geometry import CameraIntrinsics, transform_points
+from lsm_ros.pairs.masks import is_clear
 
 GRID = 80  # points along the longer side
 RELATIVE, ABSOLUTE = 0.05, 0.03  # of depth, and metres or units: depths that differ less agree
@@ -65,9 +66,7 @@ def compare(gray_b: np.ndarray, depth_b: np.ndarray, camera_b: CameraIntrinsics,
     z = points[:, 2]
     ok &= known.ravel() & (z > NEAREST * np.median(z_b[known])) & camera_a.contains(pixels)
     pixels = np.where(ok[:, None], pixels, 0.0)
-    if mask_a is not None:
-        x, y = np.rint(pixels).astype(np.int64).T
-        ok &= ~mask_a[np.clip(y, 0, mask_a.shape[0] - 1), np.clip(x, 0, mask_a.shape[1] - 1)]
+    ok &= is_clear(mask_a, pixels)
     seen = ok.reshape(rows.shape)
     measured, agree, through = _depths(pixels, z, ok, depth_a, unit)
     textured, alike = _patches(_small(gray_b, rows.shape), _sampled(gray_a, pixels, rows.shape, step), seen)

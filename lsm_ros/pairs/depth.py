@@ -14,7 +14,7 @@ from lsm_ros.geometry import CameraIntrinsics, depth_discontinuities, depth_to_p
 from lsm_ros.pairs.agreement import Agreement, compare
 from lsm_ros.pairs.base import Correspondences, Matches, SparsePairModel, packed_image
 from lsm_ros.pairs.corners import find_by_flow, match_descriptors, root_sift, scaled_to
-from lsm_ros.pairs.masks import grown, is_clear, packed, unpacked
+from lsm_ros.pairs.masks import clear_found, grown, is_clear, packed, unpacked
 from lsm_ros.pairs.surfaces import Surfaces, common_surfaces
 from lsm_ros.pairs.vlad import compare_signatures, signature_of
 from lsm_ros.types import Frame, PairPrediction
@@ -131,17 +131,13 @@ class DepthPairModel(SparsePairModel):
 
     def match(self, tokens_a: DepthTokens, tokens_b: DepthTokens, guess_a: np.ndarray) -> Matches:
         """Finds b's corners in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards."""
-        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a)
-        clear = is_clear(tokens_a.mask, found)
-        index, found = index[clear], found[clear]
+        index, found = clear_found(tokens_a.mask, *find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a))
         return Matches(index, found, tokens_a.sample_depth(found))
 
     def follow(self, tokens_a: DepthTokens, tokens_b: DepthTokens, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Finds pixels_b (N, 2) of b in a, taken shortly after, by Lucas-Kanade from where they were."""
         guess_a = scaled_to(pixels_b, tokens_b.gray.shape, tokens_a.gray.shape)
-        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, guess_a)
-        clear = is_clear(tokens_a.mask, found)
-        return index[clear], found[clear]
+        return clear_found(tokens_a.mask, *find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, guess_a))
 
     def correspond(self, tokens_a: DepthTokens, tokens_b: DepthTokens) -> Correspondences:
         """Points of both images by descriptors: mutual nearest neighbours that pass the ratio test."""

@@ -37,6 +37,14 @@ def is_clear(mask: np.ndarray | None, pixels: np.ndarray) -> np.ndarray:
     return clear
 
 
+def clear_found(mask: np.ndarray | None, index: np.ndarray, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Finds of `find_by_flow`, index (M,) and pixels (M, 2), without those in a mask."""
+    if mask is None:
+        return index, pixels
+    keep = is_clear(mask, pixels)
+    return index[keep], pixels[keep]
+
+
 def clear_keypoints(mask: np.ndarray | None, found: Keypoints) -> Keypoints:
     """The keypoints that are not in a mask."""
     if mask is None:

@@ -15,7 +15,7 @@ from lsm_ros.pairs.agreement import Agreement, compare
 from lsm_ros.pairs.base import Correspondences, DensePairModel, Matches, packed_image
 from lsm_ros.pairs.corners import MARGIN_PX, find_by_flow, scaled_to
 from lsm_ros.pairs.dense import DenseDepth, dense_inverse_depth
-from lsm_ros.pairs.masks import clear_keypoints, grown, is_clear, packed, unpacked
+from lsm_ros.pairs.masks import clear_found, clear_keypoints, grown, packed, unpacked
 from lsm_ros.pairs.point_features.base import Keypoints, PointFeatures
 from lsm_ros.pairs.point_features.sift import SiftFeatures
 from lsm_ros.pairs.vlad import compare_signatures, signature_of
@@ -127,18 +127,14 @@ class TwoViewPairModel(DensePairModel):
 
     def match(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, guess_a: np.ndarray) -> Matches:
         """Finds b's corners in a by pyramidal Lucas-Kanade from `guess_a` (N, 2), checked backwards."""
-        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a, GUESSED_LEVELS,
-                                    MATCH_WINDOW)
-        clear = is_clear(tokens_a.mask, found)
-        index, found = index[clear], found[clear]
+        index, found = clear_found(tokens_a.mask, *find_by_flow(tokens_a.gray, tokens_b.gray, tokens_b.corners, guess_a,
+                                                                GUESSED_LEVELS, MATCH_WINDOW))
         return Matches(index, found, np.full(len(index), np.nan))
 
     def follow(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens, pixels_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Finds pixels_b (N, 2) of b in a, taken shortly after, by Lucas-Kanade from where they were."""
         guess_a = scaled_to(pixels_b, tokens_b.gray.shape, tokens_a.gray.shape)
-        index, found = find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, guess_a)
-        clear = is_clear(tokens_a.mask, found)
-        return index[clear], found[clear]
+        return clear_found(tokens_a.mask, *find_by_flow(tokens_a.gray, tokens_b.gray, pixels_b, guess_a))
 
     def correspond(self, tokens_a: TwoViewTokens, tokens_b: TwoViewTokens) -> Correspondences:
         """Points of both images by descriptors; depth_b is that of b's dense estimate. Depths of a are not given: they

@@ -111,8 +111,9 @@ class Turning:
     def of(rotations: np.ndarray) -> Turning:
         """The axis about which rigs with rotations (N, 3, 3) to the map are turned: the direction of the map that is most
         constant in them."""
-        _, length, directions = np.linalg.svd(rotations.transpose(0, 2, 1).mean(0))
-        axis_rig = rotations.transpose(0, 2, 1).mean(0) @ directions[0] / max(float(length[0]), 1e-9)
+        mean = rotations.transpose(0, 2, 1).mean(0)
+        _, length, directions = np.linalg.svd(mean)
+        axis_rig = mean @ directions[0] / max(float(length[0]), 1e-9)
         sign = np.sign(axis_rig[np.argmax(np.abs(axis_rig))])
         axis, axis_rig = sign * directions[0], sign * axis_rig
         across = np.cross(axis_rig, np.eye(3)[np.argmin(np.abs(axis_rig))])

@@ -303,9 +303,9 @@ class KeyframeGraph(Generic[View]):
         link; then landmarks are moved but no observation is dropped."""
         first = min(self.keyframes)
         free = {i for i in free if i in self.keyframes} - {first}
-        keys = sorted({key for i in free for key in self._links_of.get(i, ())})
-        links = [self.links[key] for key in keys if len(self.links[key].matches)]
-        ties = [(x.anchor, x.observer, x.surfaces) for x in map(self.links.get, keys) if x is not None and x.surfaces]
+        found = [self.links[key] for key in sorted({key for i in free for key in self._links_of.get(i, ())})]
+        links = [x for x in found if len(x.matches)]
+        ties = [(x.anchor, x.observer, x.surfaces) for x in found if x.surfaces is not None]
         if not free or not links:
             return None
         ids = sorted({i for x in links for i in (x.anchor, x.observer)} | {i for a, b, _ in ties for i in (a, b)})
