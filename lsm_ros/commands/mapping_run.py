@@ -36,12 +36,13 @@ from lsm_ros.fusion.files import feature_file, gaussian_ply
 from lsm_ros.fusion.files.feature_file import write_features
 from lsm_ros.fusion.files.mesh_ply import write_mesh
 from lsm_ros.fusion.files.ply import write_ply
+from lsm_ros.fusion.read.gaussians import GaussianCloud
 from lsm_ros.geometry.lie import se3_inverse
 from lsm_ros.mapping import store
 from lsm_ros.mapping.camera_masks import check_cameras
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.models.known import LANGUAGE_FILE
-from lsm_ros.types import FrameSet, TrackingState, TrajectoryPose
+from lsm_ros.types import FrameSet, MapSnapshot, TrackingState, TrajectoryPose
 
 _CLOSE_NS = 20_000_000
 
@@ -289,19 +290,25 @@ def write_files(folder: Path, pipeline: MappingPipeline, record: RunRecord, args
                               ("online", pipeline.online_trajectory(), "poses as they were first published")):
         chosen = camera_poses(poses, T_rig_camera) if args.frame == "camera" else poses
         write_tum(folder / f"{name}.tum", chosen, f"{what}: {of} in the map; stamp tx ty tz qx qy qz qw")
-    write_ply(folder / "map.ply", record.snapshot)
+    cloud = write_map(folder, pipeline, record.snapshot, args)
+    if cloud is not None:
+        record = replace(record, novel_views=novel_views(cloud, pipeline, record.keyframes))
+    metrics.write(folder / metrics.FILE, record.metrics)
+    if not args.no_report:
+        write_report(folder / "report.html", record)
+
+
+def write_map(folder: Path, pipeline: MappingPipeline, snapshot: MapSnapshot, args: argparse.Namespace) -> GaussianCloud | None:
+    """The map as cloud, mesh, features, and where they are asked for Gaussians, which are returned; and to be gone on with."""
+    write_ply(folder / "map.ply", snapshot)
     write_mesh(folder / "mesh.ply", pipeline.map.mesh())
     if pipeline.map.has_features and pipeline.semantics.language is not None:
         write_features(folder / feature_file.FILE, cloud_of(pipeline.map))
         pipeline.semantics.language.write(folder / LANGUAGE_FILE)
-    if args.gaussians:
-        cloud = write_all_gaussians(folder, pipeline, args.gaussians, args.keyframe_gaussians)
-        record = replace(record, novel_views=novel_views(cloud, pipeline, record.keyframes))
+    cloud = write_all_gaussians(folder, pipeline, args.gaussians, args.keyframe_gaussians) if args.gaussians else None
     if not args.no_map:
         pipeline.save(folder / store.SAVED)
-    metrics.write(folder / metrics.FILE, record.metrics)
-    if not args.no_report:
-        write_report(folder / "report.html", record)
+    return cloud
 
 
 def summary(found: dict[str, Any], out: Path) -> str:

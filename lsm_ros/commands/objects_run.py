@@ -52,10 +52,10 @@ def _change(keeper: ObjectKeeper, args: argparse.Namespace) -> None:
 def changing_objects(folder: Path) -> Iterator[ObjectKeeper]:
     """All that is kept of the objects of a map, which is written back when the block ends well. One at a time: others wait
     before they read. Errors as of `listed`; OSError."""
-    with alone_in(_saved(folder)):
+    with alone_in(saved_in(folder)):
         keeper = keeper_of(folder)
         yield keeper
-        store.rewrite_file(_saved(folder), FILE, json.dumps(keeper.to_dict(), indent=1))
+        store.rewrite_file(saved_in(folder), FILE, json.dumps(keeper.to_dict(), indent=1))
 
 
 def _whole(text: str) -> int:
@@ -67,14 +67,20 @@ def _whole(text: str) -> int:
 
 def keeper_of(folder: Path) -> ObjectKeeper:
     """All that is kept of the objects of a map. Errors as of `listed`."""
-    saved = _saved(folder)
+    saved = saved_in(folder)
     store.read_meta(saved)  # a map that is damaged is refused
+    return keeper_in(saved)
+
+
+def keeper_in(saved: Path) -> ObjectKeeper:
+    """The same of a saved map that is known to be whole."""
     if not (saved / FILE).is_file():
         raise ValueError(f"the map in {saved} was saved without objects, by an older version; map anew")
     return read_objects(saved)
 
 
-def _saved(folder: Path) -> Path:
+def saved_in(folder: Path) -> Path:
+    """The saved map in a folder, or the folder itself. FileNotFoundError for one that is none."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is no folder of a map")
     return store.saved_map(folder)

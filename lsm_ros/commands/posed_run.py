@@ -17,11 +17,9 @@ import numpy as np
 from tqdm import tqdm
 
 from lsm_ros.commands.choosing import AUTO
-from lsm_ros.commands.gaussian_output import write_all_gaussians
-from lsm_ros.commands.mapping_run import check_out
+from lsm_ros.commands.mapping_run import check_out, write_map
 from lsm_ros.commands.mapping_run import own_files as map_files
 from lsm_ros.commands.options import assignments, make_config
-from lsm_ros.commands.querying import cloud_of
 from lsm_ros.commands.sfm_output import DENSE
 from lsm_ros.commands.sfm_output import RESULT as SFM_RESULT
 from lsm_ros.config import from_dict
@@ -29,14 +27,9 @@ from lsm_ros.datasets.base import read_color
 from lsm_ros.datasets.photographs import SECOND_NS
 from lsm_ros.datasets.tum import write_tum
 from lsm_ros.files import replacing_folder, write_text
-from lsm_ros.fusion.files import feature_file
-from lsm_ros.fusion.files.feature_file import write_features
-from lsm_ros.fusion.files.mesh_ply import write_mesh
-from lsm_ros.fusion.files.ply import read_ply, write_ply
+from lsm_ros.fusion.files.ply import read_ply
 from lsm_ros.geometry import CameraIntrinsics, Rectifier, se3_inverse, transform_points
-from lsm_ros.mapping import store
 from lsm_ros.mapping.pipeline import MappingPipeline
-from lsm_ros.models.known import LANGUAGE_FILE
 from lsm_ros.pairs.dense import dense_inverse_depth
 from lsm_ros.reading import reading
 from lsm_ros.sfm.colmap_files import PosedImage, read_cameras
@@ -96,9 +89,14 @@ def map_posed(args: argparse.Namespace) -> str:
                                  f"{without[0] if without else 'there is none'}")
             if metric_std is not None:
                 pipeline.take_for_metres("model", metric_std)
+            snapshot = pipeline.snapshot()
+            poses = [TrajectoryPose(n * SECOND_NS, image.pose) for n, image in enumerate(images)]
+            write_tum(fresh / "trajectory.tum", poses, "given cameras: optical frame in the map; images: "
+                      + " ".join(i.name for i in images))
+            write_map(fresh, pipeline, snapshot, args)
             about = {"images": len(images), "fused": len(pipeline.map.observations), "without_depth": without,
                      "pair_model": pipeline.model.identity, "is_metric": metric_std is not None,
-                     "config_hash": config.digest(), **write_map(fresh, pipeline, images, args)}
+                     "config_hash": config.digest(), "voxels": len(snapshot.points_map), "voxel_size": snapshot.voxel_size}
             write_text(fresh / RESULT, json.dumps(about, indent=1, ensure_ascii=False) + "\n")
             said = pipeline.warnings.get("settings")
         finally:
@@ -135,24 +133,6 @@ def check_unit(pipeline: MappingPipeline, metric_std: float | None) -> None:
     if pipeline.model.is_metric and metric_std is None:
         raise ValueError(f"pair model {pipeline.model.name!r} takes lengths for metres, which those of these poses are not: "
                          "give --pairs two_view, dust3r or lsm, or poses from a metric network")
-
-
-def write_map(fresh: Path, pipeline: MappingPipeline, images: list[PosedImage], args: argparse.Namespace) -> dict[str, Any]:
-    """Writes the files of the map; returns what is to be known of it."""
-    snapshot = pipeline.snapshot()
-    poses = [TrajectoryPose(n * SECOND_NS, image.pose) for n, image in enumerate(images)]
-    write_tum(fresh / "trajectory.tum", poses, "given cameras: optical frame in the map; images: "
-              + " ".join(i.name for i in images))
-    write_ply(fresh / "map.ply", snapshot)
-    write_mesh(fresh / "mesh.ply", pipeline.map.mesh())
-    if pipeline.map.has_features and pipeline.semantics.language is not None:
-        write_features(fresh / feature_file.FILE, cloud_of(pipeline.map))
-        pipeline.semantics.language.write(fresh / LANGUAGE_FILE)
-    if args.gaussians:
-        write_all_gaussians(fresh, pipeline, args.gaussians, args.keyframe_gaussians)
-    if not args.no_map:
-        pipeline.save(fresh / store.SAVED)
-    return {"voxels": len(snapshot.points_map), "voxel_size": snapshot.voxel_size}
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from lsm_ros.config import FusionConfig, from_dict
 from lsm_ros.fusion.files import feature_file
@@ -50,7 +51,7 @@ def read_cloud(folder: Path) -> FeatureCloud:
             raise ValueError(f"the map in {folder} has no language features; make it with --pairs lsm_small or lsm, or with "
                              "--set semantics.features=always")
         raise FileNotFoundError(f"{folder} holds no map: neither {feature_file.FILE} nor {store.META} exists")
-    voxels = VoxelMap(fusion_config(folder))
+    voxels = VoxelMap(fusion_config(folder, store.read_meta(folder)))
     voxels.load(folder / "map")
     return cloud_of(voxels)
 
@@ -62,9 +63,8 @@ def cloud_of(voxels: VoxelMap) -> FeatureCloud:
     return FeatureCloud(surface.voxel, surface.points_map, cell, features, voxels.layout.voxel_size)
 
 
-def fusion_config(folder: Path) -> FusionConfig:
-    """Parameters of the voxels of a saved map. ValueError, FileNotFoundError."""
-    meta = store.read_meta(folder)
+def fusion_config(folder: Path, meta: Mapping[str, Any]) -> FusionConfig:
+    """Parameters of the voxels of a saved map, of which `meta` is the description. ValueError."""
     with reading(folder / store.META):
         values = meta["config"]["fusion"]
         return from_dict({"fusion": {k: v for k, v in values.items() if k not in ("backend", "threads")}}).fusion

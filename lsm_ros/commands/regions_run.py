@@ -3,13 +3,14 @@
 """Run of `lsm regions`: the rooms of a saved map, and their names."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lsm_ros.commands.objects_run import changing_objects, keeper_of
+from lsm_ros.commands.objects_run import changing_objects, keeper_in, saved_in
 from lsm_ros.commands.querying import fusion_config
 from lsm_ros.config import Config, from_dict
 from lsm_ros.fusion.voxel_map import VoxelMap
@@ -25,23 +26,23 @@ _PIN = np.full(3, 0.1)  # metres
 def listed(folder: Path) -> Regions:
     """The regions of a result of `lsm map`, or of a saved map. FileNotFoundError for a folder without a map; ValueError for one
     without objects, or of which it is not known which way is up."""
-    keeper, saved = keeper_of(folder), store.saved_map(folder)
-    check_level(saved)
-    voxels = VoxelMap(fusion_config(saved))
-    voxels.load(saved / "map")
-    return regions_in(voxels, keeper, reading_config(saved))
-
-
-def check_level(saved: Path) -> None:
-    """ValueError for a saved map of which it is not known which way is up."""
+    saved = saved_in(folder)
     meta = store.read_meta(saved)
+    keeper = keeper_in(saved)
+    check_level(saved, meta)
+    voxels = VoxelMap(fusion_config(saved, meta))
+    voxels.load(saved / "map")
+    return regions_in(voxels, keeper, reading_config(saved, meta))
+
+
+def check_level(saved: Path, meta: Mapping[str, Any]) -> None:
+    """ValueError for a saved map, described by `meta`, of which it is not known which way is up."""
     if meta.get("gravity_source", "none") in ("", "none"):
         raise ValueError(f"which way is up in the map in {saved} is not known, so it has no rooms")
 
 
-def reading_config(saved: Path) -> Config:
-    """The parameters by which a saved map is read, as it was made with. ValueError."""
-    meta = store.read_meta(saved)
+def reading_config(saved: Path, meta: Mapping[str, Any]) -> Config:
+    """The parameters by which a saved map, described by `meta`, is read, as it was made with. ValueError."""
     with reading(saved / store.META):
         return from_dict({k: meta["config"][k] for k in ("grid", "regions", "objects", "semantics") if k in meta["config"]})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lsm_ros.commands.objects_run import keeper_of
+from lsm_ros.commands.objects_run import keeper_in, saved_in
 from lsm_ros.commands.querying import fusion_config
 from lsm_ros.commands.regions_run import check_level, reading_config, regions_in
 from lsm_ros.config import Config
@@ -84,15 +84,15 @@ class SavedMap:
 
 def load(folder: Path) -> Loaded:
     """Reads a map. Errors as of `lsm objects`."""
-    keeper = keeper_of(folder)
-    saved = store.saved_map(folder)
-    config = reading_config(saved)
-    voxels = VoxelMap(fusion_config(saved))
+    saved = saved_in(folder)
+    meta = store.read_meta(saved)
+    keeper, config = keeper_in(saved), reading_config(saved, meta)
+    voxels = VoxelMap(fusion_config(saved, meta))
     voxels.load(saved / "map")
     objects = [o for o in keeper.shown() if o.existence >= config.objects.min_existence and o.label != REGION]
     grid, regions, not_level = None, None, ""
     try:
-        check_level(saved)
+        check_level(saved, meta)
     except ValueError as error:
         not_level = str(error)
     else:

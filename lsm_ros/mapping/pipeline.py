@@ -328,7 +328,6 @@ class MappingPipeline(Readings):
         self._fuser.apply(config)
         self.semantics.apply(config)
         self.map.set_names(self.semantics.names)
-        self._look_at_settings()
 
     def status(self) -> PipelineStatus:
         """State and sizes at this moment."""

@@ -102,6 +102,10 @@ def test_the_pipeline_warns_as_long_as_that_is_so():
     assert any("semantics.min_similarity" in w for w in pipeline.status().warnings)
     pipeline.apply_runtime(Config())
     assert not any("without effect" in w for w in pipeline.status().warnings)
+    before = pipeline.config
+    with pytest.raises(ValueError, match="semantics.segmenter_labels 'coco' has no effect"):
+        pipeline.apply_runtime(from_dict({"semantics.segmenter_labels": "coco", "tracking.sigma_px": 9.0}))
+    assert pipeline.config is before and pipeline.tracker.config.tracking.sigma_px == before.tracking.sigma_px
     with pytest.raises(ValueError, match="pairs.weights 'x.pth' has no effect"):
         MappingPipeline(from_dict({"pairs.weights": "x.pth"}))
 

@@ -136,6 +136,21 @@ def test_images_that_lose_their_points_leave_the_model(box):
     assert sorted(grown.poses) == [0, 1, 2, 4]
 
 
+def test_a_model_that_loses_all_its_images_is_none(box):
+    mapper = mapper_of(around(4), box)
+    adjust, calls = mapper._adjust, []
+
+    def losing(grown):
+        calls.append(len(grown.poses))
+        adjust(grown)
+        if len(calls) > 1:  # the start has succeeded
+            grown.poses.clear()
+
+    mapper._adjust = losing
+    models, left_out = mapper.run()
+    assert models == [] and sorted(left_out) == [0, 1, 2, 3] and all(left_out.values()) and calls[0] == 2
+
+
 def test_the_worst_ray_of_a_point_is_left_out(box):
     """A third of image 2's matches are wrong; their points come from the other images."""
     def spoil(n, pixels, rows):
