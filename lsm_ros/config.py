@@ -17,7 +17,7 @@ from typing import Any
 
 from lsm_ros.config_semantics import ObjectsConfig, RegionsConfig, SemanticsConfig
 from lsm_ros.parameters import check, choices_of, param, walk
-from lsm_ros.reading import read_yaml_file
+from lsm_ros.reading import no_file, read_yaml_file
 from lsm_ros.registry import DEPTH_PRIORS, PAIR_MODELS, POINT_FEATURES, TRACKERS
 
 _EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")  # 2e-2: a number to everybody but YAML 1.1, which wants 2.0e-2
@@ -327,7 +327,7 @@ def load_config(path: str | Path | None, base: Config | None = None) -> Config:
         return base or Config()
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"config {path} {'is a folder; name a file in it' if path.is_dir() else 'does not exist'}")
+        raise no_file(path, "config")
     values = read_yaml_file(path, f"config {path}") or {}
     if not isinstance(values, dict):
         raise ValueError(f"config {path}: expected names and values, got {type(values).__name__}")

@@ -30,6 +30,17 @@ def reading(path: Path) -> Iterator[None]:
         raise ValueError(f"{path} cannot be read: {what}") from error
 
 
+def no_file(path: Path, kind: str = "", wanted: str = "a file") -> FileNotFoundError:
+    """The error for a path of some kind that is no file, and perhaps a folder."""
+    name = f"{kind} {path}".strip()
+    return FileNotFoundError(f"{name} is a folder; name {wanted} in it" if path.is_dir() else f"{name} does not exist")
+
+
+def no_folder(path: Path) -> FileNotFoundError:
+    """The error for a path that is no folder, and perhaps a file."""
+    return FileNotFoundError(f"{path} is a file; name its folder" if path.exists() else f"folder {path} does not exist")
+
+
 def check_pixels(width: int, height: int, name: str) -> None:
     """Refuses an image of more pixels than any camera of a robot has. ValueError that begins with `name`."""
     if width > MOST_SIDE_PX or height > MOST_SIDE_PX or width * height > MOST_PIXELS:

@@ -22,7 +22,7 @@ from lsm_ros.images.camera_info import without_skew
 from lsm_ros.images.codecs import is_palette, palette_indices
 from lsm_ros.images.headers import check_header
 from lsm_ros.images.whole import is_cut_off
-from lsm_ros.reading import read_text, read_yaml
+from lsm_ros.reading import no_file, read_text, read_yaml
 from lsm_ros.types import FrameSet, LabelSpace, TrajectoryPose
 
 _NANOSECONDS_FROM, _LAST_SECOND = 10**17, 10**10  # a stamp in nanoseconds of 1973, one in seconds of 2286
@@ -223,7 +223,7 @@ def read_label_space(path: Path) -> LabelSpace:
 def read_yaml_mapping(path: Path) -> dict[Any, Any]:
     """The mapping in a YAML file; FileNotFoundError and ValueError name the file."""
     if not path.is_file():
-        raise FileNotFoundError(f"{path} {'is a folder; name a file in it' if path.is_dir() else 'does not exist'}")
+        raise no_file(path)
     text = re.sub(r"^%YAML:1\.0\s*(---)?", "", read_text(path))  # OpenCV's own kind of header
     values = read_yaml(text, str(path))
     if not isinstance(values, dict):

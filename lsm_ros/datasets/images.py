@@ -22,6 +22,7 @@ from lsm_ros.datasets.base import (
     stamp_from_text,
     usual_size,
 )
+from lsm_ros.reading import no_folder
 from lsm_ros.types import Frame, FrameSet
 
 DEFAULT_RATE_HZ = 30.0
@@ -56,8 +57,7 @@ class ImageFolderSource(LoggedSource):
         self.cameras = [camera]
         self._log = WarningLog()
         if not self.path.is_dir():
-            raise FileNotFoundError(f"folder {self.path} does not exist" if not self.path.exists() else
-                                    f"{self.path} is a file; name its folder")
+            raise no_folder(self.path)
         self._files = list_images(self.path)
         if not self._files:
             raise ValueError(f"folder {self.path} holds no images ({', '.join(IMAGE_SUFFIXES)})")

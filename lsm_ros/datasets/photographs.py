@@ -11,6 +11,7 @@ import numpy as np
 
 from lsm_ros.datasets.base import IMAGE_SUFFIXES, image_size, read_color
 from lsm_ros.datasets.images import list_images, stamps_from_names
+from lsm_ros.reading import no_folder
 
 _EXIF_IFD, _FOCAL_35MM, _MAKE, _MODEL = 0x8769, 0xA405, 0x010F, 0x0110
 _DIAGONAL_35MM = 43.27  # millimetres
@@ -41,8 +42,7 @@ def read_photographs(folder: Path, progress: Callable[[int, int], None] = lambda
     folder that is none, or holds no images.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"folder {folder} does not exist" if not folder.exists() else
-                                f"{folder} is a file; name its folder")
+        raise no_folder(folder)
     files = list_images(folder)
     if not files:
         raise ValueError(f"folder {folder} holds no images ({', '.join(IMAGE_SUFFIXES)})")

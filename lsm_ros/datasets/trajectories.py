@@ -14,6 +14,7 @@ import numpy as np
 from lsm_ros.datasets.base import list_text, stamp_from_text, stamp_to_text
 from lsm_ros.files import write_text
 from lsm_ros.geometry.lie import make_se3, matrix_to_quat, quat_to_matrix
+from lsm_ros.reading import no_file
 from lsm_ros.types import TrajectoryPose
 
 _STAMP = re.compile(r"(time|stamp|timestamps?|time_?stamp|t)$")
@@ -38,7 +39,7 @@ def read_tum(path: str | Path) -> list[TrajectoryPose]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"trajectory {path} {'is a folder; name a file in it' if path.is_dir() else 'does not exist'}")
+        raise no_file(path, "trajectory")
     poses: list[TrajectoryPose] = []
     header: _Header | None = None
     for number, line in enumerate(list_text(path).splitlines(), 1):

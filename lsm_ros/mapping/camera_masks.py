@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 
 from lsm_ros.mapping.warnings import Warnings
-from lsm_ros.reading import check_pixels, reading
-from lsm_ros.types import UNLABELLED, Frame
+from lsm_ros.reading import check_pixels, no_file, reading
+from lsm_ros.semantics.layer import unmasked_labels
+from lsm_ros.types import Frame
 
 HALF = 128  # below it, alpha or grey is masked
 MOST_COLOUR = 24  # difference of red, green and blue in an image that is still grey
@@ -45,7 +46,7 @@ def read_mask(path: Path) -> np.ndarray:
     from PIL import Image
 
     if not path.is_file():
-        raise FileNotFoundError(f"mask {path} {'is a folder; name an image in it' if path.is_dir() else 'does not exist'}")
+        raise no_file(path, "mask", "an image")
     with reading(path), Image.open(path) as opened:
         width, height = opened.size
         check_pixels(width, height, str(path))
@@ -124,4 +125,4 @@ def without_robot(frame: Frame) -> Frame:
     if frame.mask is None:
         return frame
     return replace(frame, depth=None if frame.depth is None else np.where(frame.mask, np.float32(0), frame.depth),
-                   labels=None if frame.labels is None else np.where(frame.mask, np.uint16(UNLABELLED), frame.labels))
+                   labels=None if frame.labels is None else unmasked_labels(frame.labels, frame))
