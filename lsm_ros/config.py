@@ -72,6 +72,8 @@ class PointmapConfig:
                                   high=1000.0)
     min_depth_confidence: float = param(0.3, "pixels of a keyframe's pointmap with a depth confidence below this, from 0 to 1, "
                                         "are not fused", low=0.0, high=1.0)
+    window: int = param(4, "images that a multi-view network sees at once when a frame is tracked: the frame, and keyframes "
+                        "that show the same; 2: pairs", low=2, high=8)
     sigma_ray: float = param(0.003, "standard deviation of a matched ray, for cameras without calibration", unit="rad",
                              low=0.0001, high=0.2)
     sigma_distance: float = param(0.3, "standard deviation of the logarithm of a matched point's distance or depth", low=0.01,

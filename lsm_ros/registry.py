@@ -54,6 +54,7 @@ POINT_FEATURES: dict[str, str] = {
 TRACKERS: dict[str, str] = {
     "depth": "lsm_ros.slam.trackers.depth:DepthTracker",
     "two_view": "lsm_ros.slam.trackers.two_view:TwoViewTracker",
+    "windows": "lsm_ros.slam.trackers.windows:WindowTracker",
     "pointmap": "lsm_ros.slam.trackers.pointmap:PointmapTracker",
 }
 """Kinds of tracking, for `tracking.tracker`; `auto` takes the first that suits the output of the pair model."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lsm_ros.config import Config
-from lsm_ros.pairs.base import DEPTH, POINTS, PairModel
+from lsm_ros.pairs.base import DEPTH, POINTS, VIEWS, PairModel
 from lsm_ros.parameters import default_of, walk
 from lsm_ros.semantics.layer import SemanticLayer
 
@@ -52,6 +52,7 @@ RULES = (
     Rule(("tracking.sigma_px", "tracking.references"), lambda model, _: not model.gives & {POINTS, DEPTH},
          "is for measured depth; see two_view and pointmap"),
     Rule(("two_view.",), _is_two_view, "is for pair model two_view"),
+    Rule(("pointmap.window",), lambda model, _: VIEWS in model.gives, "is for multi-view networks"),
     Rule(("pointmap.",), _is_network, "is for networks"),
     Rule(("semantics.weights",), lambda _, layer: layer.reads("semantics.weights"),
          "is for semantics.features=always with a pair model that gives none, and for segmenter lsm_small"),

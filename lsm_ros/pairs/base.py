@@ -19,7 +19,7 @@ from lsm_ros.pairs.point_features.base import PointFeatures
 from lsm_ros.pairs.surfaces import Surfaces
 from lsm_ros.types import Frame, PairPrediction
 
-POINTS, MATCHES, DEPTH, GAUSSIANS = "points", "matches", "depth", "gaussians"
+POINTS, VIEWS, MATCHES, DEPTH, GAUSSIANS = "points", "views", "matches", "depth", "gaussians"
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,9 @@ class PairModel(ABC):
     """Predicts the geometry of two images. `encode` runs once for each frame, `predict` once for each pair.
 
     The attributes say what a model is; nobody asks for its name or type. gives: some of `POINTS` (dense pointmaps of a pair),
-    `MATCHES` (single points found again), `DEPTH` (dense depth once poses are known), `GAUSSIANS` (3D Gaussians of a pair).
+    `VIEWS` (those of pairs that share frames and are asked for at once are of one run and have one unit; tokens have their
+    `image`), `MATCHES` (single points found again), `DEPTH` (dense depth once poses are known), `GAUSSIANS` (3D Gaussians of a
+    pair).
     uses_depth: it needs the depth of a camera. is_metric: its lengths are metres, from `scale_source` and with the relative
     standard deviation `scale_std`.
     feature_dim: language features for each pixel, 0 for none; language_file: what they mean (`lsm_ros.semantics.codec`);

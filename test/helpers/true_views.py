@@ -5,10 +5,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from helpers.pointmaps import PERIOD_NS, START_NS
 from helpers.textured import CAMERA, see
 from lsm_ros.config import PairConfig
+from lsm_ros.geometry import make_se3, so3_exp
 from lsm_ros.pairs.views.base import ViewModel, ViewPrediction
 from lsm_ros.pairs.views.pair import ViewPairModel
+from lsm_ros.types import Frame, FrameSet
+
+OFF = make_se3(so3_exp([0.0, 0.15, 0.0]), [0.05, 0.0, 0.0])  # so slow that anybody may have moved so
 
 
 class TrueViews(ViewModel):
@@ -57,3 +62,22 @@ def garbled(run, predictions):
     last = predictions[-1]
     noise = np.abs(np.random.default_rng(run).standard_normal(last.points_cam.shape)) + 0.1
     return [*predictions[:-1], replace(last, points_cam=noise)]
+
+
+def misplaced(number, every=7):
+    """In each so many-th run, the view of this number has a pose that is wrong as a whole; its points are right."""
+    def spoil(run, predictions):
+        if run % every or number >= len(predictions):
+            return predictions
+        out = list(predictions)
+        out[number] = replace(out[number], T_first_cam=out[number].T_first_cam @ OFF)
+        return out
+
+    return spoil
+
+
+def sharp_frame_set(boards, path, n, camera="camera"):
+    """The n-th frame set, with an image to look at; the rig is the camera."""
+    stamp = START_NS + n * PERIOD_NS
+    image = np.repeat(see(boards, path[n])[0][..., None], 3, 2)
+    return FrameSet(stamp, (Frame(stamp, camera, image, CAMERA),), {camera: np.eye(4)})

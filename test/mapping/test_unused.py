@@ -10,7 +10,7 @@ from lsm_ros import cli
 from lsm_ros.config import Config, from_dict
 from lsm_ros.mapping.pipeline import MappingPipeline
 from lsm_ros.mapping.unused import MODELS, RULES, unused_settings
-from lsm_ros.pairs.base import DEPTH, MATCHES, POINTS
+from lsm_ros.pairs.base import DEPTH, MATCHES, POINTS, VIEWS
 from lsm_ros.parameters import walk
 from lsm_ros.semantics.segmenters.base import Segmenter
 from lsm_ros.semantics.segmenters.small import SmallSegmenter
@@ -22,15 +22,18 @@ ALWAYS = {"pairs.model", "pairs.depth_prior", "tracking.tracker", "tracking.min_
           "keyframes.max_keyframes", "semantics.segmenter", "semantics.classes", "semantics.features"}
 MODEL = {"depth": SimpleNamespace(name="depth", gives=frozenset({MATCHES}), uses_depth=True, depth_prior=None),
          "two_view": SimpleNamespace(name="two_view", gives=frozenset({MATCHES, DEPTH}), uses_depth=False, depth_prior=1),
-         "network": SimpleNamespace(name="mast3r", gives=frozenset({POINTS}), uses_depth=False, depth_prior=None)}
+         "network": SimpleNamespace(name="mast3r", gives=frozenset({POINTS}), uses_depth=False, depth_prior=None),
+         "views": SimpleNamespace(name="views", gives=frozenset({POINTS, VIEWS}), uses_depth=False, depth_prior=None)}
+NETWORKS = {"network", "views"}
 OTHER = {"pairs.weights": "w.pth", "pairs.retrieval": "r.pth", "pairs.precision": "float32",
          "pairs.depth_prior_model": "d.onnx", "two_view.features": "xfeat", "two_view.refine_focal": False,
          "pointmap.matching": "reciprocal",
          "semantics.weights": "w", "semantics.segmenter_model": "s.onnx", "semantics.segmenter_labels": "ade20k",
          "semantics.label_space": "ade20k"}
 USES = {  # stages or parameters by the models that use them
-    "two_view.": {"two_view"}, "pointmap.": {"network"}, "pairs.weights": {"network"}, "pairs.retrieval": {"network"},
-    "pairs.precision": {"network"}, "pairs.depth_prior_model": {"two_view"}, "pairs.min_depth": {"depth"},
+    "two_view.": {"two_view"}, "pointmap.window": {"views"}, "pointmap.": NETWORKS, "pairs.weights": NETWORKS,
+    "pairs.retrieval": NETWORKS, "pairs.precision": NETWORKS,
+    "pairs.depth_prior_model": {"two_view"}, "pairs.min_depth": {"depth"},
     "pairs.max_depth": {"depth"}, "pairs.max_points": {"depth", "two_view"}, "pairs.min_corner_distance": {"depth", "two_view"},
     "tracking.depth_sigma": {"depth"}, "tracking.sigma_px": {"depth"}, "tracking.references": {"depth"},
     "tracking.relocalize_match_fraction": {"depth", "two_view"}, "keyframes.": {"depth", "two_view"}, "semantics.": set()}

@@ -13,7 +13,7 @@ import torch
 from lsm_ros.config import PairConfig
 from lsm_ros.geometry import CameraIntrinsics, se3_inverse, transform_points
 from lsm_ros.models.preprocess import Crop, resize
-from lsm_ros.pairs.base import PointmapPairModel, packed_image
+from lsm_ros.pairs.base import POINTS, VIEWS, PointmapPairModel, packed_image
 from lsm_ros.pairs.masks import clear_keypoints, cropped, masked, packed, unpacked
 from lsm_ros.pairs.point_features.sift import SiftFeatures
 from lsm_ros.pairs.views.base import View, ViewModel, ViewPrediction
@@ -55,6 +55,8 @@ class ViewPairModel(PointmapPairModel):
     have one unit, and are made of one run over up to `ViewModel.most` frames. views: used as it is. ValueError for settings of
     the networks of the CroCo family."""
 
+    gives = frozenset({POINTS, VIEWS})
+
     def __init__(self, config: PairConfig, views: ViewModel | None = None) -> None:
         for name, none in (("retrieval", ""), ("precision", "auto")):
             if getattr(config, name) != none:
@@ -81,7 +83,10 @@ class ViewPairModel(PointmapPairModel):
 
     def predict(self, pairs: Sequence[Pair], priors: Sequence[np.ndarray | None] | None = None) -> list[PairPrediction]:
         """Predictions for pairs (a, b). priors are not used."""
-        return [p for window in windows(pairs, self.views.most) for p in self._predict(window)]
+        found: dict[int, PairPrediction] = {}
+        for window in windows(pairs, self.views.most):
+            found |= zip(window, self._predict([pairs[n] for n in window]), strict=True)
+        return [found[n] for n in range(len(pairs))]
 
     def _predict(self, pairs: Sequence[Pair]) -> Iterator[PairPrediction]:
         tokens = {id(t): t for pair in pairs for t in pair}
@@ -115,18 +120,21 @@ class ViewPairModel(PointmapPairModel):
         return ViewTokens(camera, stamp_ns, image, crop, crop.intrinsics(intrinsics), unpacked(parts, (height, width)))
 
 
-def windows(pairs: Sequence[Pair], most: int) -> list[list[Pair]]:
-    """Pairs in order, in groups that share frames of one size, with at most `most` frames each."""
-    out: list[list[Pair]] = []
-    seen: set[int] = set()
-    for pair in pairs:
+def windows(pairs: Sequence[Pair], most: int) -> list[list[int]]:
+    """Numbers of the pairs, in groups that share frames of one size, with at most `most` frames each. A pair joins the newest
+    group that has one of its frames, and room."""
+    out: list[list[int]] = []
+    seen: list[set[int]] = []
+    for n, pair in enumerate(pairs):
         both = {id(t) for t in pair}
-        shared = bool(out) and bool(seen & both) and out[-1][0][0].size == pair[0].size
-        if not shared or len(seen | both) > most:
+        fits = [k for k, s in enumerate(seen)
+                if s & both and len(s | both) <= most and pairs[out[k][0]][0].size == pair[0].size]
+        if not fits:
             out.append([])
-            seen = set()
-        out[-1].append(pair)
-        seen |= both
+            seen.append(set())
+        k = fits[-1] if fits else -1
+        out[k].append(n)
+        seen[k] |= both
     return out
 
 

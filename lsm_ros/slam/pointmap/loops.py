@@ -97,9 +97,13 @@ class LoopCloser:
         forth, back = self._solve(new, old, here), self._solve(old, new, there)
         if isinstance(forth, str) or isinstance(back, str) or min(forth.fraction, back.fraction) < least:
             return []
-        if not self._same(forth.alignment.T_new_kf, se3_inverse(back.alignment.T_new_kf), new):
+        if not self._same(forth.alignment.T_new_kf, se3_inverse(back.alignment.T_new_kf), new) or self._refuted(new, forth):
             return []
         return [*self._connect(forth, new), *self._connect(back, old)]
+
+    def _refuted(self, _new: PointmapKeyframe, _solved: PairPose) -> bool:
+        """True if something beside the predictions speaks against a pose of a new keyframe that both directions agree on."""
+        return False
 
     def _same(self, T: np.ndarray, T_other: np.ndarray, scale_of: PointmapKeyframe) -> bool:
         """True if two motions are the same; where units are free, lengths may differ as much as the pointmaps' units do."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,8 @@ class PairPose:
 
     units: of each camera's prediction, in units of the map. fraction: share of the keyframe's pixels that were found and agree;
     unique: share of the image that they cover. cells: by how much the residuals' covariance is too sure. pixels: where each was
-    found, to start the next search from. matches: by camera, some of those that agree, for the graph.
+    found, to start the next search from. matches: by camera, some of those that agree, for the graph; others: those of further
+    keyframes, by (keyframe, camera).
     """
 
     keyframe: PointmapKeyframe
@@ -40,6 +41,7 @@ class PairPose:
     cells: float
     pixels: dict[str, np.ndarray | None]
     matches: dict[str, Matches]
+    others: dict[tuple[int, str], Matches] = field(default_factory=dict)
 
 
 Rig = Mapping[str, tuple[Any, np.ndarray]]  # by camera: its tokens and T_rig_cam (4, 4)

@@ -13,6 +13,7 @@ from lsm_ros.geometry import CameraIntrinsics
 from lsm_ros.types import Frame
 
 COMMON_FOCAL = 0.85  # of the width, before anything is known
+FOCALS_KEPT = 50
 WRONG_FOCAL = 0.1  # relative; a calibration that is farther off is reported
 
 
@@ -27,6 +28,7 @@ class CameraKnowledge:
     off_pinhole: dict[str, float] = field(default_factory=dict)
     uncalibrated: set[str] = field(default_factory=set)
     given_px: dict[str, float] = field(default_factory=dict)
+    _seen: dict[str, list[float]] = field(default_factory=dict)
 
     def guess(self, frame: Frame) -> CameraIntrinsics:
         """Pinhole with the focal length found so far, or a common one, for a camera without calibration."""
@@ -40,6 +42,17 @@ class CameraKnowledge:
         if frame.camera not in self.focal_px or frame.intrinsics is None:
             return frame
         return replace(frame, intrinsics=with_focal(frame.intrinsics, self.focal_px[frame.camera]))
+
+    def learn(self, camera: str, focal_px: float, width: int) -> None:
+        """Takes in the focal length that one image implies, nan for none, of a camera with images `width` wide."""
+        before = self._seen.get(camera)
+        if before is None:  # what a session or a map before found counts as three
+            before = [self.focal_px[camera]] * 3 if camera in self.focal_px else []
+        self._seen[camera] = [*before[1 - FOCALS_KEPT:], focal_px] if np.isfinite(focal_px) else before
+        found = np.array(self._seen[camera] or [COMMON_FOCAL * width])
+        self.focal_px[camera] = focal = float(np.median(found))
+        spread = 1.4826 * float(np.median(np.abs(found - focal))) if len(found) > 2 else np.inf
+        self.focal_std_px[camera] = min(max(spread / np.sqrt(len(found)), 0.005 * focal), 0.1 * focal)
 
     def wrong_calibration(self) -> dict[str, tuple[float, float, float]]:
         """Cameras whose calibration does not fit their images: focal length given, found, and its deviation, pixels."""

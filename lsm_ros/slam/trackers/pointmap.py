@@ -8,8 +8,7 @@ Keyframes have rigid poses in units of the map; what unit a prediction has is so
 """
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +22,7 @@ from lsm_ros.slam.graph.keyframes import Keyframe, Link, motion
 from lsm_ros.slam.pointmap.graph import PointmapGraph
 from lsm_ros.slam.pointmap.loops import LoopCloser
 from lsm_ros.slam.pointmap.matching import match_pair
-from lsm_ros.slam.pointmap.pose import predict_for, solve_pair
+from lsm_ros.slam.pointmap.pose import PairPose, Rig, predict_for, solve_pair
 from lsm_ros.slam.pointmap.ray_bundle import RayNoise
 from lsm_ros.slam.pointmap.view import (
     PointmapKeyframe,
@@ -38,7 +37,7 @@ from lsm_ros.slam.pointmap.view import (
 from lsm_ros.slam.pose import RigPose, map_covariance
 from lsm_ros.slam.trackers.base import FrameDepth, KeyframeDepth, Start, Tracker
 from lsm_ros.slam.trackers.bootstrap import START_DEPTH
-from lsm_ros.slam.trackers.cameras import COMMON_FOCAL, with_focal
+from lsm_ros.slam.trackers.cameras import with_focal
 from lsm_ros.slam.trackers.dense import dense_view
 from lsm_ros.slam.trackers.pointmap_frame import PointmapFrame
 from lsm_ros.slam.trackers.progress import PoseStamp
@@ -46,7 +45,6 @@ from lsm_ros.types import FrameSet, PairPrediction, TrackingState, TrackingUpdat
 
 FUSED_ENOUGH = 4  # predictions in a pointmap that may go into the map while its keyframe is still tracked against
 RELOCALIZE_TRIES = 3
-FOCALS_KEPT = 50
 SAME_PLACE, SAME_TURN = 0.1, 0.1  # median depths and radians from where a frame should be
 KNITTED = 3  # newest keyframes that are linked when two maps are joined
 
@@ -61,6 +59,7 @@ class PointmapTracker(Tracker[PointmapFrame]):
     finds_focal = True
     view_type = PointmapView
     frame_type = PointmapFrame
+    loop_closer: type[LoopCloser] = LoopCloser
     model: PointmapPairModel
     graph: PointmapGraph
 
@@ -68,7 +67,6 @@ class PointmapTracker(Tracker[PointmapFrame]):
         graph = PointmapGraph(config.keyframes, config.tracking, free_scale=not model.is_metric)
         super().__init__(config, model, graph)
         self.resizes = not model.is_metric
-        self._focals: dict[str, list[float]] = defaultdict(list)
         self._starts: tuple[int, dict[str, np.ndarray | None]] = (-1, {})
         self._waiting: dict[int, PointmapFrame] = {}
 
@@ -82,7 +80,7 @@ class PointmapTracker(Tracker[PointmapFrame]):
         self.config, own = config, config.pointmap
         self.graph.config, self.graph.tracking = config.keyframes, config.tracking
         self.graph.noise = RayNoise(own.sigma_ray, own.sigma_distance, config.tracking.huber)
-        self._loops = LoopCloser(config, self.model, self.graph)
+        self._loops = self.loop_closer(config, self.model, self.graph)
 
     # frame by frame
 
@@ -166,10 +164,10 @@ class PointmapTracker(Tracker[PointmapFrame]):
         """Fills the pose of `new` from one keyframe, if it can be believed; returns why not, or ''."""
         rig = {c: (new.tokens[c], new.T_rig_cam[c]) for c in new.tokens}
         starts = self._starts[1] if self._starts[0] == keyframe.id else {}
-        solved = solve_pair(rig, keyframe, predict_for(self.model, [(rig, keyframe)])[0], self.config,
-                            not self.model.is_metric, starts)
+        solved = self._solve(new, rig, keyframe, starts)
         if isinstance(solved, str):
             return solved
+        keyframe = solved.keyframe
         if solved.fraction < least:
             return f"only {solved.fraction:.0%} of a keyframe's pixels were found"
         T_map_rig = keyframe.T_map_rig @ se3_inverse(solved.alignment.T_new_kf)
@@ -180,9 +178,14 @@ class PointmapTracker(Tracker[PointmapFrame]):
                 return too_fast
         new.pose, new.reference, new.predictions = pose, keyframe.id, solved.predictions
         new.fraction, new.unique, new.units, new.cells = solved.fraction, solved.unique, solved.units, solved.cells
-        new.matches = {(keyframe.id, c): m for c, m in solved.matches.items()}
+        new.matches = {(keyframe.id, c): m for c, m in solved.matches.items()} | solved.others
         self._starts = (keyframe.id, solved.pixels)
         return ""
+
+    def _solve(self, _new: PointmapFrame, rig: Rig, keyframe: PointmapKeyframe, starts: Mapping) -> PairPose | str:
+        """Pose against one keyframe, from `starts`, or why there is none."""
+        found = predict_for(self.model, [(rig, keyframe)])[0]
+        return solve_pair(rig, keyframe, found, self.config, not self.model.is_metric, starts)
 
     def _fuse(self, new: PointmapFrame, keyframe: PointmapKeyframe, T_map_rig: np.ndarray) -> None:
         """Takes the predictions of the keyframe's pixels into its pointmap. T_map_rig (4, 4): of the frame set."""
@@ -319,15 +322,7 @@ class PointmapTracker(Tracker[PointmapFrame]):
 
     def _learn_focal(self, camera: str, focal_px: float, crop: Any) -> None:
         """Takes in the focal length that one pointmap implies, in pixels of the network's image."""
-        known = self.cameras
-        if camera not in self._focals and camera in known.focal_px:  # of a session or a map before
-            self._focals[camera] = [known.focal_px[camera]] * 3
-        if np.isfinite(focal_px):
-            self._focals[camera] = [*self._focals[camera][1 - FOCALS_KEPT:], focal_px * crop.source[0] / crop.resized[0]]
-        found = np.array(self._focals[camera] or [COMMON_FOCAL * crop.source[0]])
-        known.focal_px[camera] = focal = float(np.median(found))
-        spread = 1.4826 * float(np.median(np.abs(found - focal))) if len(found) > 2 else np.inf
-        known.focal_std_px[camera] = min(max(spread / np.sqrt(len(found)), 0.005 * focal), 0.1 * focal)
+        self.cameras.learn(camera, focal_px * crop.source[0] / crop.resized[0], crop.source[0])
 
     # two maps
 

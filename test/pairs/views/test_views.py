@@ -60,8 +60,9 @@ def test_windows_have_no_more_frames_than_the_network_takes():
     a, b, c, d = tokens_of(model_of(), 0, 1, 2, 3)
     pairs = [(a, b), (b, a), (b, c), (c, d), (a, d)]
     assert [len(w) for w in windows(pairs, 8)] == [5]
-    assert windows(pairs, 3) == [pairs[:3], pairs[3:]]
-    assert windows([(a, b), (c, d)], 8) == [[(a, b)], [(c, d)]]  # nothing is shared
+    assert windows(pairs, 3) == [[0, 1, 2], [3, 4]]
+    assert windows([(a, b), (c, d)], 8) == [[0], [1]]  # nothing is shared
+    assert windows([(a, b), (c, d), (b, a), (d, c)], 8) == [[0, 2], [1, 3]]  # as two cameras ask
     assert windows([], 8) == []
 
 

@@ -52,3 +52,33 @@ def test_what_is_sure_is_kept_for_the_next_session():
     assert again == CameraKnowledge({"front": 300.0}, {"front": 3.0}, {"front": 0.1}, {"front", "rear"})
     again.recall({})  # a map from before cameras were known
     assert again.to_dict() == kept
+
+
+def test_a_focal_length_is_the_median_of_what_images_imply():
+    known = CameraKnowledge()
+    known.learn("front", np.nan, 320)
+    assert known.focal_px["front"] == 272.0 and known.focal_std_px["front"] == pytest.approx(27.2)  # nothing is known
+    for focal in (300.0, 310.0, np.nan, 400.0):
+        known.learn("front", focal, 320)
+    assert known.focal_px["front"] == 310.0
+    assert known.focal_std_px["front"] == pytest.approx(1.4826 * 10 / np.sqrt(3))
+    for _ in range(60):
+        known.learn("front", 350.0, 320)
+    assert known.focal_std_px["front"] == pytest.approx(0.005 * 350)  # never surer
+
+
+def test_what_a_session_before_found_counts_as_three_images():
+    known = CameraKnowledge(focal_px={"front": 300.0})
+    known.learn("front", 400.0, 320)
+    known.learn("front", 400.0, 320)
+    assert known.focal_px["front"] == 300.0
+    for _ in range(2):
+        known.learn("front", 400.0, 320)
+    assert known.focal_px["front"] == 400.0
+
+
+def test_old_focal_lengths_are_forgotten():
+    known = CameraKnowledge()
+    for focal in (*[300.0] * 60, *[400.0] * 26):
+        known.learn("front", focal, 320)
+    assert known.focal_px["front"] == 400.0
