@@ -20,6 +20,7 @@ from lsm_ros.slam.graph.uncertainty import Uncertainty
 from lsm_ros.slam.places import Places
 from lsm_ros.slam.pose import RigPose, map_covariance
 from lsm_ros.slam.trackers.base import Contradiction, TrackedFrame, Tracker, part_of
+from lsm_ros.slam.trackers.carried import LostOdometry
 from lsm_ros.slam.trackers.known_ground import KnownGround
 from lsm_ros.slam.trackers.landmark_back_end import LandmarkBackEnd
 from lsm_ros.slam.trackers.landmark_links import join
@@ -49,6 +50,7 @@ class LandmarkTracker(Tracker):
         super().__init__(config, model, graph)
         self._newest: TrackedFrame | None = None  # the last frame set with a pose
         self._trial: Trial | None = None
+        self._lost = LostOdometry()
         self._watch = Watch()
         self._noise = MatchNoise()
 
@@ -94,8 +96,17 @@ class LandmarkTracker(Tracker):
         elif self.state is not TrackingState.LOST or initial is not None:
             reason = self._go_on(new, initial)
         if new.pose is None and self._trial is None and self.state is not TrackingState.INITIALIZING:
-            reason = self._relocalize(new) or reason
+            expected = self._expected_while_lost(new)
+            reason = self._relocalize(new, expected) or reason
         return reason
+
+    def _expected_while_lost(self, new: TrackedFrame) -> np.ndarray | None:
+        """T_map_rig (4, 4) by odometry, or None; the image is asked whether it may be so."""
+        self._lost.lost(new.T_odom_base)
+        expected = self.expected_from_odometry(new)
+        if expected is not None and self.can_start(new) and self.contradicts(new, expected):
+            self._lost.refuted()
+        return expected
 
     def _go_on(self, new: TrackedFrame, initial: np.ndarray | None) -> str:
         """Pose near where it is expected, by the last frame, or in the reference keyframe; returns why not, or ''."""
@@ -138,8 +149,9 @@ class LandmarkTracker(Tracker):
 
     # lost
 
-    def _relocalize(self, new: TrackedFrame) -> str:
-        """Searches the whole map. A find where the camera was expected counts at once; others are tried for some frames."""
+    def _relocalize(self, new: TrackedFrame, expected: np.ndarray | None) -> str:
+        """Searches the whole map. A find where the camera was expected counts at once; others are tried for some frames, but
+        not where odometry, by which the rig is `expected` (4, 4), cannot have brought it."""
         before, self.progress.state = self.state, TrackingState.LOST
         found, reason = self._search(new)
         if found is None or found.pose is None:
@@ -149,6 +161,8 @@ class LandmarkTracker(Tracker):
             new.pose, new.matches, new.fraction, new.reference = found.pose, found.matches, found.fraction, found.reference
             return ""
         self.progress.state = before
+        if not self._lost.allows(expected, found.pose.T_map_rig, self.model.is_metric):
+            return "a place that looks alike was found, where odometry cannot have brought the camera"
         self._trial = Trial(found.pose.T_map_rig, found)
         return "a place in the map was found; the next frames must be found there too"
 
@@ -263,7 +277,7 @@ class LandmarkTracker(Tracker):
         return self.progress.lose(reason)
 
     def _accept(self, new: TrackedFrame, found: RigPose) -> TrackingUpdate:
-        self._newest = new
+        self._newest, self._lost = new, LostOdometry(new.T_odom_base)
         self._noise.add(found.noise_px)
         self.graph.sigma_px = self._noise.sigma_px(self.config.tracking.sigma_px)
         if new.reference is not None:
