@@ -124,6 +124,8 @@ class KeyframeConfig:
                                high=3600.0)
     window: int = param(8, "newest keyframes moved by the local bundle adjustment", low=2, high=50)
     neighbours: int = param(6, "keyframes that a new keyframe is matched with", low=1, high=50)
+    all_neighbours: int = param(12, "keyframes that each is matched with in the end; without depth, unless images come live, "
+                                "at once", low=1, high=50)
     max_keyframes: int = param(2000, "keyframes kept in the graph", low=10, high=100000)
 
 

@@ -66,6 +66,7 @@ class DepthTracker(LandmarkTracker):
         """Adjusts all keyframes that came since that was done last."""
         self.catch_up()
         if self.graph.adjusted_at != self.graph.next_id:
+            self._back.link_all()
             self.graph.adjust_all()
 
     def _measured(self, new: TrackedFrame, camera: str, T_map_rig: np.ndarray) -> tuple[np.ndarray, float | None]:

@@ -16,11 +16,13 @@ from lsm_ros.pairs.base import SparsePairModel
 from lsm_ros.slam.graph.branch import Branch, Newest
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph
 from lsm_ros.slam.trackers.base import TrackedFrame
+from lsm_ros.slam.trackers.landmark_links import join_all
 from lsm_ros.slam.trackers.landmark_loops import LOOKED_AT, LandmarkLoops, LoopHold
 from lsm_ros.slam.trackers.landmark_pose import LandmarkPose
 from lsm_ros.slam.trackers.progress import Progress
 from lsm_ros.types import TrackingState
 
+LINK_ROUNDS = 3  # in the end
 MOST_WAITING = 3  # new keyframes, before tracking has to wait
 Neighbours = Callable[[KeyframeGraph, Keyframe, TrackedFrame], list[int]]
 New = Sequence[tuple[int, TrackedFrame]]
@@ -71,6 +73,7 @@ class LandmarkBackEnd:
         self._waiting: list[tuple[int, TrackedFrame]] = []
         self._asked: list[Work] = []
         self._running: tuple[Branch, Future[Outcome]] | None = None
+        self._linked_up_to = 0
 
     def add(self, keyframe: Keyframe, new: TrackedFrame) -> None:
         """A new keyframe of the graph, made of a frame set. Where many wait already, the next `take` waits for the thread."""
@@ -98,6 +101,16 @@ class LandmarkBackEnd:
                 return done.then(outcome.tidied(newest.correction(self._graph)))
             self._start(new, asked)
         return done
+
+    def link_all(self) -> None:
+        """Links the keyframes that came since this was done last with all that see much of the same, and adjusts all
+        keyframes, after which more are seen to. `take` has waited before."""
+        graph, least = self._graph, self.config.tracking.min_inliers
+        for _ in range(LINK_ROUNDS):
+            if not join_all(graph, self._model, self.config.keyframes.all_neighbours, least, self._linked_up_to):
+                break
+            graph.adjust_all()
+        self._linked_up_to = graph.next_id
 
     def _start(self, new: New, asked: Sequence[Work]) -> None:
         branch, future = Branch(self._graph), Future[Outcome]()

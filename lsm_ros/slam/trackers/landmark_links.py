@@ -33,6 +33,17 @@ def join(graph: KeyframeGraph, model: SparsePairModel, new: Keyframe, old: Keyfr
     return found > 0
 
 
+def join_all(graph: KeyframeGraph, model: SparsePairModel, count: int, min_inliers: int, since: int) -> int:
+    """Links each keyframe from number `since` on with those of the up to `count` older ones that see most of the same with
+    which it is not linked yet; returns how many pairs were."""
+    joined = 0
+    for keyframe in [k for i, k in sorted(graph.keyframes.items()) if i >= since]:
+        linked = graph.linked(keyframe.id)
+        for i in graph.candidates(keyframe.T_map_rig, keyframe.cameras, count, before=keyframe.id):
+            joined += i not in linked and join(graph, model, keyframe, graph.keyframes[i], min_inliers)
+    return joined
+
+
 def tie(graph: KeyframeGraph, model: SparsePairModel, new: Keyframe, before: int) -> int:
     """Ties a keyframe to older ones than `before` by the surfaces that they share, from whatever side they see them; returns to
     how many."""

@@ -158,6 +158,8 @@ class TwoViewTracker(LandmarkTracker):
         """Bundle adjustment of all keyframes, with the focal lengths; the size of a map made by one camera on wheels."""
         if len(self.graph.keyframes) > 2 and self._calibrated_at != self.graph.next_id:
             self._calibrated_at = self.graph.next_id
+            self.catch_up()
+            self._back.link_all()
             self.calibrate()
             if self._on_wheels and not self._sized:
                 self._resize_by_lever()
@@ -240,7 +242,7 @@ class TwoViewTracker(LandmarkTracker):
     def _neighbours(self, graph: KeyframeGraph, keyframe: Keyframe, new: TrackedFrame) -> list[int]:
         """Half of them see most of the same; the others are spread down to those that see little of it, from where depth is
         seen best: in a turn only they have any baseline."""
-        count = self.config.keyframes.neighbours
+        count = self.config.keyframes.neighbours if self.background else self.config.keyframes.all_neighbours
         likely = graph.candidates(keyframe.T_map_rig, new.cameras, SPREAD_OVER * count, before=keyframe.id)
         near, far = likely[:count // 2], likely[count // 2:]
         return near + [far[i] for i in spread(len(far), count - len(near))] if far else near

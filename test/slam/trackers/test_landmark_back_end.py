@@ -219,3 +219,21 @@ def test_what_is_asked_of_the_graph_is_done_after_what_waits_and_ends_with_the_m
             assert seen == ([] if background else [(True, True), True])
             pipeline.tracker.catch_up()
             assert seen == [(not background, not background), True], "it was done once, in the merged graph at last"
+
+
+def test_in_the_end_all_that_see_the_same_are_linked_and_adjusted_once(frame_sets, monkeypatch):
+    config = {"fusion.voxel_size": 0.06, "keyframes.max_translation": 0.1, "keyframes.neighbours": 1}
+    pipeline = MappingPipeline(from_dict(config))
+    for frame_set in frame_sets[:30]:
+        pipeline.process(frame_set)
+    tracker, graph = pipeline.tracker, pipeline.tracker.graph
+    before, adjusted = set(graph.links), []
+    adjust_all = graph.adjust_all
+    monkeypatch.setattr(graph, "adjust_all", lambda: adjusted.append(len(graph.links)) or adjust_all())
+    tracker.finish()
+    assert len(graph.links) > len(before) and len(adjusted) >= 2, (len(before), len(graph.links), adjusted)
+    assert adjusted[0] > len(before) and graph.adjusted_at == graph.next_id
+    for key in set(graph.links) - before:
+        graph.disconnect(key)
+    tracker._back.link_all()
+    assert set(graph.links) <= before, "what was looked at is not looked at again"

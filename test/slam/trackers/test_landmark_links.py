@@ -12,7 +12,7 @@ from lsm_ros.geometry import make_se3, se3_exp, so3_exp
 from lsm_ros.pairs.base import Matches
 from lsm_ros.pairs.surfaces import Surfaces
 from lsm_ros.slam.graph.keyframes import KeyframeGraph, Link
-from lsm_ros.slam.trackers.landmark_links import MOST_TRIED, TIES, join, tie, verified
+from lsm_ros.slam.trackers.landmark_links import MOST_TRIED, TIES, join, join_all, tie, verified
 
 MOUNTS = {"front": make_se3(so3_exp([0.1, -0.2, 0.05]), [0.3, 0.0, 0.2]),
           "side": make_se3(so3_exp([0.0, 0.4, 0.0]), [0.0, 0.0, 0.3])}
@@ -55,6 +55,32 @@ def test_a_keyframe_without_landmarks_is_only_an_observer():
     model = PointModel()
     model.match = lambda a, b, guess: asked.append(len(guess)) or PointModel.match(model, a, b, guess)
     assert joined(graph, model=model) and set(graph.links) == {(1, "front", 0, "front")} and 0 not in asked
+
+
+def line_of(count, step=0.02):
+    """Keyframes that all see the same, from places along a line."""
+    graph = KeyframeGraph(KeyframeConfig(), TrackingConfig())
+    for i in range(count):
+        graph.add(keyframe_of(i, POINTS, se3_exp([step * i, 0.0, 0.0, 0.0, 0.0, 0.0]), MOUNTS))
+    return graph
+
+
+def test_each_keyframe_is_linked_with_so_many_older_ones_and_with_them_once():
+    graph = line_of(5)
+    assert join_all(graph, PointModel(), 2, 20, 0) == 1 + 2 + 2 + 2
+    assert graph.linked(4) == {2, 3}, "those that see most of the same"
+    assert join_all(graph, PointModel(), 2, 20, 0) == 0 and join_all(graph, PointModel(), 3, 20, 0) == 2
+    assert graph.linked(4) == {1, 2, 3}
+
+
+def test_keyframes_from_before_are_not_linked_anew():
+    graph = line_of(5)
+    assert join_all(graph, PointModel(), 4, 20, 3) == 3 + 4 and graph.linked(1) == {3, 4}
+
+
+def test_what_is_not_found_again_is_not_linked():
+    graph = line_of(3)
+    assert join_all(graph, PointModel(), 4, 10**6, 0) == 0 and not graph.links
 
 
 def test_too_few_are_no_link():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from lsm_ros.config import from_dict
 from lsm_ros.geometry import make_se3, se3_inverse, so3_exp, so3_log, transform_points, umeyama
 from lsm_ros.mapping.observations import rescaled
 from lsm_ros.mapping.pipeline import MappingPipeline
+from lsm_ros.slam.graph.keyframes import Keyframe
 from lsm_ros.slam.trackers.two_view import TwoViewTracker
 from lsm_ros.types import Frame, FrameSet, LabelSpace, TrackingState
 
@@ -307,3 +309,12 @@ def test_a_saved_map_is_found_again(mapped, tmp_path):
     other = MappingPipeline(from_dict({"pairs.model": "depth"}))
     with pytest.raises(ValueError, match="two_view"):
         other.load(tmp_path / "map")
+
+
+@pytest.mark.parametrize(("background", "count"), [(False, "all_neighbours"), (True, "neighbours")])
+def test_live_fewer_neighbours_are_linked_at_once(background, count):
+    tracker = MappingPipeline(from_dict({"pairs.model": "two_view", "keyframes.neighbours": 4, "keyframes.all_neighbours": 9}),
+                              background=background).tracker
+    keyframe = Keyframe(99, 0, np.eye(4), {})
+    graph = SimpleNamespace(candidates=lambda T, cameras, most, before: list(range(most)))
+    assert len(tracker._neighbours(graph, keyframe, SimpleNamespace(cameras={}))) == getattr(tracker.config.keyframes, count)
