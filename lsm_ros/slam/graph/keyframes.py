@@ -240,6 +240,10 @@ class KeyframeGraph(Generic[View]):
         """Keyframes that share landmarks with one."""
         return {i for key in self._links_of.get(keyframe_id, ()) for i in (key[0], key[2])} - {keyframe_id}
 
+    def depth_of(self, keyframe_id: int | None) -> float:
+        """Median depth of a keyframe; 1 for one that is not there."""
+        return self.keyframes[keyframe_id].median_depth if keyframe_id in self.keyframes else 1.0
+
     @property
     def median_depth(self) -> float:
         """Median of the keyframes' median depths; 1 without any."""
@@ -301,8 +305,7 @@ class KeyframeGraph(Generic[View]):
 
         focal_std: see `BundleProblem`; what the result says of focal lengths is left to the caller. max_matches: of each
         link; then landmarks are moved but no observation is dropped."""
-        first = min(self.keyframes)
-        free = {i for i in free if i in self.keyframes} - {first}
+        free = {i for i in free if i in self.keyframes} - {min(self.keyframes)}
         found = [self.links[key] for key in sorted({key for i in free for key in self._links_of.get(i, ())})]
         links = [x for x in found if len(x.matches)]
         ties = [(x.anchor, x.observer, x.surfaces) for x in found if x.surfaces is not None]

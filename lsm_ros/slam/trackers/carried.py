@@ -17,7 +17,7 @@ DRIFT = 0.15  # of the way, and of all turning
 
 
 class LostOdometry:
-    """What odometry says since a believed pose, at which it was T_odom_base (4, 4), or None where that is not known."""
+    """Odometry since a believed pose, at which it was T_odom_base (4, 4), or None where that is not known."""
 
     def __init__(self, T_odom_base: np.ndarray | None = None) -> None:
         self._last = T_odom_base

@@ -14,7 +14,7 @@ import numpy as np
 from lsm_ros.config import Config
 from lsm_ros.pairs.agreement import Agreement
 from lsm_ros.pairs.base import SparsePairModel
-from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link, motion, spread
+from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView, Link, motion
 from lsm_ros.slam.graph.noise import MatchNoise
 from lsm_ros.slam.graph.uncertainty import Uncertainty
 from lsm_ros.slam.places import Places
@@ -23,19 +23,19 @@ from lsm_ros.slam.trackers.base import Contradiction, TrackedFrame, Tracker, par
 from lsm_ros.slam.trackers.carried import LostOdometry
 from lsm_ros.slam.trackers.known_ground import KnownGround
 from lsm_ros.slam.trackers.landmark_back_end import LandmarkBackEnd
-from lsm_ros.slam.trackers.landmark_links import join
-from lsm_ros.slam.trackers.landmark_pose import LandmarkPose, blank
+from lsm_ros.slam.trackers.landmark_links import join_all
+from lsm_ros.slam.trackers.landmark_pose import LandmarkPose, blank, take
 from lsm_ros.slam.trackers.progress import PoseStamp
 from lsm_ros.slam.trackers.trial import SEARCHED, Trial
 from lsm_ros.slam.trackers.watch import Watch
-from lsm_ros.slam.trackers.whole_image import WITNESSES, agreement, misfit, refutation
+from lsm_ros.slam.trackers.whole_image import WITNESSES, agreement, misfit, placed_in, refutation
 from lsm_ros.types import FrameSet, TrackingState, TrackingUpdate
 
 RELOCALIZE_TRIES = 6
 EXPECTED_WITHIN_NS = 1_000_000_000  # after the newest pose; later every place is as likely
 SAME_PLACE = 0.05  # of a keyframe's landmarks in view: it shows a place that was found already
-MOST_PLACED = 60  # keyframes of a map that are compared before it is joined with another
 NEAR_BY, NEAR_TURN = 0.2, 0.35  # median depths and radians from where the camera was expected: no other place
+DOUBTFUL = 0.4  # of the reference's landmarks in view: with fewer, another pose may fit better
 SAME_VIEW = 0.7  # of what the best keyframe has: the present reference is kept, for it is newer
 
 
@@ -113,6 +113,8 @@ class LandmarkTracker(Tracker):
         reason = self._track_from(new, self._predict(new) if initial is None else initial)
         if new.pose is not None and initial is not None and not self._pose.is_confirmed(new, self._seen(new)):
             return "the image contradicts the pose that was given from outside"
+        if new.pose is not None and (share := self._pose.share_in_view(new)) < DOUBTFUL:
+            self._look_elsewhere(new, share)
         if new.pose is None and self._newest is not None:
             guess = self._pose.by_flow(new, self._newest)
             reason = (self._track_from(new, guess) if guess is not None
@@ -121,6 +123,15 @@ class LandmarkTracker(Tracker):
             least = self.config.tracking.min_match_fraction
             reason = self._pose.by_descriptors(new, [self.reference], least) and reason
         return reason
+
+    def _look_elsewhere(self, new: TrackedFrame, found_share: float) -> None:
+        """Takes the pose by descriptors, if more of the map is found there than the share at the present one: in a repeated
+        pattern, that may be a period off."""
+        other, least = blank(new), self.config.tracking.min_match_fraction
+        if self.reference is None or self._pose.by_descriptors(other, [self.reference], least):
+            return
+        if self._pose.share_in_view(other) > found_share:
+            take(new, other)
 
     def _predict(self, new: TrackedFrame) -> np.ndarray:
         expected, newest = self.progress.predict(new.stamp_ns, new.T_odom_base), self.graph.newest
@@ -158,7 +169,7 @@ class LandmarkTracker(Tracker):
             self.progress.state = before
             return reason
         if self._is_expected(new, found.pose):
-            new.pose, new.matches, new.fraction, new.reference = found.pose, found.matches, found.fraction, found.reference
+            take(new, found)
             return ""
         self.progress.state = before
         if not self._lost.allows(expected, found.pose.T_map_rig, self.model.is_metric):
@@ -172,10 +183,7 @@ class LandmarkTracker(Tracker):
         if newest is None or new.stamp_ns - newest.stamp_ns > EXPECTED_WITHIN_NS:
             return False
         distance, angle = motion(self._predict(new), found.T_map_rig)
-        return distance < NEAR_BY * self._depth_of(self.reference) and angle < NEAR_TURN
-
-    def _depth_of(self, keyframe: int | None) -> float:
-        return self.graph.keyframes[keyframe].median_depth if keyframe in self.graph.keyframes else 1.0
+        return distance < NEAR_BY * self.graph.depth_of(self.reference) and angle < NEAR_TURN
 
     def _try_again(self, new: TrackedFrame, trial: Trial) -> str:
         """Looks for the frame set where the last one was found; its pose counts once enough were."""
@@ -190,9 +198,9 @@ class LandmarkTracker(Tracker):
             self._trial = None
             return "the place that was found does not hold"
         trial.go_on(found, frames)
-        if not trial.is_held(self._depth_of(found.reference)):
+        if not trial.is_held(self.graph.depth_of(found.reference)):
             return "a place in the map was found; the next frames must be found there too"
-        new.pose, new.matches, new.fraction, new.reference = found.pose, found.matches, found.fraction, found.reference
+        take(new, found)
         self._trial = None
         self._watch.forget()
         self.attach(self.graph.next_id, new.stamp_ns)
@@ -351,23 +359,14 @@ class LandmarkTracker(Tracker):
 
     def knit(self, first: int) -> None:
         """Links the newest keyframes with those older than `first`, and moves them as that says."""
-        newest = [i for i in sorted(self.graph.keyframes) if i >= first][-self.config.keyframes.window:]
-        least, count, joined = self.config.tracking.min_inliers, self.config.keyframes.neighbours, False
-        for i in newest:
-            keyframe = self.graph.keyframes[i]
-            for j in self.graph.candidates(keyframe.T_map_rig, keyframe.cameras, count, before=first):
-                joined |= join(self.graph, self.model, keyframe, self.graph.keyframes[j], least)
-        if joined:
-            self.graph.optimize(set(newest))
+        newest = {i for i in sorted(self.graph.keyframes)[-self.config.keyframes.window:] if i >= first}
+        count, least = self.config.keyframes.neighbours, self.config.tracking.min_inliers
+        if join_all(self.graph, self.model, count, least, newest, before=first):
+            self.graph.optimize(newest)
 
     def misfit(self, older: Tracker, T_older_here: np.ndarray, units: float) -> Contradiction | None:
         """From up to 60 keyframes, by the whole image of each; see `Tracker.misfit`."""
-        keyframes = list(self.graph.keyframes.values())
-        placed = []
-        for n in spread(len(keyframes), MOST_PLACED):
-            T = keyframes[n].T_map_rig.copy()
-            T[:3, 3] *= units
-            placed.append((keyframes[n], T_older_here @ T))
+        placed = placed_in(self.graph, T_older_here, units)
         return misfit(self.model, placed, older.graph, list(older.attached))
 
     def move_map(self, T_new_old: np.ndarray) -> None:

@@ -106,8 +106,9 @@ class LandmarkBackEnd:
         """Links the keyframes that came since this was done last with all that see much of the same, and adjusts all
         keyframes, after which more are seen to. `take` has waited before."""
         graph, least = self._graph, self.config.tracking.min_inliers
+        new = [i for i in graph.keyframes if i >= self._linked_up_to]
         for _ in range(LINK_ROUNDS):
-            if not join_all(graph, self._model, self.config.keyframes.all_neighbours, least, self._linked_up_to):
+            if not join_all(graph, self._model, self.config.keyframes.all_neighbours, least, new):
                 break
             graph.adjust_all()
         self._linked_up_to = graph.next_id

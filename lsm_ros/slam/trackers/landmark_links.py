@@ -3,6 +3,8 @@
 """Links between keyframes that see the same landmarks or the same surfaces."""
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from lsm_ros.geometry import se3_inverse, transform_points
@@ -33,13 +35,14 @@ def join(graph: KeyframeGraph, model: SparsePairModel, new: Keyframe, old: Keyfr
     return found > 0
 
 
-def join_all(graph: KeyframeGraph, model: SparsePairModel, count: int, min_inliers: int, since: int) -> int:
-    """Links each keyframe from number `since` on with those of the up to `count` older ones that see most of the same with
-    which it is not linked yet; returns how many pairs were."""
+def join_all(graph: KeyframeGraph, model: SparsePairModel, count: int, min_inliers: int, keyframes: Iterable[int],
+             before: int | None = None) -> int:
+    """Links each of some keyframes with those of the up to `count` ones that see most of the same with which it is not linked
+    yet, older than it is, or than `before`; returns how many pairs were."""
     joined = 0
-    for keyframe in [k for i, k in sorted(graph.keyframes.items()) if i >= since]:
-        linked = graph.linked(keyframe.id)
-        for i in graph.candidates(keyframe.T_map_rig, keyframe.cameras, count, before=keyframe.id):
+    for keyframe in [graph.keyframes[i] for i in sorted(keyframes)]:
+        linked, older = graph.linked(keyframe.id), keyframe.id if before is None else before
+        for i in graph.candidates(keyframe.T_map_rig, keyframe.cameras, count, before=older):
             joined += i not in linked and join(graph, model, keyframe, graph.keyframes[i], min_inliers)
     return joined
 

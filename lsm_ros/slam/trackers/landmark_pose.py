@@ -22,6 +22,7 @@ from lsm_ros.types import TrackingState
 LOCATE_INLIERS = 12  # by descriptors; what they find is checked by the landmarks
 CLEAR_INLIERS = 30  # by descriptors; as many are believed without that check
 CLEAR_SHARE = 0.5
+BORDER_PX = 8.0  # of the image, where points are not looked for
 
 
 class LandmarkPose:
@@ -74,6 +75,19 @@ class LandmarkPose:
             shares[i] = sum(len(m) for (k, _), m in kept.items() if k == i) / total if total else 0.0
         best = max(shares, key=lambda i: shares[i])
         return best, shares[best]
+
+    def share_in_view(self, new: TrackedFrame) -> float:
+        """Share of the landmarks of the frame set's reference that were found, of those that its pose puts into the image."""
+        assert new.pose is not None and new.reference is not None
+        keyframe, promised, found = self._graph.keyframes[new.reference], 0, 0
+        for camera, view in keyframe.views.items():
+            if camera in new.tokens:
+                intrinsics = new.intrinsics[camera]
+                T_cam_rig_kf = se3_inverse(new.pose.T_map_rig @ new.T_rig_cam[camera]) @ keyframe.T_map_rig
+                pixels, ok = intrinsics.project(transform_points(T_cam_rig_kf, view.points_rig()))
+                promised += int(np.count_nonzero(ok & intrinsics.contains(pixels, BORDER_PX)))
+                found += len(new.matches.get((new.reference, camera), ()))
+        return found / max(promised, 1)
 
     def by_flow(self, new: TrackedFrame, last: TrackedFrame) -> np.ndarray | None:
         """A guess T_map_rig (4, 4) from where the points of the last frame set went, for motion that nobody expected; None
@@ -137,6 +151,11 @@ class LandmarkPose:
                 views.append(View(new.intrinsics[camera], new.T_rig_cam[camera], points_map, both.pixels_a, both.depth_a))
         found = solve_rig_pose(views, None, 2 * t.sigma_px, 3 * t.depth_sigma, t.huber, LOCATE_INLIERS, self.config.seed)
         return found, 0.0 if found is None else found.inlier_count / sum(len(v.pixels) for v in views)
+
+
+def take(new: TrackedFrame, found: TrackedFrame) -> None:
+    """Gives a frame set what was found in a copy of it."""
+    new.pose, new.matches, new.fraction, new.reference = found.pose, found.matches, found.fraction, found.reference
 
 
 def blank(new: TrackedFrame) -> TrackedFrame:

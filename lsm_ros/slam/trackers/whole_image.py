@@ -11,7 +11,7 @@ import numpy as np
 from lsm_ros.geometry import se3_inverse
 from lsm_ros.pairs.agreement import Agreement
 from lsm_ros.pairs.base import SparsePairModel
-from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph
+from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, spread
 from lsm_ros.slam.trackers.base import Contradiction, TrackedFrame, part_of
 
 # In the real kitchen, of views up to 1 m and 0.6 rad apart, 98 % have 0.72 of their depths and 90 % have 0.49 of their patches
@@ -20,6 +20,7 @@ LEAST_MEASURED, LEAST_PATCHES = 100, 30  # points and patches below which nothin
 AGREE, ALIKE = 0.65, 0.4
 REFUTE_AGREE, REFUTE_ALIKE = 0.58, 0.35  # below that a place that was believed is wrong; a tenth less than not to believe it
 WITNESSES = 3  # keyframes that a view is compared with
+MOST_PLACED = 60  # keyframes of a map that are compared before it is joined with another
 MIN_AGAINST, MOST_AGAINST = 2, 0.25  # keyframes of a map that does not fit where it is placed, and their share
 MIN_FOR = 5  # keyframes that fit as they are: then walls may hide from others what the map says
 
@@ -53,6 +54,16 @@ def without_hidden(model: SparsePairModel, keyframe: Keyframe, T_map_rig: np.nda
     through = there.through + back.through
     return Agreement(there.seen, there.agree + through, there.agree, through, there.patches - there.hidden,
                      there.alike - there.hidden_alike)
+
+
+def placed_in(graph: KeyframeGraph, T_older_here: np.ndarray, units: float) -> list[tuple[Keyframe, np.ndarray]]:
+    """Up to MOST_PLACED keyframes of a map, and their poses (4, 4) in an older one, which has `units` for each unit of it."""
+    keyframes, placed = list(graph.keyframes.values()), []
+    for n in spread(len(keyframes), MOST_PLACED):
+        T = keyframes[n].T_map_rig.copy()
+        T[:3, 3] *= units
+        placed.append((keyframes[n], T_older_here @ T))
+    return placed
 
 
 def misfit(model: SparsePairModel, placed: Sequence[tuple[Keyframe, np.ndarray]], graph: KeyframeGraph, bounds: Sequence[int]

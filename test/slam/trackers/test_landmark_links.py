@@ -67,20 +67,22 @@ def line_of(count, step=0.02):
 
 def test_each_keyframe_is_linked_with_so_many_older_ones_and_with_them_once():
     graph = line_of(5)
-    assert join_all(graph, PointModel(), 2, 20, 0) == 1 + 2 + 2 + 2
+    assert join_all(graph, PointModel(), 2, 20, range(5)) == 1 + 2 + 2 + 2
     assert graph.linked(4) == {2, 3}, "those that see most of the same"
-    assert join_all(graph, PointModel(), 2, 20, 0) == 0 and join_all(graph, PointModel(), 3, 20, 0) == 2
+    assert join_all(graph, PointModel(), 2, 20, range(5)) == 0 and join_all(graph, PointModel(), 3, 20, range(5)) == 2
     assert graph.linked(4) == {1, 2, 3}
 
 
-def test_keyframes_from_before_are_not_linked_anew():
+def test_only_the_keyframes_that_are_named_are_linked_and_with_those_of_before():
     graph = line_of(5)
-    assert join_all(graph, PointModel(), 4, 20, 3) == 3 + 4 and graph.linked(1) == {3, 4}
+    assert join_all(graph, PointModel(), 4, 20, [4, 3], before=1) == 2 and graph.linked(0) == {3, 4}
+    graph = line_of(5)
+    assert join_all(graph, PointModel(), 4, 20, [3, 4]) == 3 + 4 and graph.linked(1) == {3, 4}
 
 
 def test_what_is_not_found_again_is_not_linked():
     graph = line_of(3)
-    assert join_all(graph, PointModel(), 4, 10**6, 0) == 0 and not graph.links
+    assert join_all(graph, PointModel(), 4, 10**6, range(3)) == 0 and not graph.links
 
 
 def test_too_few_are_no_link():

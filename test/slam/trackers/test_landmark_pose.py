@@ -93,6 +93,15 @@ def test_the_reference_is_the_keyframe_of_which_most_is_found(scene):
     assert share < 1.0
 
 
+def test_the_share_in_view_leaves_out_what_the_pose_puts_beside_the_image(scene):
+    aside = HOME @ se3_exp([0.0, 0.0, 0.0, 0.0, 0.45, 0.0])
+    new = scene.frame(aside)
+    assert scene.pose.near(new, [0], aside, 0.05) == "" and new.fraction < 0.7
+    assert scene.pose.share_in_view(new) > 0.9
+    new.matches = {key: m.where(np.arange(len(m)) % 2 == 0) for key, m in new.matches.items()}
+    assert scene.pose.share_in_view(new) == pytest.approx(0.5, abs=0.05)
+
+
 def test_too_few_landmarks_make_no_pose(scene):
     points = scene.points.copy()
     points[19:] = np.nan
