@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import os
-import sys
 import time
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -15,11 +14,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from lsm_ros.commands.choosing import AUTO, choose, has_depth, this_machine
 from lsm_ros.commands.gaussian_output import EACH, novel_views, write_all_gaussians
 from lsm_ros.commands.options import assignments, make_config
+from lsm_ros.commands.progress import progress_bar
 from lsm_ros.commands.querying import cloud_of
 from lsm_ros.config import Config, from_dict
 from lsm_ros.datasets import open_source
@@ -147,7 +146,7 @@ def feed(pipeline: MappingPipeline, source: Source, stride: int, most: int | Non
     total = progress.expected = min(-(-expected // stride), most or expected)
     start = time.perf_counter()
     chosen = itertools.islice(every_nth(source, stride), most)
-    with tqdm(chosen, total=total, desc="mapping", unit="frame", disable=quiet, file=sys.stderr) as bar:
+    with progress_bar(chosen, total=total, desc="mapping", unit="frame", disable=quiet) as bar:
         for frame_set in bar:
             note(progress, source, frame_set)
             try:
@@ -175,8 +174,7 @@ def look_again(pipeline: MappingPipeline, options: dict[str, Any], progress: Pro
     try:
         with closing(open_source(args.source, **options)) as source:  # anew, so that nothing is reported twice
             chosen = itertools.islice(every_nth(source, args.stride), args.max_frames)
-            with tqdm(chosen, total=progress.frames, desc="looking again", unit="frame", disable=args.quiet,
-                      file=sys.stderr) as bar:
+            with progress_bar(chosen, total=progress.frames, desc="looking again", unit="frame", disable=args.quiet) as bar:
                 progress.found_later = pipeline.look_again(f for f in bar if f.stamp_ns not in progress.failed_ns)
     except (OSError, ValueError) as error:
         progress.failures.once("frames without a pose were not looked for in the finished map", " ".join(str(error).split()))

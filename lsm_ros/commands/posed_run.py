@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,12 +13,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from lsm_ros.commands.choosing import AUTO
 from lsm_ros.commands.mapping_run import check_out, write_map
 from lsm_ros.commands.mapping_run import own_files as map_files
 from lsm_ros.commands.options import assignments, make_config
+from lsm_ros.commands.progress import progress_bar
 from lsm_ros.commands.sfm_output import DENSE
 from lsm_ros.commands.sfm_output import RESULT as SFM_RESULT
 from lsm_ros.config import from_dict
@@ -151,7 +150,7 @@ def fuse(pipeline: MappingPipeline, images: list[PosedImage], source: PosedSourc
     without, points, config = [], source.points, pipeline.config
     loaded = lru_cache(KEPT)(lambda k: load_view(images[k], source.folder))
     seen = [visible(i, points) for i in images]
-    for n, image in enumerate(tqdm(images, desc="fusing", unit="image", disable=quiet, file=sys.stderr)):
+    for n, image in enumerate(progress_bar(images, desc="fusing", unit="image", disable=quiet)):
         dense = source.store.read(image.name)
         if dense is not None:
             view = PosedView(image.name, dense.rgb, dense.camera, image.pose)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from lsm_ros.commands.options import add_source, assignments
+from lsm_ros.commands.progress import progress_bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,14 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Records the source and prints a summary."""
-    from tqdm import tqdm
-
     from lsm_ros.datasets import open_source
     from lsm_ros.datasets.record import record
 
     source = open_source(args.source, **assignments(args.source_option, "--source-option"))
     try:
-        with tqdm(desc="recording", unit="frame", file=sys.stderr) as bar:
+        with progress_bar(desc="recording", unit="frame") as bar:
             def progress(done: int, expected: int) -> None:
                 bar.total = expected if expected > 0 else None
                 bar.update(done - bar.n)

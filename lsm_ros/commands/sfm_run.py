@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from lsm_ros.commands.mapping_run import check_out
+from lsm_ros.commands.progress import progress_bar
 from lsm_ros.commands.sfm_output import DENSE, RESULT, own_files, write_result
 from lsm_ros.config import Config, from_dict
 from lsm_ros.datasets.base import read_camera_file
@@ -35,18 +34,18 @@ PROPORTIONS = 0.01  # relative difference up to which an image is a resized one 
 
 
 class Bar:
-    """One progress bar for all stages of a run."""
+    """A progress bar for each stage of a run, one after the other on the same line."""
 
     def __init__(self, quiet: bool) -> None:
-        self._bar = tqdm(desc="sfm", disable=quiet, file=sys.stderr)
-        self._stage = ""
+        self._quiet, self._stage = quiet, ""
+        self._bar = progress_bar(disable=True)
 
     def __call__(self, stage: str, done: int, total: int) -> None:
         """Shows how far a stage is."""
         if self._stage != stage:
             self._stage = stage
-            self._bar.set_description(stage, refresh=False)
-            self._bar.reset(total)
+            self._bar.close()
+            self._bar = progress_bar(desc=stage, total=total, leave=False, disable=self._quiet)
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lsm_ros.commands.options import positive, positive_float
+from lsm_ros.commands.progress import progress_bar
 
 _EVENT = re.compile(r"(?P<kind>\w+)@(?P<start>[\d.]+)(\+(?P<duration>[\d.]+))?(:(?P<camera>\w+))?")
 
@@ -66,15 +67,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Renders and writes the dataset, and prints a summary."""
-    from tqdm import tqdm
-
     from lsm_sim.export import export, free_target
     from lsm_sim.source import SimSource
 
     free_target(args.out)  # before the work
     source = SimSource(args.seed, args.world, args.path, **_options(args))
     try:
-        with tqdm(total=len(source), desc="rendering", unit="frame", disable=args.quiet, file=sys.stderr) as bar:
+        with progress_bar(total=len(source), desc="rendering", unit="frame", disable=args.quiet) as bar:
             summary = export(source, args.out, args.format, storage=args.storage, jpeg_quality=args.jpeg,
                              progress=lambda done, _: bar.update(done - bar.n))
     finally:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from lsm_ros.commands.progress import progress_bar
 from lsm_ros.models.hub import KNOWN, Known, fetch, find_known, weights_folder, where
 from lsm_ros.models.known import NOTICE, PRODUCT
 
@@ -60,9 +60,7 @@ def megabytes(count: int | None) -> str:
 
 
 def _download(known: Known) -> Path:
-    from tqdm import tqdm
-
-    with tqdm(unit="B", unit_scale=True, desc=known.name, file=sys.stderr, disable=not known.url) as bar:
+    with progress_bar(unit="B", unit_scale=True, desc=known.name, disable=not known.url) as bar:
         def progress(done: int, total: int) -> None:
             bar.total = total or None
             bar.update(done - bar.n)
