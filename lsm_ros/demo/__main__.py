@@ -28,6 +28,7 @@ from lsm_ros.evaluation.report import RunRecord, write_report
 from lsm_ros.evaluation.samples import SampleKeeper
 from lsm_ros.fusion.files.ply import write_ply
 from lsm_ros.mapping.pipeline import MappingPipeline
+from lsm_ros.ros.shared_memory import config_file, make_room
 from lsm_ros.types import TrajectoryPose
 from lsm_sim.source import RoomSource
 
@@ -69,13 +70,6 @@ class Processes:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def prefix_file(name: str) -> Path:
-    """A file of this package's config folder: in the source tree, or installed."""
-    here = Path(__file__).resolve()
-    places = [p / "config" / name for p in here.parents] + [p / "share" / "lsm_ros" / "config" / name for p in here.parents]
-    return next((p for p in places if p.is_file()), places[0])
 
 
 def record_room(source: RoomSource, bag: Path) -> None:
@@ -156,7 +150,7 @@ def main() -> int:
     out = args.out.resolve()
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
-    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(prefix_file("fastdds.xml")))
+    make_room()
     source = RoomSource(seed=args.seed, frames=args.frames)
     start = time.monotonic()
     record_room(source, out / "bag")
@@ -185,7 +179,7 @@ def main() -> int:
           f"report  {out / 'report.html'} and {out / 'color' / 'map' / 'report.html'}\nmap     {out / 'map.ply'}\n"
           f"bag     {out / 'bag'}\nlogs    {out}/*.log\n"
           f"To watch it live: run this again and, with ROS_DOMAIN_ID={domain} on a machine with ROS 2 Jazzy and this "
-          f"package,\n  rviz2 -d {prefix_file('mapping.rviz')} --ros-args -p use_sim_time:=true")
+          f"package,\n  rviz2 -d {config_file('mapping.rviz')} --ros-args -p use_sim_time:=true")
     return code
 
 

@@ -23,6 +23,7 @@ from std_srvs.srv import Trigger
 from lsm_ros.datasets.bagfile import BagFile
 from lsm_ros.ros.replay_clock import CLOCK, clock_of
 from lsm_ros.ros.replay_qos import IMAGE_TYPES, publisher_qos, recorded_qos
+from lsm_ros.ros.shared_memory import make_room
 
 CLOCK_HZ = 100.0
 LATE_S = 0.05
@@ -260,6 +261,7 @@ def replay(bag: str | Path, options: ReplayOptions | None = None) -> ReplaySumma
     file = BagFile(bag)
     own = not rclpy.ok()
     if own:
+        make_room()
         # signals stay Python's own: KeyboardInterrupt ends the replay in order
         rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
     executor = SingleThreadedExecutor()
