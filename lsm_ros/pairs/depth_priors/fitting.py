@@ -63,7 +63,7 @@ def fit_prior(prior: PriorDepth, geometry: DenseDepth | None, landmarks: Anchors
     x, y = np.clip(np.rint(points.pixels).astype(np.int64), 0, (shape[1] - 1, shape[0] - 1)).T
     raw, known = values[y, x].astype(np.float64), -np.log(points.inverse_depth)
     relief = _spread(known)
-    order = float(spearmanr(raw, -known if inverse else known).statistic) if np.ptp(raw) > 0 else 0.0
+    order = float(spearmanr(raw, -known if inverse else known)[0]) if np.ptp(raw) > 0 else 0.0
     if relief > RELIEF and order < LEAST_ORDER:
         raise ValueError(f"near and far are not where motion shows them (correlation of ranks {order:.2f})")
     slope, shift = _scale_and_shift(raw, np.exp(known if inverse else -known), points.sigma)
