@@ -138,6 +138,15 @@ class Client:
 
         return self.wait(find, seconds, f"a message on {topic}; got {len(self.messages(topic))}")
 
+    def wait_stamps(self, topic, stamps, seconds=10.0):
+        """All messages of a topic, once there is one of each of these stamps [ns]: what is published on several topics at
+        once arrives on them in any order."""
+        def all_there():
+            got = self.messages(topic)
+            return got if {conversions.stamp_ns(m.header.stamp) for m in got} >= set(stamps) else None
+
+        return self.wait(all_there, seconds, f"{len(set(stamps))} stamps on {topic}; got {len(self.messages(topic))}")
+
     # sending
 
     def publisher(self, kind, topic, qos=MANY):

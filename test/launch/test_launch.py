@@ -84,7 +84,7 @@ def drive(client, room, cameras):
         status = client.status()
         if status.frames_processed >= 5 and all(c.images_received >= 5 for c in status.cameras):
             return status
-    raise AssertionError(f"status after {len(room)} frames: {client.status()}")
+    return client.wait_status(lambda s: s.frames_processed >= 5 and all(c.images_received >= 5 for c in s.cameras), 20)
 
 
 def test_mapping_with_two_cameras_on_topics_of_their_own(client, start, config, room):

@@ -73,14 +73,18 @@ def test_two_robots_in_one_graph(client, room, start):
         moved = np.linalg.inv(from_pose(poses[0].pose.pose)) @ from_pose(poses[-1].pose.pose)
         true = np.linalg.inv(robot.true_pose(0)) @ robot.true_pose(step * (count - 1))
         assert np.linalg.norm(moved[:3, 3] - true[:3, 3]) < 0.02
-    edges = {(t.header.frame_id, t.child_frame_id) for m in client.messages("/tf") for t in m.transforms}
-    assert edges == {(f"{name}/{a}", f"{name}/{b}") for name in names for a, b in (("map", "odom"), ("odom", "base_link"))}
+    def edges():
+        return {(t.header.frame_id, t.child_frame_id) for m in client.messages("/tf") for t in m.transforms}
+
+    own = {(f"{name}/{a}", f"{name}/{b}") for name in names for a, b in (("map", "odom"), ("odom", "base_link"))}
+    client.wait(lambda: edges() >= own, 5, "the transforms of both")
+    assert edges() == own
     assert client.call(Trigger, "/robot1/mapping/reset").success
     client.wait_message("/robot1/mapping/status", lambda s: s.session == 1)
     other = client.wait_message("/robot2/mapping/status", lambda s: s.frames_processed == count)  # sent once a second
     assert other.session == 0 and other.keyframes > 0
-    told = {s.name for m in client.messages("/diagnostics") for s in m.status}
-    assert {f"{name}/mapping: node" for name in names} <= told
+    client.wait(lambda: {f"{name}/mapping: node" for name in names} <= {
+        s.name for m in client.messages("/diagnostics") for s in m.status}, 5, "diagnostics of both")
 
 
 def test_replay_waits_instead_of_dropping(client, room, start):
@@ -102,6 +106,7 @@ def test_replay_waits_instead_of_dropping(client, room, start):
     assert (status.frames_received, status.frames_dropped, status.frames_without_pose) == (count, 0, 0)
     assert status.cameras[0].images_dropped == status.cameras[0].images_invalid == 0
     assert taken_s > 1.2 * sent_s  # it was too fast, or this shows nothing
+    client.wait(lambda: any(s.name == "mapping: stages" for m in client.messages("/diagnostics") for s in m.status), 5)
     waiting = [int(v.value) for m in client.messages("/diagnostics") for s in m.status for v in s.values
                if v.key == "input_bytes"]
     assert 0 < max(waiting) <= 8e6

@@ -27,7 +27,7 @@ def node_with_a_map(client, room, start):
 def test_the_node_outlives_flipped_bits_and_keeps_its_map(client, room, start, count):
     node = node_with_a_map(client, room, start)
     assert client.call(SaveMap, "/mapping/save_map", SaveMap.Request(name="kitchen")).success
-    before = client.status()
+    before = client.wait_status(lambda s: s.frames_processed == 12 and s.queue_length == 0)
     folder = node.maps / "kitchen"
     (folder / "occupancy.yaml").unlink(missing_ok=True)  # nothing is loaded from the grid
     (folder / "occupancy.pgm").unlink(missing_ok=True)

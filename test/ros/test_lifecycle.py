@@ -55,14 +55,14 @@ def test_transitions_parameters_and_failure_with_reason(client, room, start):
     client.publisher(Image, "camera/image")
     client.wait_matched("camera/image")
     client.send_frame(room.frame_sets[0].frames[0], START_NS)
-    time.sleep(0.5)
+    time.sleep(0.5)  # as long as it may take to arrive; a late one would be seen below, as one frame more
     assert client.status().frames_received == 0  # inactive: gated
 
     assert client.transition("activate")
     for k, frame_set in enumerate(room.frame_sets[1:4]):
         client.send_frame(frame_set.frames[0], START_NS + (k + 1) * 10**8)
         time.sleep(0.1)
-    client.wait_status(lambda s: s.active and s.frames_processed == 3)
+    client.wait_status(lambda s: s.active and s.frames_processed == s.frames_received == 3)
     assert client.transition("deactivate")
     client.send_frame(room.frame_sets[4].frames[0], START_NS + 4 * 10**8)
     status = client.wait_status(lambda s: not s.active)

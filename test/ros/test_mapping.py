@@ -72,7 +72,7 @@ def test_with_odometry_everything_goes_out(client, room, start):
     assert camera.state == CameraStatus.STATE_OK and camera.calibrated and camera.frame_id == "camera_optical_frame"
     assert (camera.images_received, camera.images_invalid, camera.images_dropped) == (len(stamps), 0, 0)
 
-    poses = client.messages("/mapping/pose")
+    poses = client.wait_stamps("/mapping/pose", stamps)
     assert [conversions.stamp_ns(p.header.stamp) for p in poses] == stamps
     true = [g.T_map_rig for g in room.ground_truth]
     T_map_world = conversions.from_pose(poses[0].pose.pose) @ se3_inverse(true[0])
@@ -82,7 +82,7 @@ def test_with_odometry_everything_goes_out(client, room, start):
         covariance = p.pose.covariance.reshape(6, 6)
         assert np.linalg.eigvalsh(covariance).min() > 0 and covariance[0, 0] < 0.01
 
-    odometry = client.messages("/mapping/odometry")
+    odometry = client.wait_stamps("/mapping/odometry", stamps)
     assert {(o.header.frame_id, o.child_frame_id) for o in odometry} == {("odom", "base_link")}
     T_odom_world = room.frame_sets[0].T_odom_base @ se3_inverse(true[0])
     for o, g in zip(odometry, true, strict=True):  # the way that the cameras saw, not the wheels' once more
@@ -94,14 +94,18 @@ def test_with_odometry_everything_goes_out(client, room, start):
     assert np.median(errors) < 0.08 and max(errors) < 0.25  # it is smoothed over some frames, and the robot speeds up
 
     # map -> odom -> base is the pose in the map, and the stamp is ahead of now
-    corrections = tf_messages(client, "map", "odom")
+    def newest():
+        """map -> odom, once it is of the last pose."""
+        corrections = tf_messages(client, "map", "odom")
+        T_map_base = conversions.from_transform(corrections[-1].transform) @ room.frame_sets[-1].T_odom_base
+        return corrections if pose_error(T_map_base, conversions.from_pose(poses[-1].pose.pose))[0] < 1e-6 else None
+
+    corrections = client.wait(newest, 5, "map -> odom of the last pose")
     assert not tf_messages(client, "map", "base_link")
-    T_map_base = conversions.from_transform(corrections[-1].transform) @ room.frame_sets[-1].T_odom_base
-    assert pose_error(T_map_base, conversions.from_pose(poses[-1].pose.pose))[0] < 1e-6
     ahead = conversions.stamp_ns(corrections[-1].header.stamp) * 1e-9 - time.time()
     assert -2 < ahead < 0.2
 
-    frame_cloud = client.messages("/mapping/cloud")[-1]
+    frame_cloud = client.wait_message("/mapping/cloud")
     assert frame_cloud.header.frame_id == "camera_optical_frame" and frame_cloud.point_step == 24
     assert conversions.stamp_ns(frame_cloud.header.stamp) in stamps
     in_cam, data = points(frame_cloud)
@@ -112,12 +116,12 @@ def test_with_odometry_everything_goes_out(client, room, start):
     T_world_cam = true[index] @ room.source.T_rig_cam["front"]
     assert _median_distance(transform_points(T_world_cam, in_cam[::20]), surface) < 0.05
 
-    assert len(client.messages("/mapping/keyframe_cloud")) >= 2
-    label_info = client.messages("/mapping/label_info")[-1]
+    client.wait(lambda: len(client.messages("/mapping/keyframe_cloud")) >= 2, 5, "clouds of keyframes")
+    label_info = client.wait_message("/mapping/label_info")
     assert {c.class_id: c.class_name for c in label_info.class_map} == room.source.world.label_space.names
     path = client.wait_message("/mapping/path", lambda m: len(m.poses) >= 2)
     assert path.header.frame_id == "map"
-    map_cloud = client.wait_message("/mapping/map_cloud", lambda m: m.width > 1000)
+    map_cloud = client.wait_message("/mapping/map_cloud", lambda m: (points(m)[1]["label"] != UNLABELLED).sum() > 1000)
     assert map_cloud.header.frame_id == "map"
     in_map, data = points(map_cloud)
     assert _median_distance(transform_points(se3_inverse(T_map_world), in_map[::20]), surface) < 0.05
@@ -125,15 +129,14 @@ def test_with_odometry_everything_goes_out(client, room, start):
     grid = client.wait_message("/mapping/occupancy")
     cells = np.array(grid.data, dtype=np.int8)
     assert grid.info.resolution == pytest.approx(0.05) and (cells == 100).any() and (cells == 0).any()
-    names = {s.name for m in client.messages("/diagnostics") for s in m.status}
-    wanted = ("node", "input camera", "tf", "tracking", "scale", "memory", "queue", "stages")
-    assert {f"mapping: {n}" for n in wanted} <= names
+    wanted = {f"mapping: {n}" for n in ("node", "input camera", "tf", "tracking", "scale", "memory", "queue", "stages")}
+    client.wait(lambda: wanted <= {s.name for m in client.messages("/diagnostics") for s in m.status}, 5, "diagnostics of all")
 
     # a latched topic is published again for who comes later
     client.ignore("/mapping/map_cloud")
     time.sleep(1.2)
     client.listen(PointCloud2, "/mapping/map_cloud", LATCHED)
-    assert client.wait_message("/mapping/map_cloud").width == map_cloud.width
+    client.wait_message("/mapping/map_cloud", lambda m: m.width >= map_cloud.width)
 
 
 def test_without_odometry_the_pose_is_on_tf_and_a_new_session_has_its_own_frame(client, room, start):
@@ -148,17 +151,21 @@ def test_without_odometry_the_pose_is_on_tf_and_a_new_session_has_its_own_frame(
     stamps = play(client, room, START_NS, **camera)
     status = client.wait_status(lambda s: s.frames_processed >= len(stamps), 20)
     assert status.frames_without_pose == 0 and status.header.frame_id == "map"
+    client.wait_stamps("/mapping/pose", stamps)
     poses = poses_by_stamp(client)
     assert sorted(poses) == stamps
+    client.wait(lambda: stamps[-1] in {conversions.stamp_ns(t.header.stamp) for t in tf_messages(client, "map", "camera_body")},
+                5, "the transform of the last image")
     sent = tf_messages(client, "map", "camera_body")
     assert len(sent) >= 8 and len(sent) == sum(len(m.transforms) for m in client.messages("/tf"))
     for t in sent:  # at the images' stamps, never ahead of them
         T = poses[conversions.stamp_ns(t.header.stamp)]
         assert pose_error(conversions.from_transform(t.transform), T)[0] < 1e-6
-    (static,) = [t for t in client.messages("/tf_static")[-1].transforms if t.child_frame_id == "lens"]
+    (static,) = [t for t in client.wait_message(
+        "/tf_static", lambda m: any(t.child_frame_id == "lens" for t in m.transforms)).transforms if t.child_frame_id == "lens"]
     assert static.header.frame_id == "camera_body"
     assert pose_error(conversions.from_transform(static.transform), T_BODY_OPTICAL)[1] < 1e-6
-    odometry = client.messages("/mapping/odometry")
+    odometry = client.wait_stamps("/mapping/odometry", stamps)
     assert {(o.header.frame_id, o.child_frame_id) for o in odometry} == {("map", "camera_body")}, "frames that are on TF"
     for o in odometry:
         assert pose_error(conversions.from_pose(o.pose.pose), poses[conversions.stamp_ns(o.header.stamp)])[0] < 1e-6
@@ -195,15 +202,17 @@ def test_own_odometry_frame_on_tf(client, room, start):
     client.wait_matched("camera/image", "camera/depth", "camera/camera_info")
     stamps = play(client, room, START_NS, odometry=False, count=10)
     client.wait_status(lambda s: s.frames_processed >= len(stamps), 20)
+    client.wait_stamps("/mapping/pose", stamps)
     poses = poses_by_stamp(client)
+    client.wait(lambda: len(tf_messages(client, "map", "odom")) == len(tf_messages(client, "odom", "base_link")) == len(stamps),
+                5, "two transforms of each image")
     first, second = tf_messages(client, "map", "odom"), tf_messages(client, "odom", "base_link")
-    assert len(first) == len(second) == len(stamps)
     for a, b in zip(first, second, strict=True):
         T = conversions.from_transform(a.transform) @ conversions.from_transform(b.transform)
         assert a.header.stamp == b.header.stamp
         assert pose_error(T, poses[conversions.stamp_ns(a.header.stamp)])[0] < 1e-6
     assert pose_error(conversions.from_transform(first[0].transform), np.eye(4)) == pytest.approx((0, 0), abs=1e-6)
-    odometry = client.messages("/mapping/odometry")
+    odometry = client.wait_stamps("/mapping/odometry", stamps)
     assert {(o.header.frame_id, o.child_frame_id) for o in odometry} == {("odom", "base_link")}
     for o, b in zip(odometry, second, strict=True):
         assert pose_error(conversions.from_pose(o.pose.pose), conversions.from_transform(b.transform))[0] < 1e-6
