@@ -38,12 +38,19 @@ def choose_precision(wanted: str, device: torch.device) -> torch.dtype:
     """The format of weights and activations. wanted: 'float32', 'bfloat16', 'float16', or 'auto', which measures.
 
     auto: float32, unless a product and then a whole transformer block are faster in a shorter format by a factor of 1.5 (on a
-    GPU 1.2), and the block's output differs by less than 2 %. ValueError for another name.
+    GPU 1.2), and the block's output differs by less than 2 %. ValueError for another name, and for a format that this torch
+    does not have on the device: before 2.2 there is no float16 on a CPU.
     """
     if wanted == "auto":
         return _fastest(device.type, device.index)
     if wanted not in DTYPES:
         raise ValueError(f"precision {wanted!r} is none of auto, {', '.join(DTYPES)}")
+    try:
+        one = torch.ones(1, 1, 1, 1, dtype=DTYPES[wanted], device=device)
+        torch.nn.functional.conv2d(one, one)
+    except RuntimeError as error:
+        raise ValueError(f"precision {wanted} does not run on {device} with torch {torch.__version__} ({error}): use "
+                         "float32, or a newer torch") from error
     return DTYPES[wanted]
 
 

@@ -13,3 +13,11 @@ def imported(name):
         return importlib.import_module(name)
     except ImportError as error:
         return pytest.skip(f"{name} cannot be imported ({error}); pip install {name}")
+
+
+def needs_safe_reader(test):
+    """Marks a test that reads weights in a .pth file, which is refused by name where torch has no reader that is safe."""
+    import torch
+
+    return pytest.mark.skipif(not hasattr(torch.serialization, "safe_globals"),
+                              reason="torch 2.6, which reads .pth safely, is not installed")(test)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.golden_cases import TINY, TINY_DPT, TINY_MAST3R
+from helpers.optional import needs_safe_reader
 
 from lsm_ros import models
 from lsm_ros.models import checkpoint, hub
@@ -41,6 +42,7 @@ def linear():
     return models.build("dust3r", **TINY)
 
 
+@needs_safe_reader
 def test_official_pth(tmp_path, linear):
     optimiser = torch.optim.AdamW(linear.parameters())
     path = official(tmp_path / "a.pth", linear, optimizer=optimiser.state_dict())
@@ -85,6 +87,7 @@ def test_half_precision_storage(tmp_path, linear, dtype):
     assert models.load(tmp_path / "w.safetensors", dtype=dtype).mask_token.dtype == dtype
 
 
+@needs_safe_reader
 def test_weights_alone_tell_their_network(tmp_path):
     for name, config in (("dust3r", TINY), ("dust3r", TINY_DPT), ("mast3r", TINY_MAST3R), ("croco", {"img_size": 64, **{
             k: v for k, v in TINY.items() if k not in ("head_type", "img_size")}})):
@@ -93,6 +96,7 @@ def test_weights_alone_tell_their_network(tmp_path):
         assert same(models.load(tmp_path / "w.pth", enc_num_heads=2, dec_num_heads=2), model)
 
 
+@needs_safe_reader
 def test_croco_starts_a_dust3r(tmp_path, linear):
     kwargs = {k: v for k, v in TINY.items() if k != "head_type"} | {"pos_embed": "RoPE100"}
     croco = models.build("croco", **kwargs)
@@ -110,6 +114,7 @@ def test_croco_starts_a_dust3r(tmp_path, linear):
         checkpoint.initialise_from_croco(linear, official(tmp_path / "d.pth", linear))
 
 
+@needs_safe_reader
 def test_missing_unexpected_and_wrong_keys_are_listed(tmp_path, linear):
     state = linear.state_dict()
     del state["enc_blocks.1.norm1.bias"]
@@ -122,6 +127,7 @@ def test_missing_unexpected_and_wrong_keys_are_listed(tmp_path, linear):
         assert part in str(caught.value)
 
 
+@needs_safe_reader
 def test_checkpoint_of_another_model(tmp_path, linear):
     path = official(tmp_path / "a.pth", linear)
     with pytest.raises(ValueError, match="'dust3r', not of 'mast3r'"):
@@ -135,6 +141,7 @@ def test_checkpoint_of_another_model(tmp_path, linear):
         models.load(tmp_path / "c.pth")
 
 
+@needs_safe_reader
 def test_fine_tunes_with_the_keys_of_a_network_load(tmp_path, linear):
     """Those that name a class of their own, and those that were saved with the wrappers of their training."""
     text = EXPRESSION.replace("AsymmetricCroCo3DStereo", "Endo3R").replace("img_size", "memory=True, img_size")
@@ -155,6 +162,7 @@ def test_fine_tunes_with_the_keys_of_a_network_load(tmp_path, linear):
         models.load(tmp_path / "c.pth")
 
 
+@needs_safe_reader
 def test_encoders_with_other_patches_are_named(tmp_path, linear):
     for key in ("patch_embed.proj.weight", "encoder.patch_embed.proj.weight"):
         state = {k: v for k, v in linear.state_dict().items() if k != "patch_embed.proj.weight"}
@@ -163,6 +171,7 @@ def test_encoders_with_other_patches_are_named(tmp_path, linear):
             models.load(tmp_path / "a.pth")
 
 
+@needs_safe_reader
 def test_truncated_files(tmp_path, linear):
     whole = official(tmp_path / "a.pth", linear).read_bytes()
     for share in (0.0, 0.001, 0.5, 0.99):
@@ -185,6 +194,7 @@ class Hostile:
         return os.mkdir, (str(self.target),)
 
 
+@needs_safe_reader
 @pytest.mark.parametrize("where", ["args", "model", "epoch"])
 @pytest.mark.parametrize("zipped", [True, False])
 def test_hostile_pickle_is_refused_and_named(tmp_path, linear, where, zipped):
@@ -278,6 +288,7 @@ def test_known_names_are_found_among_the_files(tmp_path, monkeypatch):
     assert all(("NON-COMMERCIAL" in k.licence) != ("may be used in a product" in k.licence) for k in hub.KNOWN)
 
 
+@needs_safe_reader
 @pytest.mark.parametrize("layout", ["pth", "folder"])
 @pytest.mark.parametrize("name, config", [("dust3r", TINY_DPT), ("mast3r", {**TINY_MAST3R, "hidden_dim_factor": 1.7})])
 def test_widths_of_heads_that_official_files_do_not_name(tmp_path, layout, name, config):
@@ -298,6 +309,7 @@ def test_widths_of_heads_that_official_files_do_not_name(tmp_path, layout, name,
             models.load(tmp_path / "w", **config)
 
 
+@needs_safe_reader
 def test_weights_alone_have_the_official_descriptor_confidence(tmp_path):
     """Without its config an official MASt3R was read with the confidence of points: 1 + exp(x) in place of exp(x)."""
     model = models.build("mast3r", **TINY_MAST3R)
@@ -305,6 +317,7 @@ def test_weights_alone_have_the_official_descriptor_confidence(tmp_path):
     assert models.load(tmp_path / "w.pth", enc_num_heads=2, dec_num_heads=2).desc_conf_mode == ("exp", 0, INF)
 
 
+@needs_safe_reader
 @pytest.mark.parametrize("protocol", [0, 1, 2, 4, 5])
 def test_hostile_plain_pickle_of_any_protocol_is_named(tmp_path, protocol):
     """Those of protocols that torch does not read were called truncated."""
@@ -315,6 +328,7 @@ def test_hostile_plain_pickle_of_any_protocol_is_named(tmp_path, protocol):
     assert not (tmp_path / "owned").exists()
 
 
+@needs_safe_reader
 @pytest.mark.filterwarnings("ignore:.*left out")
 @pytest.mark.parametrize("zipped", [True, False])
 def test_damage_anywhere_is_the_files_fault(tmp_path, linear, zipped):
@@ -337,6 +351,7 @@ def test_damage_anywhere_is_the_files_fault(tmp_path, linear, zipped):
             assert "b.pth" in str(error)
 
 
+@needs_safe_reader
 @pytest.mark.parametrize("change, message", [
     ({"model": {1: torch.zeros(1)}}, "no state dict"), ({"croco_kwargs": [1]}, "croco_kwargs"),
     ({"croco_kwargs": {1: 2}}, "croco_kwargs"), ({"croco_kwargs": "x"}, "croco_kwargs")])

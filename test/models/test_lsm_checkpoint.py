@@ -7,6 +7,7 @@ import warnings
 import pytest
 import torch
 from helpers.golden_cases import TINY, TINY_LSM
+from helpers.optional import needs_safe_reader
 
 from lsm_ros import models
 from lsm_ros.models import checkpoint
@@ -44,6 +45,7 @@ def lsm_pth(tmp_path, spatial):
 HEADS = {"dust3r": {"enc_num_heads": 2, "dec_num_heads": 2, "img_size": (96, 96)}, "img_size": (64, 64)}
 
 
+@needs_safe_reader
 def test_official_file_of_the_large_spatial_model(lsm_pth, spatial):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -55,6 +57,7 @@ def test_official_file_of_the_large_spatial_model(lsm_pth, spatial):
     assert all(torch.equal(got[k], expected[k]) for k in expected)
 
 
+@needs_safe_reader
 def test_its_parts_may_come_from_files_of_their_own(tmp_path, lsm_pth, spatial, monkeypatch):
     other = models.build("dust3r", **TINY)
     torch.save(other.state_dict(), tmp_path / "other.pth")
@@ -76,6 +79,7 @@ def test_its_parts_may_come_from_files_of_their_own(tmp_path, lsm_pth, spatial, 
     assert same(models.load(without, **HEADS).geometry, other)
 
 
+@needs_safe_reader
 def test_parts_that_are_wrong(tmp_path, lsm_pth):
     with pytest.raises(ValueError, match="'dpt' does not exist; there are: dust3r, lseg"):
         models.load(lsm_pth(), parts={"dpt": "a.pth"})
@@ -92,6 +96,7 @@ def test_parts_that_are_wrong(tmp_path, lsm_pth):
         models.load(lsm_pth("point_transformer.dec.dec0."), **HEADS)
 
 
+@needs_safe_reader
 def test_saved_large_spatial_model_loads_again(tmp_path, spatial):
     checkpoint.save(spatial, tmp_path / "out", TINY_LSM)
     assert same(models.load(tmp_path / "out"), spatial)

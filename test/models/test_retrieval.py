@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.golden_cases import relative_error
+from helpers.optional import needs_safe_reader
 
 from lsm_ros import models
 from lsm_ros.models.retrieval import (
@@ -23,6 +24,7 @@ from lsm_ros.models.retrieval import (
 )
 
 
+@needs_safe_reader
 def test_golden(golden, tmp_path):
     case, weights = golden("retrieval"), golden("dust3r_linear")
     backbone = models.build("dust3r", **case.cfg)
@@ -160,6 +162,7 @@ def test_flags_of_a_codebooks_dtype_do_not_reach_numpy(tmp_path, protocol):
     assert not (tmp_path / "owned").exists()
 
 
+@needs_safe_reader
 def test_errors(tmp_path):
     with pytest.raises(ValueError, match="residual"):
         LocalFeatures(8, hidden=(4,), residual=True)

