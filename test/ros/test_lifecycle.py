@@ -4,6 +4,7 @@
 import signal
 import time
 
+import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from helpers.harness import LATCHED, START_NS
@@ -12,6 +13,7 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from sensor_msgs.msg import Image
 
 from lsm_ros.config import Config, walk
+from lsm_ros.models.onnx_engine import store_answer
 from lsm_ros.msg import MappingStatus
 from lsm_ros.ros.parameters import ros_name
 
@@ -127,6 +129,24 @@ def test_bad_values_at_start_end_in_unconfigured_with_a_reason(client, start, pa
     client.wait(lambda: "configure failed" in node.log(), 15, f"a failure; {node.log()}")
     assert all(w in node.log() for w in words), node.log()
     assert client.state() == "unconfigured"
+
+
+def test_an_engine_that_computes_something_else_is_refused_by_name_at_configure(client, start, tmp_path):
+    """A model with a stored answer that ONNX Runtime's CPU does not give: as TensorRT may be wrong on a robot."""
+    from helpers.onnx_models import write_model
+
+    path = write_model(tmp_path / "prior.onnx")
+    image = np.random.default_rng(0).random((1, 3, 24, 32), np.float32)
+    answer = image.mean(1, keepdims=True)
+    given = {"pairs.model": "two_view", "pairs.depth_prior": "onnx", "pairs.depth_prior_model": str(path)}
+    store_answer(path, [({"x": image}, {"y": 1.2 * answer})])
+    node = start(**given)
+    client.wait(lambda: "configure failed" in node.log(), 30, f"a failure; {node.log()}")
+    assert f"engine cpu is refused for {path}: its y differs from the stored answer by 0.17" in node.log(), node.log()
+    assert client.state() == "unconfigured"
+    node.stop()
+    store_answer(path, [({"x": image}, {"y": answer})])
+    client.wait_active(start(**given))
 
 
 def test_sigterm_is_a_clean_end(client, room, start):
