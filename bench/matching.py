@@ -7,7 +7,8 @@
 Pairs: frames of the kitchen so many frames apart; in simulated rooms on two days (`lsm sim --change`: things moved, gone or
 come, other light), an image of each. A rotation is right within 3 degrees of the truth. The kitchen's
 own poses turn by 10 % more than images say, so that pairs that turn much cannot be right: `images` judges the same pairs by a
-map of all its frames by pair model two_view, which matches by other means. Points and their match as `two_view.features` has
+map of all its frames by pair model two_view, which matches by other means, and pairs of its keyframes, which are farther from
+each other. Points and their match as `two_view.features` has
 them, pose as `_solved` in lsm_ros/pairs/two_view.py finds it. Milliseconds are the processor's, medians, with one thread;
 ratios are by the first features (sift). Features whose weights are not here are left out, and said.
 """
@@ -38,6 +39,7 @@ from lsm_sim.source import SimSource
 KITCHEN = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "redkitchen"
 RIGHT_DEG = 3.0
 APART, FAILED = (15, 25, 40, 60, 90), 180.0
+KEYFRAMES_APART = (6, 15, 25)
 EVERY = {False: 10, True: 30}  # frames between two pairs of the kitchen
 ROOMS = range(41, 47)  # seeds
 BANDS = (("near", 10.0, 0.4), ("middle", 25.0, 0.8), ("far", 45.0, 1.2))  # degrees and metres up to which a pair belongs
@@ -69,19 +71,21 @@ def views_of(source: Source, poses: dict[int, np.ndarray] | None = None, camera:
     return out
 
 
-def by_images(folder: Path) -> list[View]:
-    """Views of a sequence with the poses and the focal length of a map of all its frames."""
+def by_images(folder: Path) -> tuple[list[View], list[View]]:
+    """Views of a sequence with the poses and the focal length of a map of all its frames; and those of its keyframes."""
     pipeline = MappingPipeline(from_dict({"pairs.model": "two_view"}))
     try:
         for frame_set in open_source(folder):
             pipeline.process(frame_set)
         pipeline.settle()
         poses = {p.stamp_ns: p.T_map_rig for p in pipeline.trajectory()}
+        kept = {k.stamp_ns for k in pipeline.tracker.graph.keyframes.values()}
         focal = next(iter(pipeline.status().focal_px.values()))
     finally:
         pipeline.close()
     camera = next(iter(open_source(folder))).frames[0].intrinsics
-    return views_of(open_source(folder), poses, replace(camera, fx=focal, fy=focal * camera.fy / camera.fx))
+    views = views_of(open_source(folder), poses, replace(camera, fx=focal, fy=focal * camera.fy / camera.fx))
+    return views, [v for v, frame_set in zip(views, open_source(folder), strict=True) if frame_set.stamp_ns in kept]
 
 
 def apart(views: Sequence[View], frames: int, every: int) -> list[Pair]:
@@ -140,8 +144,11 @@ def pair_sets(kitchen: Path | None, quick: bool) -> dict[str, list[Pair]]:
     """All pairs, by the name of their line."""
     sets: dict[str, list[Pair]] = {}
     if kitchen is not None:
-        judges = {"kitchen": views_of(open_source(kitchen)), **({} if quick else {"images": by_images(kitchen)})}
+        judges, keyframes = {"kitchen": views_of(open_source(kitchen))}, []
+        if not quick:
+            judges["images"], keyframes = by_images(kitchen)
         sets = {f"{judge}, {n} frames apart": apart(views, n, EVERY[quick]) for judge, views in judges.items() for n in APART}
+        sets |= {f"images, {n} keyframes apart": apart(keyframes, n, 1) for n in KEYFRAMES_APART if keyframes}
     for seed in ROOMS[:1] if quick else ROOMS:
         for name, pairs in changed(seed).items():
             sets.setdefault(f"changed rooms, {name}", []).extend(pairs)

@@ -2,7 +2,7 @@
 # Copyright 2026 The lsm_ros authors
 """Tracking with multi-view networks, in windows of keyframes and in pairs, on predictions made from the truth of rooms.
 
-    python bench/views.py [--rooms N] [--frames N] [--size N] [--quick] [--json FILE]
+    python bench/views.py [--rooms N] [--frames N] [--size N] [--only KIND,...] [--quick] [--json FILE]
 
 Official weights cannot be had here, so a network is stood for by the true depth, poses and intrinsics of what it is shown, in
 a unit of its own for each run (30 %), and disturbed as the first column says. `noise`: rays by 0.001 rad, the depth of each
@@ -176,17 +176,22 @@ def main() -> int:
     parser.add_argument("--rooms", type=int, default=3, help="number of rooms")
     parser.add_argument("--frames", type=int, default=150, help="frames in each, 10 a second")
     parser.add_argument("--size", type=int, default=224, help="longer side of the network's images, pixels")
+    parser.add_argument("--only", default=",".join(KINDS), help=f"some of {', '.join(KINDS)}")
     parser.add_argument("--quick", action="store_true", help="one room, 60 frames (at most 3 minutes)")
     parser.add_argument("--json", type=Path, help="also write the figures there")
     options = parser.parse_args()
     if options.rooms < 1 or options.frames < 10 or options.size < 56:
         print("bench/views.py: it needs --rooms of at least 1, --frames of 10 and --size of 56", file=sys.stderr)
         return 2
+    unknown = [k for k in options.only.split(",") if k not in KINDS]
+    if unknown:
+        print(f"bench/views.py: --only {', '.join(unknown)} is none of {', '.join(KINDS)}", file=sys.stderr)
+        return 2
     count, frames = (1, 60) if options.quick else (options.rooms, options.frames)
     rooms = [room(SEED + k, frames) for k in range(count)]
     rows: dict[str, dict[str, float]] = {}
     print(f"{'':20s}{'':14s}" + "".join(f"{c:>11s}" for c in COLUMNS))
-    for kind in KINDS:
+    for kind in options.only.split(","):
         for tracker in TRACKERS:
             runs = [tracked(*r, kind, tracker, options.size) for r in rooms]
             row = {name: float(np.mean([f[name] for _, f in runs])) for name in runs[0][1]}

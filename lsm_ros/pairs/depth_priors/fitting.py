@@ -20,7 +20,7 @@ from lsm_ros.pairs.depth_priors.base import DISPARITY, METRES, PriorDepth
 
 CELLS = 20  # along the longer side, into which geometry is put together before the fit
 FEWEST = 30  # points that a fit needs
-CELL_STD, POINT_STD = 0.05, 0.03  # of the logarithm of a cell's and a landmark's depth, besides what is stated
+CELL_STD, POINT_STD = 0.2, 0.03  # of the logarithm of a cell's and a landmark's depth, besides what is stated
 LONG, SHORT, LAYER = 0.3, 0.3, 1.0  # of the width, and of the logarithm of depth: over which the field is alike
 SHORT_SHARE = 0.5  # of the prior's error: what is alike only within a layer of depth
 PIXEL_SHARE = 0.2  # of the prior's error: what is alike at no other pixel
@@ -32,6 +32,7 @@ LEAST_ORDER = 0.1  # correlation of ranks
 FARTHEST = 5.0  # times the middle of what is known: beyond it, as in the sky, a prior says nothing
 EDGE_PX = 21  # for images 640 wide; beside a step of depth neither of the two is exact
 APART = 4.0  # squared deviations by which the two may differ
+ALIKE = 0.5  # correlation of their errors, for the prior was fitted to geometry
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,8 @@ def _fused(log_depth: np.ndarray, sigma: np.ndarray, geometry: DenseDepth | None
     own = np.where(known, np.hypot(np.where(known, geometry.relative_sigma, 1.0), _unsteady(seen, known)), np.inf)
     a, b = own**-2.0, sigma**-2.0
     weight = np.maximum(a + b, 1e-12)
-    mean, together = (a * seen + b * log_depth) / weight, np.where(a + b > 0, weight**-0.5, np.inf)
+    mean = (a * seen + b * log_depth) / weight
+    together = np.where(a + b > 0, np.sqrt((1 + 2 * ALIKE * np.sqrt(a * b) / weight) / weight), np.inf)
     apart = np.abs(seen - log_depth)
     together = np.where(known & (apart**2 > APART * (own**2 + sigma**2)), np.maximum(together, apart), together)
     return DenseDepth(np.where(a + b > 0, np.exp(-mean), 0.0).astype(np.float32), together.astype(np.float32))

@@ -9,7 +9,7 @@ from helpers.textured import CAMERA, room, see
 from lsm_ros.geometry import make_se3, so3_exp
 from lsm_ros.pairs.dense import DenseDepth
 from lsm_ros.pairs.depth_priors import PriorDepth
-from lsm_ros.pairs.depth_priors.fitting import Anchors, fit_prior
+from lsm_ros.pairs.depth_priors.fitting import ALIKE, Anchors, _fused, fit_prior
 
 SHAPE, OWN_ERROR = CAMERA.shape, 0.04
 VIEWS = [make_se3(so3_exp([0.1 * k, 0.9 * k, 0.0]), [0.4 * k - 0.5, 0.0, 0.2 * k]) for k in range(4)]
@@ -101,6 +101,15 @@ def test_where_geometry_is_known_it_counts_most_and_its_gross_errors_are_less_su
     wrong = known & (np.abs(1 / np.where(known, dense.inverse_depth, 1) / true - 1) > 0.4)
     assert wrong.sum() > 500 and np.mean(found.confidence[wrong] < 0.15) > 0.6
     assert error_of(1 / found.inverse_depth, true, known & ~wrong) < 0.7 * OWN_ERROR
+
+
+def test_two_that_err_alike_are_together_less_sure_than_two_that_do_not():
+    """A prior that was fitted to geometry has its errors in part."""
+    flat, same = np.zeros((40, 60)), np.full((40, 60), 0.05)
+    found = _fused(flat, same, DenseDepth(np.ones((40, 60), np.float32), same.astype(np.float32)))
+    assert np.allclose(found.relative_sigma, 0.05 * np.sqrt((1 + ALIKE) / 2), rtol=1e-3)
+    sure = _fused(flat, same, DenseDepth(np.ones((40, 60), np.float32), np.full((40, 60), 0.001, np.float32)))
+    assert np.all(sure.relative_sigma < 0.00103)
 
 
 def test_edges_are_kept():
