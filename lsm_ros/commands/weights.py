@@ -4,16 +4,18 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from lsm_ros.commands.progress import progress_bar
-from lsm_ros.models.hub import KNOWN, Known, fetch, find_known, weights_folder, where
+from lsm_ros.models.hub import KNOWN, Known, fetch, find_known, pin_of, split_pin, weights_folder, where
 from lsm_ros.models.known import NOTICE, PRODUCT
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `lsm weights`."""
-    parser.add_argument("--download", metavar="NAME", help="fetch a checkpoint of the list; its licence is printed first")
+    parser.add_argument("--download", metavar="NAME", help="fetch a checkpoint of the list; its licence is printed first. "
+                        "NAME@PIN: only with this SHA-256 of the file, or this commit of the hub's repository")
     parser.add_argument("--check", metavar="PATH", help="load a file, a folder or a name, and print its network")
 
 
@@ -22,12 +24,17 @@ def run(args: argparse.Namespace) -> int:
     if args.check:
         print(describe(args.check))
     elif args.download:
-        known = find_known(args.download)
+        name, pin = split_pin(args.download)
+        known = find_known(name)
         if known is None:
-            raise ValueError(f"checkpoint {args.download!r} is not known; there are: {', '.join(k.name for k in KNOWN)}")
+            raise ValueError(f"checkpoint {name!r} is not known; there are: {', '.join(k.name for k in KNOWN)}")
         print(NOTICE if "NON-COMMERCIAL" in known.licence else f"Licence: {known.licence}")
-        place = where(known)
-        print(f"already available: {place}" if place else f"fetched: {_download(known)}")
+        known = replace(known, pin=pin)
+        there = where(known)
+        place = there or _download(known)
+        if found := pin_of(place):
+            print(f"to have just this again: --download {known.name}@{found}")
+        print(f"already available: {place}" if there else f"fetched: {place}")
     else:
         print("\n".join(table()))
     return 0

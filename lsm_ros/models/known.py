@@ -34,6 +34,7 @@ class Known:
     one gets it that has neither; package: the module that holds it, or empty; shipped: its place in this package. gives: for
     people. metric: it gives metres, None where that has no meaning. needs: packages beside this one, or empty. memory_mb: what
     a process grows by when it runs, where that was measured (bench/learned.py), else 0. tried: whether this project ran it.
+    pin: the SHA-256 of the single file, or the commit of the hub's repository, that is meant; empty for any.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Known:
     needs: str = ""
     memory_mb: int = 0
     tried: str = UNTRIED
+    pin: str = ""
 
     @property
     def origin(self) -> str:

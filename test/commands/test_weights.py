@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """`lsm weights`: the list, downloads only on request, checks."""
+import hashlib
 import http.server
 import sys
 import threading
@@ -99,6 +100,75 @@ def test_download_of_a_single_file(own_places, capsys, monkeypatch):
     assert hub.find_in_hub("Tiny").name == "Tiny.pth"
     with Server(b"words") as url:
         assert hub.fetch(hub.Known("Tiny_codebook.pkl", "retrieval", 1, url=url)).name == "Tiny_codebook.pkl"
+
+
+class TestPins:
+    """Files that are pinned by their SHA-256, and copies of the hub by their commit."""
+
+    CONTENT = b"weights" * 1000
+    SUM, OTHER = hashlib.sha256(CONTENT).hexdigest(), 64 * "0"
+    COMMIT = "0123456789" * 4
+
+    @pytest.fixture
+    def server(self, own_places, monkeypatch):
+        with Server(self.CONTENT) as url:
+            known = hub.Known("Tiny", "croco", 1, url=url)
+            monkeypatch.setattr(hub, "KNOWN", (known,))
+            monkeypatch.setattr(weights, "KNOWN", (known,))
+            yield own_places / "weights" / "Tiny.pth"
+
+    def test_a_file_with_its_digest_is_fetched_and_the_digest_is_said(self, server, capsys):
+        assert cli.main(["weights", "--download", "Tiny"]) == 0
+        assert f"--download Tiny@{self.SUM}\n" in capsys.readouterr().out
+        server.unlink()
+        assert cli.main(["weights", "--download", f"Tiny@{self.SUM}"]) == 0 and server.read_bytes() == self.CONTENT
+        assert hub.find_in_hub(f"Tiny@{self.SUM}") == server
+
+    def test_one_with_another_leaves_nothing(self, server, capsys):
+        assert cli.main(["weights", "--download", f"Tiny@{self.OTHER}"]) == 2
+        assert f"its SHA-256 is {self.SUM}, not {self.OTHER}" in capsys.readouterr().err and not server.exists()
+
+    def test_one_that_is_here_is_looked_at_too(self, server, capsys):
+        assert cli.main(["weights", "--download", "Tiny"]) == 0
+        with pytest.raises(ValueError, match="Tiny.pth is not the file that is meant"):
+            hub.find_in_hub(f"Tiny@{self.OTHER}")
+        assert cli.main(["weights", "--download", f"Tiny@{self.OTHER}"]) == 2
+
+    @pytest.mark.parametrize("pin", ["main", "v1.0", "", "ABC", 39 * "0", 63 * "f"])
+    def test_what_may_move_is_no_pin(self, capsys, pin):
+        assert cli.main(["weights", "--download", f"Tiny@{pin}"]) == 2 and "is no pin" in capsys.readouterr().err
+        with pytest.raises(ValueError, match="is no pin"):
+            hub.find_in_hub(f"owner/name@{pin}")
+
+    def test_the_hub_is_asked_for_the_commit(self, own_places, monkeypatch):
+        asked = []
+
+        def downloads(hub_id, allow_patterns, revision=None):
+            asked.append(revision)
+            return self.snapshot(own_places, revision or 40 * "a")
+
+        monkeypatch.setitem(sys.modules, "huggingface_hub", types.SimpleNamespace(snapshot_download=downloads))
+        place = hub.find_in_hub(f"owner/name@{self.COMMIT}", download=True)
+        assert place.name == self.COMMIT == hub.pin_of(place) and asked == [self.COMMIT]
+        assert hub.find_in_hub(f"owner/name@{self.COMMIT}") == place and asked == [self.COMMIT]
+        with pytest.raises(FileNotFoundError, match=f"--download name@{40 * 'b'}"):
+            hub.find_in_hub(f"owner/name@{40 * 'b'}")
+
+    def test_paths_with_such_a_sign_are_paths(self):
+        with pytest.raises(FileNotFoundError, match="/no/where/a@b.pth does not exist"):
+            hub.find_in_hub("/no/where/a@b.pth")
+
+    def test_what_is_shipped_has_no_pin_and_says_so(self, capsys):
+        assert cli.main(["weights", "--download", f"lsm_small@{self.OTHER}"]) == 2
+        assert "is not the file that is meant" in capsys.readouterr().err
+
+    @staticmethod
+    def snapshot(own_places, commit):
+        folder = own_places / "hf" / "hub" / "models--owner--name" / "snapshots" / commit
+        folder.mkdir(parents=True)
+        for name in ("config.json", "model.safetensors"):
+            (folder / name).write_bytes(b"x")
+        return folder
 
 
 def test_a_download_that_breaks_leaves_nothing(own_places, monkeypatch):
