@@ -65,11 +65,11 @@ class NodeProcess:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     def stop(self, number=signal.SIGINT) -> int:
-        """Ends it as Ctrl-C does and returns its exit status; it has 15 seconds."""
+        """Ends it as Ctrl-C does and returns its exit status; it has 45 seconds, for the machine may be busy."""
         if self.alive():
             self.process.send_signal(number)
         try:
-            return self.process.wait(15)
+            return self.process.wait(45)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

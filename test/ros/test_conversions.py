@@ -57,10 +57,10 @@ def test_frame_cloud(stride, labels):
 def test_a_vga_cloud_takes_at_most_10_ms():
     cloud = frame_cloud(480, 640)
     times = []
-    for _ in range(9):
-        start = time.perf_counter()
+    for _ in range(30):  # the processor's time: others may be at work on the machine
+        start = time.thread_time()
         c.frame_cloud_message(cloud, 1, 0.1)
-        times.append(time.perf_counter() - start)
+        times.append(time.thread_time() - start)
     assert min(times) < 0.010
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
-"""Tests of what stands in for packages of ROS that the index lacks. Where the originals are installed there is nothing to test."""
+"""Tests of what stands in for packages of ROS that the index lacks. Where the originals are installed, nothing is tested."""
 import importlib.util
 from pathlib import Path
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright 2026 The lsm_ros authors
 """Several cameras, missing transforms, uncalibrated cameras, late labels, and too much of everything."""
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -130,6 +132,27 @@ def _labels(cloud):
     return np.frombuffer(bytes(cloud.data), np.uint8).reshape(-1, 24)[:, 16:18].copy().view(np.uint16).ravel()
 
 
+class Metronome:
+    """A process that does nothing but wake 30 times a second: how late it does says how busy the machine is."""
+
+    PROGRAM = """import sys, threading, time
+done, late = threading.Event(), 0.0
+threading.Thread(target=lambda: (sys.stdin.read(), done.set()), daemon=True).start()
+while not done.is_set():
+    begin = time.monotonic()
+    time.sleep(1 / 30)
+    late = max(late, time.monotonic() - begin - 1 / 30)
+print(late)"""
+
+    def __init__(self):
+        self._process = subprocess.Popen([sys.executable, "-S", "-c", self.PROGRAM], stdin=subprocess.PIPE,
+                                         stdout=subprocess.PIPE, text=True)
+
+    def stop(self):
+        """Seconds by which it was late at worst."""
+        return float(self._process.communicate(timeout=30)[0])
+
+
 def test_a_flood_is_bounded_and_counted_and_tf_keeps_its_pace(client, room, start):
     node = start(base_frame="base_link", **{"limits.queue_frames": 4, "limits.input_megabytes": 16.0})
     client.wait_active(node)
@@ -140,6 +163,7 @@ def test_a_flood_is_bounded_and_counted_and_tf_keeps_its_pace(client, room, star
     client.listen(DiagnosticArray, "/diagnostics")
     client.wait_matched("/tf")
     resident = 0
+    metronome = Metronome()
     start_s = time.monotonic()
     for k in range(1200):  # more than any machine tracks
         frame_set = room.frame_sets[12 - abs(k // 10 % 24 - 12)]
@@ -158,8 +182,11 @@ def test_a_flood_is_bounded_and_counted_and_tf_keeps_its_pace(client, room, star
     assert camera.images_received > 100 and status.frames_dropped > 0
     corrections = [t for t, m in client.received["/tf"] if m.transforms[0].header.frame_id == "map"]
     assert len(corrections) > 60
-    assert max(np.diff(corrections)) < 0.3  # this process is busy, too; what counts is what the node measured
+    machine_s = metronome.stop()
+    # this process is busy, too; what counts is what the node measured
+    assert max(np.diff(corrections)) < 0.3 + 5 * machine_s, f"the machine alone: {machine_s}"
     values = client.wait_message("/diagnostics", lambda m: any(s.name == "mapping: stages" for s in m.status)).status
     told = {v.key: v.value for s in values for v in s.values}
-    assert float(told["worst_gap_ms"]) < 100 and float(told["worst_callback_ms"]) < 10
+    assert float(told["worst_gap_ms"]) < 100 + 3000 * machine_s, f"the machine alone: {machine_s}"
+    assert float(told["worst_callback_ms"]) < 10 + 3000 * machine_s, f"the machine alone: {machine_s}"
     assert node.alive()
