@@ -36,6 +36,7 @@ EXPECTED_WITHIN_NS = 1_000_000_000  # after the newest pose; later every place i
 SAME_PLACE = 0.05  # of a keyframe's landmarks in view: it shows a place that was found already
 NEAR_BY, NEAR_TURN = 0.2, 0.35  # median depths and radians from where the camera was expected: no other place
 DOUBTFUL = 0.4  # of the reference's landmarks in view: with fewer, another pose may fit better
+CLEARLY = 1.5  # times as many
 SAME_VIEW = 0.7  # of what the best keyframe has: the present reference is kept, for it is newer
 
 
@@ -125,12 +126,12 @@ class LandmarkTracker(Tracker):
         return reason
 
     def _look_elsewhere(self, new: TrackedFrame, found_share: float) -> None:
-        """Takes the pose by descriptors, if more of the map is found there than the share at the present one: in a repeated
-        pattern, that may be a period off."""
+        """Takes the pose by descriptors, if clearly more of the map is found there than the share at the present one: in a
+        repeated pattern, that may be a period off."""
         other, least = blank(new), self.config.tracking.min_match_fraction
         if self.reference is None or self._pose.by_descriptors(other, [self.reference], least):
             return
-        if self._pose.share_in_view(other) > found_share:
+        if self._pose.share_in_view(other) > CLEARLY * found_share:
             take(new, other)
 
     def _predict(self, new: TrackedFrame) -> np.ndarray:

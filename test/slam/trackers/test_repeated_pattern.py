@@ -47,7 +47,22 @@ def test_where_little_of_the_map_is_found_another_pose_is_looked_for(period, par
     assert off == pytest.approx(period, abs=0.01), "without the rule it is a period off"
 
 
-def test_where_nothing_better_is_found_the_pose_stays(monkeypatch):
+@pytest.mark.parametrize(("factor", "is_taken"), [(0.9, True), (1.1, False)])
+def test_another_pose_must_show_clearly_more(factor, is_taken, monkeypatch):
+    period, part = 0.3, 0.8
+    monkeypatch.setattr(landmark, "DOUBTFUL", 0.0)
+    pipeline, _ = second_of(period, part * period / WALL)
+    share = pipeline.tracker._pose.share_in_view(pipeline.tracker._newest)
+    monkeypatch.setattr(landmark, "DOUBTFUL", 0.4)
+    pipeline, _ = second_of(period, part * period / WALL)
+    monkeypatch.setattr(landmark, "CLEARLY", factor * pipeline.tracker._pose.share_in_view(pipeline.tracker._newest) / share)
+    _, off = second_of(period, part * period / WALL)
+    assert (off < 0.01) == is_taken
+
+
+def test_an_equally_good_pose_is_not_taken(monkeypatch):
     monkeypatch.setattr(landmark, "DOUBTFUL", 2.0)
-    pipeline, off = second_of(0.2, 0.02)
-    assert off < 0.01 and pipeline.tracker._newest.matches
+    taken = []
+    monkeypatch.setattr(landmark, "take", lambda new, other: taken.append(other))
+    _, off = second_of(0.2, 0.02)
+    assert off < 0.01 and not taken
