@@ -74,3 +74,10 @@ def test_a_problem_for_some_seconds_ends_by_itself(log):
     assert log.problems.all() == ("a gap",)
     log.now = 10.1
     assert log.problems.all() == ()
+
+
+def test_those_of_one_input_are_apart_and_all_are_in_the_order_of_their_keys(log):
+    for key in ("rear info", "front silent", "front info"):
+        log.problems.say(key, f"text of {key}")
+    assert log.problems.of("front") == "text of front info; text of front silent"
+    assert log.problems.all() == ("text of front info", "text of front silent", "text of rear info")

@@ -169,6 +169,22 @@ class TestQos:
         imu = publisher_qos("/imu", "sensor_msgs/msg/Imu", recorded, True)
         assert imu.reliability == ReliabilityPolicy.BEST_EFFORT
 
+    def test_what_was_recorded_as_volatile_is_latched_where_it_usually_is(self):
+        """As by a recorder that took the QoS of a subscriber."""
+        volatile = {"reliability": "reliable", "durability": "volatile", "depth": 7}
+        for topic in ("/tf_static", "/robot1/tf_static"):
+            found = publisher_qos(topic, "tf2_msgs/msg/TFMessage", volatile, False)
+            assert found.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            assert found.depth == (100 if topic == "/tf_static" else 7)  # many nodes publish the first
+        latched = {**volatile, "durability": "transient_local"}
+        assert publisher_qos("/map", "nav_msgs/msg/OccupancyGrid", latched, False).depth == 7  # as many as were said
+
+    def test_a_stream_has_room_for_more_than_was_recorded(self):
+        one = {"reliability": "reliable", "durability": "volatile", "depth": 1}
+        assert publisher_qos("/a", self.IMAGE, one, False).depth > 1
+        many = {**one, "depth": 5000}
+        assert publisher_qos("/a", self.IMAGE, many, False).depth == 5000
+
     def test_latched_without_a_record(self):
         for topic, kind in (("/tf_static", "tf2_msgs/msg/TFMessage"), ("/c/label_info", "vision_msgs/msg/LabelInfo")):
             assert publisher_qos(topic, kind, None, False).durability == DurabilityPolicy.TRANSIENT_LOCAL

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 from helpers.harness import image_message
 from helpers.runtime_node import Running
 from std_srvs.srv import Trigger
@@ -20,6 +21,7 @@ from lsm_ros.ros.map_files import resolve_map
 from lsm_ros.ros.mapper import MAX_LATE_LABELS
 from lsm_ros.ros.node import SAME_JUMP_S, MappingNode
 from lsm_ros.srv import LoadMap, QueryText, SaveMap, SetLabels
+from lsm_ros.types import OccupancyMap
 
 
 @pytest.fixture
@@ -289,3 +291,18 @@ def test_the_clock_and_the_stamps_report_one_jump_as_one():
     node._last_jump -= SAME_JUMP_S
     MappingNode._jumped(node, "another one", True)
     assert jumps == ["time jump"] * 2
+
+
+def test_the_grid_beside_a_map_is_as_map_server_reads_it(running, tmp_path):
+    """The northernmost row first, dark where it is occupied, and in the checksums."""
+    grid = np.array([[0, 100, -1], [65, 64, 0]], np.int8)  # the first row is the southernmost
+    running.pipeline.stamps = [1, 2]
+    running.pipeline.occupancy = lambda: OccupancyMap(grid, -1.0, 2.5, 0.05)
+    assert save(running, "floor").success
+    folder = tmp_path / "maps" / "floor"
+    header, pixels = (folder / "occupancy.pgm").read_bytes().split(b"255\n", 1)
+    assert header == b"P5\n3 2\n" and list(pixels) == [0, 205, 254, 254, 0, 205]
+    told = yaml.safe_load((folder / "occupancy.yaml").read_text())
+    assert told["image"] == "occupancy.pgm" and told["resolution"] == 0.05 and told["origin"] == [-1.0, 2.5, 0.0]
+    assert {"occupancy.pgm", "occupancy.yaml"} <= {line.split()[-1].lstrip("*") for line in
+                                                   (folder / store.SUMS).read_text().splitlines() if line}

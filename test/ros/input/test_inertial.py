@@ -8,7 +8,7 @@ from sensor_msgs.msg import Imu
 
 from lsm_ros.config import from_dict
 from lsm_ros.geometry import T_BODY_OPTICAL, make_se3
-from lsm_ros.ros.input.inertial import InertialInput
+from lsm_ros.ros.input.inertial import MOST_WAITING, InertialInput
 from lsm_ros.ros.input.transforms import TransformInput
 from lsm_ros.ros.problems import Problems
 from lsm_ros.types import Frame, FrameSet
@@ -94,6 +94,34 @@ def test_without_the_parameter_there_is_no_subscription():
     inlet.transforms.seconds_since_start = 99.0
     inlet.input.poll()
     assert inlet.problems.all() == ()
+
+
+def test_a_slash_before_its_frame_is_none():
+    inlet = Inlet()
+    message = Imu()
+    message.header.frame_id = "/imu_link"
+    inlet.node.callbacks["/robot/imu"](message)
+    inlet.take(10 * MS)
+    assert inlet.transforms.asked == ("imu_link", "the IMU on '/robot/imu'")
+
+
+def test_so_many_readings_wait_and_then_the_oldest_go():
+    inlet = Inlet()
+    inlet.send(*range(MOST_WAITING + 3))
+    taken = inlet.take(10 * MS)
+    assert len(taken) == MOST_WAITING and taken[0] == 3
+
+
+def test_after_a_restart_silence_counts_from_there():
+    inlet = Inlet()
+    inlet.send(10 * MS)
+    inlet.input._arrived -= 60.0
+    inlet.transforms.seconds_since_start = 0.05  # active anew: below the 0.1 s that are allowed
+    inlet.input.poll()
+    assert inlet.problems.all() == ()
+    inlet.transforms.seconds_since_start = 7.0
+    inlet.input.poll()
+    assert "for 7.0 s" in inlet.problems.all()[0]
 
 
 def test_silence_is_said_and_is_over():

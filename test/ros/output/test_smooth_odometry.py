@@ -59,3 +59,23 @@ def test_no_twist_over_a_gap():
     motion = odometry.add(5 * 10**9, STEP, np.eye(6), (0, 0), lambda: keys)
     assert motion.twist_base is None
     np.testing.assert_allclose(motion.T_odom_base, STEP)
+
+
+def test_the_covariance_of_the_twist_is_in_the_frame_of_the_robot():
+    """A robot that looks along y: what is doubtful along y of the map is doubtful ahead."""
+    odometry, keys = SmoothOdometry(), [TrajectoryPose(0, np.eye(4))]
+    turned = se3_exp([0, 0, 0, 0, 0, np.pi / 2])
+    doubt = np.diag([1.0, 4.0, 1.0, 1.0, 9.0, 1.0]) * 1e-4
+    odometry.add(0, turned, doubt, (0, 0), lambda: keys)
+    motion = odometry.add(NS, turned @ STEP, doubt, (0, 0), lambda: keys)
+    expected = np.diag([4.0, 1.0, 1.0, 9.0, 1.0, 1.0]) * 1e-4 * 2 / 0.1**2
+    np.testing.assert_allclose(motion.twist_covariance, expected, atol=4e-3)  # the step turns it a little
+
+
+def test_rotations_stay_rotations():
+    odometry, keys = SmoothOdometry(), [TrajectoryPose(0, np.eye(4))]
+    off = np.eye(4)
+    off[:3, :3] *= 1 + 1e-4  # what rounding of poses does in a long run
+    for k in range(200):
+        T = odometry.add(k * NS, np.linalg.matrix_power(off, k), None, (0, 0), lambda: keys).T_odom_base
+    np.testing.assert_allclose(T[:3, :3] @ T[:3, :3].T, np.eye(3), atol=1e-9)
