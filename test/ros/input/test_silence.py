@@ -60,3 +60,9 @@ def test_one_that_reaches_is_enough():
 def test_another_type_is_named():
     said = why(Graph(camera__image=[("driver", COMPRESSED, True)]))
     assert f"/driver publishes {COMPRESSED} there, not {IMAGE}" in said and "image_transport" in said
+
+
+def test_who_publishes_is_in_order():
+    """A text that is in another order each second is news each second."""
+    graph = Graph(camera__image=[(f"node{k}", IMAGE, True) for k in (7, 3, 9, 1, 5, 2, 8, 4, 6)])
+    assert why(graph).startswith(", ".join(f"/node{k}" for k in range(1, 10)))
