@@ -46,6 +46,7 @@ def solve_window(rig: Rig, keyframes: Sequence[PointmapKeyframe], predictions: S
     held = [parts[i] for i in agree]
     best = max(held, key=lambda p: (p.keyframe is base, p.fraction))
     T_new_base, covariance = _mean(held, [places[i] for i in agree], base.median_depth)
+    # rigid anew: the pose of one window goes into the next one thrice, and what it lacks of a rotation would grow as much
     T_new_best = rigid(T_new_base @ se3_inverse(base.T_map_rig) @ best.keyframe.T_map_rig)
     units = {c: float(np.exp(np.mean([np.log(p.units[c]) for p in held if c in p.units]))) for c in best.units}
     return replace(best, alignment=replace(best.alignment, T_new_kf=T_new_best, covariance=covariance), units=units, cells=1.0,
@@ -53,9 +54,8 @@ def solve_window(rig: Rig, keyframes: Sequence[PointmapKeyframe], predictions: S
 
 
 def _in(base: PointmapKeyframe, part: PairPose) -> np.ndarray:
-    """T_new_base (4, 4) by another keyframe. Made rigid anew, for the pose of one window goes into the next one three times:
-    what it lacks of a rotation would grow threefold each time."""
-    return rigid(part.alignment.T_new_kf @ se3_inverse(part.keyframe.T_map_rig) @ base.T_map_rig)
+    """T_new_base (4, 4) by another keyframe."""
+    return part.alignment.T_new_kf @ se3_inverse(part.keyframe.T_map_rig) @ base.T_map_rig
 
 
 def _together(places: Sequence[np.ndarray], depth: float) -> list[int]:

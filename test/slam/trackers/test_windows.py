@@ -129,6 +129,14 @@ def test_a_window_is_one_run_and_its_keyframes_agree(tracker):
         assert len(link) >= tracker.config.tracking.min_inliers
 
 
+@pytest.mark.parametrize("asked", [0, 1, 2])
+def test_the_pose_is_in_terms_of_the_keyframe_that_was_asked_for(tracker, asked):
+    _, rig, window = windows_of(tracker)
+    window = [window[asked], *(k for k in window if k is not window[asked])]
+    found = solve_window(rig, window, predict_for(tracker.model, [(rig, k) for k in window]), tracker.config, True)
+    assert found.keyframe is window[0] and {i for i, _ in found.others} == {k.id for k in window[1:]}
+
+
 def test_what_a_pose_lacks_of_a_rotation_does_not_grow(tracker):
     """The pose of one window goes into the next one several times."""
     _, rig, window = windows_of(tracker)
