@@ -88,6 +88,7 @@ def test_is_loaded_from_official_files(tmp_path, things):
     assert isinstance(load_retrieval("", DIM), MeanTokens)
 
 
+@needs_safe_reader
 def test_errors(tmp_path):
     with pytest.raises(ValueError, match="codebook.pkl beside it"):
         load_retrieval(str(tmp_path / "net.pth"), DIM)

@@ -7,6 +7,7 @@ import resource
 
 import pytest
 import torch
+from helpers.optional import needs_safe_reader
 from helpers.training_parts import TINY_SMALL
 
 from lsm_ros import models
@@ -30,6 +31,7 @@ def hidden(folder):
     return [p.name for p in folder.iterdir() if p.name.startswith(".")]
 
 
+@needs_safe_reader
 def test_a_checkpoint_comes_back(tmp_path):
     save_checkpoint(tmp_path, CONTENT)
     back = read_checkpoint(tmp_path / CHECKPOINT_FILE)
@@ -38,6 +40,7 @@ def test_a_checkpoint_comes_back(tmp_path):
     assert read_checkpoint(tmp_path / CHECKPOINT_FILE)["step"] == 2 and not hidden(tmp_path)
 
 
+@needs_safe_reader
 @pytest.mark.parametrize("room", [0, 1000, 150000])
 def test_a_real_limit_of_the_file_system_leaves_the_old_one(tmp_path, room):
     save_checkpoint(tmp_path, CONTENT)
@@ -51,6 +54,7 @@ def test_a_real_limit_of_the_file_system_leaves_the_old_one(tmp_path, room):
     assert read_checkpoint(tmp_path / CHECKPOINT_FILE)["step"] == 1 and not hidden(tmp_path)
 
 
+@needs_safe_reader
 def test_a_disk_that_is_full_when_it_is_brought_there(tmp_path, monkeypatch):
     save_checkpoint(tmp_path, CONTENT)
 
@@ -64,6 +68,7 @@ def test_a_disk_that_is_full_when_it_is_brought_there(tmp_path, monkeypatch):
     assert read_checkpoint(tmp_path / CHECKPOINT_FILE)["step"] == 1 and not hidden(tmp_path)
 
 
+@needs_safe_reader
 def test_an_interruption_leaves_the_old_one(tmp_path):
     save_checkpoint(tmp_path, CONTENT)
     with pytest.raises(KeyboardInterrupt), replacing(tmp_path / CHECKPOINT_FILE) as part:
@@ -88,6 +93,7 @@ class Interrupted:
         return getattr(self.file, name)
 
 
+@needs_safe_reader
 def test_an_interruption_in_the_middle_of_saving_is_no_error_of_the_file(tmp_path, monkeypatch):
     save_checkpoint(tmp_path, CONTENT)
     real = torch.save
@@ -97,6 +103,7 @@ def test_an_interruption_in_the_middle_of_saving_is_no_error_of_the_file(tmp_pat
     assert read_checkpoint(tmp_path / CHECKPOINT_FILE)["step"] == 1 and not hidden(tmp_path)
 
 
+@needs_safe_reader
 def test_what_is_no_checkpoint(tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         read_checkpoint(tmp_path / "none.pt")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from helpers.formula_weights import filled
+from helpers.optional import needs_safe_reader
 from helpers.textured import CAMERA, room, see
 
 from lsm_ros.config import PairConfig, from_dict
@@ -64,6 +65,7 @@ def test_sift_is_root_sift_with_the_ratio_test(gray):
                                                    strict=True))
 
 
+@needs_safe_reader
 @pytest.mark.parametrize("name", ["xfeat", "xfeat_lightglue"])
 def test_learned_points_are_found_and_matched(weights, gray, name):
     features = make_point_features(name)
