@@ -26,7 +26,8 @@ def make_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:
     decayed = [p for n, p in trained if p.ndim > 1 and n != "mask_token"]
     others = [p for n, p in trained if p.ndim <= 1 or n == "mask_token"]
     groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=tuple(config.betas), fused=True)
+    has_fused = all(p.is_cuda for _, p in trained) or tuple(map(int, torch.__version__.split(".")[:2])) >= (2, 4)  # on a CPU
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=config.lr, betas=tuple(config.betas), fused=has_fused)
 
 
 class WeightAverage:
