@@ -111,16 +111,14 @@ def test_with_odometry_everything_goes_out(client, room, start):
     in_cam, data = points(frame_cloud)
     assert 5000 < len(in_cam) <= 320 * 240 // 4 and in_cam[:, 2].min() > 0.1
     assert set(np.unique(data["label"])) <= {*room.source.world.label_space.names, UNLABELLED}
-    index = stamps.index(conversions.stamp_ns(frame_cloud.header.stamp))
     surface, _ = room.source.surface_points(60000)
-    T_world_cam = true[index] @ room.source.T_rig_cam["front"]
+    T_world_cam = true[stamps.index(conversions.stamp_ns(frame_cloud.header.stamp))] @ room.source.T_rig_cam["front"]
     assert _median_distance(transform_points(T_world_cam, in_cam[::20]), surface) < 0.05
 
     client.wait(lambda: len(client.messages("/mapping/keyframe_cloud")) >= 2, 5, "clouds of keyframes")
     label_info = client.wait_message("/mapping/label_info")
     assert {c.class_id: c.class_name for c in label_info.class_map} == room.source.world.label_space.names
-    path = client.wait_message("/mapping/path", lambda m: len(m.poses) >= 2)
-    assert path.header.frame_id == "map"
+    assert client.wait_message("/mapping/path", lambda m: len(m.poses) >= 2).header.frame_id == "map"
     map_cloud = client.wait_message("/mapping/map_cloud", lambda m: (points(m)[1]["label"] != UNLABELLED).sum() > 1000)
     assert map_cloud.header.frame_id == "map"
     in_map, data = points(map_cloud)
