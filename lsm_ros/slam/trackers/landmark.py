@@ -35,7 +35,7 @@ RELOCALIZE_TRIES = 6
 EXPECTED_WITHIN_NS = 1_000_000_000  # after the newest pose; later every place is as likely
 SAME_PLACE = 0.05  # of a keyframe's landmarks in view: it shows a place that was found already
 NEAR_BY, NEAR_TURN = 0.2, 0.35  # median depths and radians from where the camera was expected: no other place
-DOUBTFUL = 0.4  # of the reference's landmarks in view: with fewer, another pose may fit better
+DOUBTFUL = 0.5  # of the landmarks in view: with fewer, another pose may fit better
 CLEARLY = 1.5  # times as many
 SAME_VIEW = 0.7  # of what the best keyframe has: the present reference is kept, for it is newer
 

@@ -77,17 +77,18 @@ class LandmarkPose:
         return best, shares[best]
 
     def share_in_view(self, new: TrackedFrame) -> float:
-        """Share of the landmarks of the frame set's reference that were found, of those that its pose puts into the image."""
-        assert new.pose is not None and new.reference is not None
-        keyframe, promised, found = self._graph.keyframes[new.reference], 0, 0
-        for camera, view in keyframe.views.items():
-            if camera in new.tokens:
-                intrinsics = new.intrinsics[camera]
-                T_cam_rig_kf = se3_inverse(new.pose.T_map_rig @ new.T_rig_cam[camera]) @ keyframe.T_map_rig
-                pixels, ok = intrinsics.project(transform_points(T_cam_rig_kf, view.points_rig()))
-                promised += int(np.count_nonzero(ok & intrinsics.contains(pixels, BORDER_PX)))
-                found += len(new.matches.get((new.reference, camera), ()))
-        return found / max(promised, 1)
+        """Share of the landmarks that were found, of those that the pose puts into the image, of all keyframes of which any
+        were: where one of them shows nothing but a repeated pattern, another one shows that the pose is a period off."""
+        assert new.pose is not None
+        promised = 0
+        for keyframe in [self._graph.keyframes[i] for i in sorted({i for i, _ in new.matches})]:
+            for camera, view in keyframe.views.items():
+                if camera in new.tokens:
+                    intrinsics = new.intrinsics[camera]
+                    T_cam_rig_kf = se3_inverse(new.pose.T_map_rig @ new.T_rig_cam[camera]) @ keyframe.T_map_rig
+                    pixels, ok = intrinsics.project(transform_points(T_cam_rig_kf, view.points_rig()))
+                    promised += int(np.count_nonzero(ok & intrinsics.contains(pixels, BORDER_PX)))
+        return sum(len(m) for m in new.matches.values()) / max(promised, 1)
 
     def by_flow(self, new: TrackedFrame, last: TrackedFrame) -> np.ndarray | None:
         """A guess T_map_rig (4, 4) from where the points of the last frame set went, for motion that nobody expected; None

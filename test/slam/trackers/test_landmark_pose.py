@@ -102,6 +102,14 @@ def test_the_share_in_view_leaves_out_what_the_pose_puts_beside_the_image(scene)
     assert scene.pose.share_in_view(new) == pytest.approx(0.5, abs=0.05)
 
 
+def test_the_share_in_view_is_that_of_all_keyframes_together(scene):
+    new = scene.frame()
+    assert scene.pose.near(new, [0, 1], HOME, 0.5) == ""
+    whole, half = scene.pose.share_in_view(new), new.matches[1, "front"]
+    new.matches[1, "front"] = half.where(np.arange(len(half)) % 2 == 0)
+    assert scene.pose.share_in_view(new) == pytest.approx(0.75 * whole, abs=0.03)
+
+
 def test_too_few_landmarks_make_no_pose(scene):
     points = scene.points.copy()
     points[19:] = np.nan
