@@ -20,7 +20,7 @@ def config_file(name: str) -> Path:
 def make_room(environment: MutableMapping[str, str] = os.environ) -> None:
     """Names the profile with room for images, before ROS starts, unless the user has one; other middlewares ignore it.
 
-    With Fast DDS's default of 512 KiB two thirds of images of 320x240 get lost.
+    With Fast DDS's default of 512 KiB images get lost.
     """
     file = config_file("fastdds.xml")
     if file.is_file() and not any(name in environment for name in PROFILES):
