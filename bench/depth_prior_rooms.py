@@ -94,10 +94,8 @@ def filled(depth: np.ndarray) -> np.ndarray:
 
 def mapped(seed: int, frames: int) -> list[Known]:
     """Keyframes of a room with what is known of them when the prior is fitted."""
-    source = SimSource(seed, "room", "hand" if seed % 2 else "robot", frames=frames, width=480, height=360, rate_hz=15.0,
-                       labels=False, noise=True)
-    sets = list(source)
-    depths = {s.stamp_ns: t for s, t in zip(sets, true_depths(seed, frames), strict=True)}
+    sets = list(room(seed, frames, noise=True))
+    depths = {s.stamp_ns: np.asarray(s.frames[0].depth) for s in room(seed, frames, noise=False)}
     config = from_dict({"pairs.model": "two_view"})
     model, known = make_pair_model(config.pairs), []
     model.depth_prior = TruePrior(depths)
@@ -118,11 +116,10 @@ def mapped(seed: int, frames: int) -> list[Known]:
     return known
 
 
-def true_depths(seed: int, frames: int) -> list[np.ndarray]:
-    """Depth of the same frames without noise."""
-    source = SimSource(seed, "room", "hand" if seed % 2 else "robot", frames=frames, width=480, height=360, rate_hz=15.0,
-                       labels=False, noise=False)
-    return [np.asarray(s.frames[0].depth) for s in source]
+def room(seed: int, frames: int, noise: bool) -> SimSource:
+    """A camera's way through a room, by hand or on a robot."""
+    return SimSource(seed, "room", "hand" if seed % 2 else "robot", frames=frames, width=480, height=360, rate_hz=15.0,
+                     labels=False, noise=noise)
 
 
 def truth_anchors(depth: np.ndarray) -> Anchors:

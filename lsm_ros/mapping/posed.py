@@ -13,9 +13,9 @@ from lsm_ros.geometry import T_BODY_OPTICAL, se3_inverse
 from lsm_ros.pairs.base import DEPTH, SparsePairModel, finds_points
 from lsm_ros.pairs.dense import CONFIDENT, DenseDepth
 from lsm_ros.pairs.features import FeatureSum
-from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, KeyframeView
+from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeView
 from lsm_ros.slam.trackers import FrameDepth, KeyframeDepth, Tracker
-from lsm_ros.slam.trackers.landmark_links import join
+from lsm_ros.slam.trackers.landmark_links import join_all
 
 GUESS_STD = 0.1  # of the logarithm of a landmark's depth: later adjustments, which have the images, may know better
 SURE = 0.15  # relative deviation of inverse depth below which a landmark has one
@@ -36,18 +36,13 @@ def place(tracker: Tracker, view: FrameDepth, T_map_cam: np.ndarray) -> Keyframe
                         tracker.model.signature([tokens]))
     tracker.graph.add(keyframe)
     if finds_points(tracker.model):
-        link(tracker.graph, tracker.model, keyframe, tracker.config.tracking.min_inliers)
+        join_all(tracker.graph, tracker.model, tracker.graph.config.neighbours, tracker.config.tracking.min_inliers,
+                 [keyframe.id])  # so that later adjustments hold them together
     tracker.progress.reference = keyframe.id
     if tracker.finds_focal:
         tracker.cameras.focal_px[frame.camera] = view.intrinsics.fx
         tracker.cameras.focal_std_px[frame.camera] = FOCAL_STD * view.intrinsics.fx
     return KeyframeDepth(keyframe.id, T_BODY_OPTICAL, view, features)
-
-
-def link(graph: KeyframeGraph, model: SparsePairModel, keyframe: Keyframe, least: int) -> None:
-    """Links a keyframe with older ones that see the same, so that later adjustments hold them together."""
-    for other in graph.candidates(keyframe.T_map_rig, keyframe.cameras, graph.config.neighbours, before=keyframe.id):
-        join(graph, model, keyframe, graph.keyframes[other], least)
 
 
 def landmarks_of(model: SparsePairModel, tokens: Any, view: FrameDepth) -> KeyframeView:

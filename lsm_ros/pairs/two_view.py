@@ -220,13 +220,15 @@ class TwoViewPairModel(DensePairModel):
 def _solved(a: TwoViewTokens, b: TwoViewTokens, rays_a: np.ndarray, rays_b: np.ndarray) -> np.ndarray:
     """T_a_b (4, 4) from rays (N, 3) of the same points, with a baseline of 1. ValueError if they do not determine it."""
     who = f"the images of camera {a.camera!r} at {a.stamp_ns} ns and {b.camera!r} at {b.stamp_ns} ns"
+    no_parallax = f"{who} have no parallax: the camera only turned, or did not move"
     shift_px = np.linalg.norm(rays_a - rays_b, axis=1) * a.pinhole.fx
-    stands = len(shift_px) >= FEWEST_POINTS and np.median(shift_px) < TOLERANCE_PX  # of which OpenCV before 4.7 makes no pose
-    pose = None if stands else relative_pose(rays_b, rays_a, TOLERANCE_PX / a.pinhole.fx)
-    if not stands and (pose is None or np.count_nonzero(pose.inliers) < FEWEST_POINTS):
+    if len(shift_px) >= FEWEST_POINTS and np.median(shift_px) < TOLERANCE_PX:  # OpenCV before 4.7 finds no pose for these
+        raise ValueError(no_parallax)
+    pose = relative_pose(rays_b, rays_a, TOLERANCE_PX / a.pinhole.fx)
+    if pose is None or np.count_nonzero(pose.inliers) < FEWEST_POINTS:
         raise ValueError(f"{who} share too few points ({len(rays_a)} matches)")
-    if pose is None or pose.parallax * a.pinhole.fx < 2 * TOLERANCE_PX:
-        raise ValueError(f"{who} have no parallax: the camera only turned, or did not move")
+    if pose.parallax * a.pinhole.fx < 2 * TOLERANCE_PX:
+        raise ValueError(no_parallax)
     return pose.T_a_b
 
 

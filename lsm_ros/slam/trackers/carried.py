@@ -37,12 +37,17 @@ class LostOdometry:
         """The image contradicts the map where odometry says that the rig is."""
         self._refuted += 1
 
+    @property
+    def is_carried(self) -> bool:
+        """True once enough images have contradicted odometry."""
+        return self._refuted >= CARRIED_FRAMES
+
     def allows(self, expected: np.ndarray | None, found: np.ndarray, is_metric: bool) -> bool:
         """True if the rig can be at `found` (4, 4): odometry expects it near there, or does not know, or it was carried.
 
         expected: T_map_rig (4, 4) by odometry, or None; is_metric: the map's unit is the metre, else only turns are compared.
         """
-        if expected is None or not self._is_whole or self._refuted >= CARRIED_FRAMES:
+        if expected is None or not self._is_whole or self.is_carried:
             return True
         distance, angle = motion(expected, found)
         near = not is_metric or distance <= NEAR + DRIFT * self._way

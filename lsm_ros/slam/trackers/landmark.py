@@ -105,7 +105,9 @@ class LandmarkTracker(Tracker):
         """T_map_rig (4, 4) by odometry, or None; the image is asked whether it may be so."""
         self._lost.lost(new.T_odom_base)
         expected = self.expected_from_odometry(new)
-        if expected is not None and self.can_start(new) and self.contradicts(new, expected):
+        if expected is None or self._lost.is_carried:
+            return expected
+        if self.can_start(new) and self.contradicts(new, expected):
             self._lost.refuted()
         return expected
 

@@ -3,12 +3,13 @@
 """Evidence of the whole image for a pose: its agreement with the keyframes around it, not only of the matched points."""
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from lsm_ros.geometry import se3_inverse
+from lsm_ros.geometry import CameraIntrinsics, se3_inverse
 from lsm_ros.pairs.agreement import Agreement
 from lsm_ros.pairs.base import SparsePairModel
 from lsm_ros.slam.graph.keyframes import Keyframe, KeyframeGraph, spread
@@ -28,18 +29,23 @@ MIN_FOR = 5  # keyframes that fit as they are: then walls may hide from others w
 def agreement(model: SparsePairModel, new: TrackedFrame | Keyframe, T_map_rig: np.ndarray, keyframes: Iterable[Keyframe]
               ) -> Agreement:
     """Agreement of a frame set, or of another keyframe, at T_map_rig (4, 4) with what keyframes say that it should see."""
+    return sum((model.agreement(tokens, view.tokens, T_a_b)
+                for tokens, _, view, T_a_b in same_cameras(new, T_map_rig, keyframes)), Agreement())
+
+
+def same_cameras(new: TrackedFrame | Keyframe, T_map_rig: np.ndarray, keyframes: Iterable[Keyframe]
+                 ) -> Iterator[tuple[Any, CameraIntrinsics, Any, np.ndarray]]:
+    """Tokens and intrinsics of each camera of a frame set, or of a keyframe, at T_map_rig (4, 4), with the view that each of
+    other keyframes has of that camera, and T_a_b (4, 4) from there into it."""
     if isinstance(new, Keyframe):
-        seen = {c: (v.tokens, v.T_rig_cam) for c, v in new.views.items()}
+        seen = {c: (v.tokens, v.intrinsics, v.T_rig_cam) for c, v in new.views.items()}
     else:
-        seen = {c: (t, new.T_rig_cam[c]) for c, t in new.tokens.items()}
-    total = Agreement()
+        seen = {c: (t, new.intrinsics[c], new.T_rig_cam[c]) for c, t in new.tokens.items()}
     for keyframe in keyframes:
         for camera, view in keyframe.views.items():
             if camera in seen:
-                tokens, T_rig_cam = seen[camera]
-                T_a_b = se3_inverse(T_map_rig @ T_rig_cam) @ keyframe.T_map_rig @ view.T_rig_cam
-                total += model.agreement(tokens, view.tokens, T_a_b)
-    return total
+                tokens, intrinsics, T_rig_cam = seen[camera]
+                yield tokens, intrinsics, view, se3_inverse(T_map_rig @ T_rig_cam) @ keyframe.T_map_rig @ view.T_rig_cam
 
 
 def without_hidden(model: SparsePairModel, keyframe: Keyframe, T_map_rig: np.ndarray, witnesses: Sequence[Keyframe],

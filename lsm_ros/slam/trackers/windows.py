@@ -22,7 +22,7 @@ from lsm_ros.slam.pointmap.view import PointmapKeyframe
 from lsm_ros.slam.pointmap.window import looks, solve_window
 from lsm_ros.slam.trackers.pointmap import PointmapTracker
 from lsm_ros.slam.trackers.pointmap_frame import PointmapFrame
-from lsm_ros.slam.trackers.whole_image import contradiction, refutation
+from lsm_ros.slam.trackers.whole_image import contradiction, refutation, same_cameras
 from lsm_ros.types import TrackingState
 
 
@@ -70,13 +70,5 @@ class WindowTracker(PointmapTracker):
 
 def look(new: PointmapFrame | Keyframe, keyframes: list[PointmapKeyframe], T_map_rig: np.ndarray) -> Agreement:
     """Agreement of the images of a frame set, or of a keyframe, at T_map_rig (4, 4) with those of keyframes."""
-    total = Agreement()
-    seen = ({c: (v.tokens, v.intrinsics, v.T_rig_cam) for c, v in new.views.items()} if isinstance(new, Keyframe)
-            else {c: (t, new.intrinsics[c], new.T_rig_cam[c]) for c, t in new.tokens.items()})
-    for keyframe in keyframes:
-        for camera, view in keyframe.views.items():
-            if camera in seen:
-                tokens, intrinsics, T_rig_cam = seen[camera]
-                T = se3_inverse(T_map_rig @ T_rig_cam) @ keyframe.T_map_rig @ view.T_rig_cam
-                total += looks(tokens.image, tokens.crop.intrinsics(intrinsics), tokens.mask, view, T)
-    return total
+    return sum((looks(tokens.image, tokens.crop.intrinsics(intrinsics), tokens.mask, view, T)
+                for tokens, intrinsics, view, T in same_cameras(new, T_map_rig, keyframes)), Agreement())
